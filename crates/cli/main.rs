@@ -1,0 +1,2 @@
+//! The `conclave` command line.
+fn main() {}

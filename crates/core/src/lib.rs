@@ -1,0 +1,1 @@
+//! Everything decidable without a GPU, a network or a clock.

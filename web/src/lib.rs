@@ -1,0 +1,2 @@
+//! The browser host.
+#![cfg(target_family = "wasm")]
