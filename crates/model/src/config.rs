@@ -137,14 +137,14 @@ impl Qwen2Config {
             }
         }
         let Self { hidden_size, num_attention_heads: heads, num_key_value_heads: kv_heads, .. } = *self;
-        if hidden_size % heads != 0 {
+        if !hidden_size.is_multiple_of(heads) {
             return Err(invalid(
                 "hidden_size",
                 hidden_size,
                 &format!("a multiple of num_attention_heads = {heads}"),
             ));
         }
-        if heads % kv_heads != 0 {
+        if !heads.is_multiple_of(kv_heads) {
             return Err(invalid(
                 "num_key_value_heads",
                 kv_heads,
@@ -152,7 +152,7 @@ impl Qwen2Config {
             ));
         }
         // Rotary positions turn the two halves of a head against each other.
-        if self.head_dim() % 2 != 0 || self.head_dim() > MAX_HEAD_DIM {
+        if !self.head_dim().is_multiple_of(2) || self.head_dim() > MAX_HEAD_DIM {
             let expected = format!("an even hidden_size / num_attention_heads of at most {MAX_HEAD_DIM}");
             return Err(invalid("hidden_size", format!("{hidden_size} with {heads} heads"), &expected));
         }
@@ -344,7 +344,9 @@ mod tests {
         assert_eq!(theta("rope_scaling", "null"), 1e6);
         assert_eq!(theta("rope_parameters", r#"{"rope_theta": 1e6, "rope_type": "default"}"#), 1e6);
         let both = Qwen2Config::from_json(&with("rope_parameters", r#"{"rope_theta": 5}"#), None);
-        assert!(both.unwrap_err().to_string().ends_with("rope_theta 5 contradict each other: keep one of them"));
+        assert!(
+            both.unwrap_err().to_string().ends_with("rope_theta 5 contradict each other: keep one of them")
+        );
         let nested = with("rope_theta", "null").replace(
             "\"rope_theta\":null",
             r#""rope_parameters": {"rope_theta": 5e5, "rope_type": "default"}"#,

@@ -4,5 +4,7 @@ pub mod config;
 pub mod error;
 pub mod files;
 pub mod safetensors;
+pub mod tensor_bytes;
+pub mod weights;
 
 pub use error::{Error, ErrorKind, Result};
