@@ -1,1 +1,4 @@
 //! The integration tests of the workspace.
+
+#[cfg(feature = "wgpu")]
+mod wgpu;

@@ -1,0 +1,184 @@
+//! The key-value cache: preallocated columns, shared by all rows, with a map of which column is whose.
+//!
+//! Every append writes one run of columns in *all* rows, so that it is a single write a layer. A row that had fewer
+//! tokens to append than the longest gets *holes*: columns that the attention mask hides. A token's position is the
+//! number of tokens before it in its row, not its column; keys are rotated before they are stored, so holes are free
+//! to lie anywhere. Rewinding a row turns its last columns into holes, and columns that are holes in every row are
+//! taken back. This file holds the tensors and that map; what is computed from them lives in `qwen2`.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::config::Qwen2Config;
+use crate::error::{Error, ErrorKind};
+
+/// Attention reads columns in blocks of this many, so that few distinct shapes occur while a row grows.
+const COLUMN_BLOCK: usize = 64;
+
+/// What attention adds to the score of a column that is hidden. Its exponential is zero in f32, also after adding a
+/// score; infinity would make rows that see nothing (holes) NaN.
+const HIDDEN: f32 = -1e30;
+
+/// Keys and values of one layer.
+#[derive(Debug, Clone)]
+pub struct LayerCache {
+    key: Tensor<4>,   // [rows, kv_heads, capacity, head_dim]
+    value: Tensor<4>, // [rows, kv_heads, capacity, head_dim]
+}
+
+impl LayerCache {
+    /// Writes `key` and `value` at `column` and returns the first `columns` columns of both.
+    ///
+    /// # Shapes
+    ///
+    /// - `key`, `value`: `[rows, kv_heads, seq, head_dim]`
+    /// - output: twice `[rows, kv_heads, columns, head_dim]`
+    pub(crate) fn append(
+        &mut self,
+        key: Tensor<4>,
+        value: Tensor<4>,
+        column: usize,
+        columns: usize,
+    ) -> (Tensor<4>, Tensor<4>) {
+        let [rows, kv_heads, seq, head_dim] = key.dims();
+        let region = [0..rows, 0..kv_heads, column..column + seq, 0..head_dim];
+        self.key.inplace(|cache| cache.slice_assign(region.clone(), key));
+        self.value.inplace(|cache| cache.slice_assign(region, value));
+        (self.key.clone().narrow(2, 0, columns), self.value.clone().narrow(2, 0, columns))
+    }
+}
+
+/// One append, planned: where the new columns go, who is in them, and what each may see.
+#[derive(Debug)]
+pub(crate) struct Append {
+    /// First new column.
+    pub column: usize,
+    /// Columns that attention reads (a multiple of the block, or the capacity).
+    pub columns: usize,
+    /// New columns.
+    pub seq: usize,
+    /// Position of every new token, `[rows * seq]`; holes repeat the row's length.
+    pub positions: Vec<usize>,
+    /// Added to the attention scores, `[rows, 1, seq, columns]`.
+    pub mask: Vec<f32>,
+}
+
+/// The cache of all layers and rows.
+#[derive(Debug)]
+pub struct KvCache {
+    pub(crate) layers: Vec<LayerCache>,
+    capacity: usize,
+    /// `occupied[row][column]`: a token of this row is stored there. One length for all rows: the columns in use.
+    occupied: Vec<Vec<bool>>,
+}
+
+impl KvCache {
+    /// An empty cache of `rows` rows and `capacity` columns.
+    pub fn new(
+        config: &Qwen2Config,
+        rows: usize,
+        capacity: usize,
+        dtype: burn::tensor::DType,
+        device: &Device,
+    ) -> Self {
+        let shape = [rows, config.num_key_value_heads, capacity, config.head_dim()];
+        let zeros = || Tensor::<4>::zeros(shape, (device, dtype));
+        let layers =
+            (0..config.num_hidden_layers).map(|_| LayerCache { key: zeros(), value: zeros() }).collect();
+        Self { layers, capacity, occupied: vec![Vec::new(); rows] }
+    }
+
+    /// Number of rows.
+    pub fn num_rows(&self) -> usize {
+        self.occupied.len()
+    }
+
+    /// Number of columns that can be in use at once.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Columns in use.
+    pub fn columns(&self) -> usize {
+        self.occupied.first().map_or(0, Vec::len)
+    }
+
+    /// Number of tokens in a row.
+    pub fn len(&self, row: usize) -> usize {
+        self.occupied[row].iter().filter(|occupied| **occupied).count()
+    }
+
+    /// Plans an append of `lengths[row]` tokens to each row and marks the columns as occupied.
+    pub(crate) fn plan(&mut self, lengths: &[usize]) -> Result<Append, Error> {
+        let (column, seq) = (self.columns(), lengths.iter().copied().max().unwrap_or(0));
+        if column + seq > self.capacity {
+            return Err(Error::new(
+                ErrorKind::Capacity,
+                format!(
+                    "the key-value cache holds {} columns, {} are needed: shorten the prompt or raise the capacity",
+                    self.capacity,
+                    column + seq
+                ),
+            ));
+        }
+        let columns = (column + seq).next_multiple_of(COLUMN_BLOCK).min(self.capacity);
+        let rows = self.num_rows();
+        let mut positions = Vec::with_capacity(rows * seq);
+        let mut mask = vec![HIDDEN; rows * seq * columns];
+        for (row, &length) in lengths.iter().enumerate() {
+            let before = self.len(row);
+            positions.extend((0..seq).map(|i| before + i.min(length)));
+            self.occupied[row].extend((0..seq).map(|i| i < length));
+            for i in 0..seq {
+                let line = &mut mask[(row * seq + i) * columns..][..columns];
+                for (visible, occupied) in line.iter_mut().zip(&self.occupied[row][..=column + i]) {
+                    if *occupied {
+                        *visible = 0.0;
+                    }
+                }
+            }
+        }
+        Ok(Append { column, columns, seq, positions, mask })
+    }
+
+    /// Forgets the tokens of `row` past the first `len`.
+    pub fn rewind(&mut self, row: usize, len: usize) {
+        let mut excess = self.len(row).saturating_sub(len);
+        for occupied in self.occupied[row].iter_mut().rev() {
+            if excess == 0 {
+                break;
+            }
+            if std::mem::take(occupied) {
+                excess -= 1;
+            }
+        }
+        let used = self
+            .occupied
+            .iter()
+            .map(|row| row.iter().rposition(|occupied| *occupied).map_or(0, |last| last + 1))
+            .max()
+            .unwrap_or(0);
+        for row in &mut self.occupied {
+            row.truncate(used);
+        }
+    }
+
+    /// Makes row `i` a copy of what was row `rows[i]`; rows not named are dropped.
+    pub fn fork(&mut self, rows: &[usize], device: &Device) {
+        let identity = rows.len() == self.num_rows() && rows.iter().enumerate().all(|(i, row)| i == *row);
+        if identity {
+            return;
+        }
+        let indices = row_indices(rows, device);
+        for layer in &mut self.layers {
+            layer.key.inplace(|key| key.select(0, indices.clone()));
+            layer.value.inplace(|value| value.select(0, indices.clone()));
+        }
+        self.occupied = rows.iter().map(|&row| self.occupied[row].clone()).collect();
+    }
+}
+
+/// Row numbers as an index tensor.
+pub(crate) fn row_indices(rows: &[usize], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+    Tensor::from_data(TensorData::new(indices, [rows.len()]), device)
+}

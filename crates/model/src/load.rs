@@ -1,0 +1,162 @@
+//! Building a [`Qwen2`] from a [`WeightSource`], one tensor at a time.
+//!
+//! Nothing is held twice: a tensor's bytes are read, converted, moved to the device and dropped before the next is
+//! read; the vocabulary matrix comes in row ranges. Peak memory is the model plus one tensor.
+
+use std::ops::ControlFlow;
+
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::config::Qwen2Config;
+use crate::error::Error;
+use crate::qwen2::{Attention, DecoderLayer, Mlp, Qwen2, RmsNorm};
+use crate::vocabulary::{MAX_SHARD_BYTES, VocabularyMatrix, shard_ranges};
+use crate::weights::{WeightSource, read_f32};
+
+/// How to load.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The type to hold and compute in.
+    pub dtype: DType,
+    /// Largest shard of the vocabulary matrix, in bytes.
+    pub max_shard_bytes: usize,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { dtype: DType::F32, max_shard_bytes: MAX_SHARD_BYTES }
+    }
+}
+
+/// Progress of a load.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadProgress {
+    /// Parameters on the device so far.
+    pub loaded: u64,
+    /// Parameters in all.
+    pub total: u64,
+}
+
+/// Reads the model that `config` describes.
+///
+/// # Errors
+///
+/// A tensor that is missing, has another shape than the config says, or cannot be read; `Cancelled` when `progress`
+/// breaks.
+pub async fn load<S: WeightSource>(
+    config: &Qwen2Config,
+    source: &S,
+    device: &Device,
+    options: &LoadOptions,
+    progress: &mut dyn FnMut(LoadProgress) -> ControlFlow<()>,
+) -> Result<Qwen2, Error> {
+    let total = config.num_parameters();
+    let mut loader =
+        Loader { config, source, device, options, progress, at: LoadProgress { loaded: 0, total } };
+    let embed_tokens = loader.vocabulary("model.embed_tokens.weight").await?;
+    let mut layers = Vec::with_capacity(config.num_hidden_layers);
+    for index in 0..config.num_hidden_layers {
+        layers.push(loader.layer(index).await?);
+    }
+    let norm = loader.norm("model.norm").await?;
+    let lm_head = match config.tie_word_embeddings {
+        true => None,
+        false => Some(loader.vocabulary("lm_head.weight").await?),
+    };
+    Ok(Qwen2 { embed_tokens, layers, norm, lm_head })
+}
+
+struct Loader<'a, S> {
+    config: &'a Qwen2Config,
+    source: &'a S,
+    device: &'a Device,
+    options: &'a LoadOptions,
+    progress: &'a mut dyn FnMut(LoadProgress) -> ControlFlow<()>,
+    at: LoadProgress,
+}
+
+impl<S: WeightSource> Loader<'_, S> {
+    async fn layer(&mut self, index: usize) -> Result<DecoderLayer, Error> {
+        let (hidden, intermediate) = (self.config.hidden_size, self.config.intermediate_size);
+        let query = self.config.num_attention_heads * self.config.head_dim();
+        let key = self.config.num_key_value_heads * self.config.head_dim();
+        let name = |part: &str| format!("model.layers.{index}.{part}");
+        let projections = [
+            self.linear(&name("self_attn.q_proj"), hidden, query, true).await?,
+            self.linear(&name("self_attn.k_proj"), hidden, key, true).await?,
+            self.linear(&name("self_attn.v_proj"), hidden, key, true).await?,
+            self.linear(&name("self_attn.o_proj"), query, hidden, false).await?,
+        ];
+        Ok(DecoderLayer {
+            input_layernorm: self.norm(&name("input_layernorm")).await?,
+            self_attn: Attention::new(self.config, projections),
+            post_attention_layernorm: self.norm(&name("post_attention_layernorm")).await?,
+            mlp: Mlp {
+                gate_proj: self.linear(&name("mlp.gate_proj"), hidden, intermediate, false).await?,
+                up_proj: self.linear(&name("mlp.up_proj"), hidden, intermediate, false).await?,
+                down_proj: self.linear(&name("mlp.down_proj"), intermediate, hidden, false).await?,
+            },
+        })
+    }
+
+    async fn norm(&mut self, name: &str) -> Result<RmsNorm, Error> {
+        let name = format!("{name}.weight");
+        let values = read_f32(self.source, &name, &[self.config.hidden_size], None).await?;
+        let weight = self.upload(values, [self.config.hidden_size])?;
+        Ok(RmsNorm::new(weight, self.config.rms_norm_eps))
+    }
+
+    async fn linear(&mut self, name: &str, input: usize, output: usize, bias: bool) -> Result<Linear, Error> {
+        let weight_name = format!("{name}.weight");
+        let values = read_f32(self.source, &weight_name, &[output, input], None).await?;
+        let weight = self.upload(transpose(&values, output, input), [input, output])?;
+        let bias = match bias {
+            true => {
+                let values = read_f32(self.source, &format!("{name}.bias"), &[output], None).await?;
+                Some(Param::from_tensor(self.upload(values, [output])?))
+            }
+            false => None,
+        };
+        Ok(Linear { weight: Param::from_tensor(weight), bias })
+    }
+
+    async fn vocabulary(&mut self, name: &str) -> Result<VocabularyMatrix, Error> {
+        let shape = [self.config.vocab_size, self.config.hidden_size];
+        let row_bytes = shape[1] * self.options.dtype.size();
+        let mut shards = Vec::new();
+        for range in shard_ranges(shape[0], row_bytes, self.options.max_shard_bytes) {
+            let rows = range.len();
+            let values = read_f32(self.source, name, &shape, Some(range)).await?;
+            shards.push(self.upload(values, [rows, shape[1]])?);
+        }
+        Ok(VocabularyMatrix::new(shards))
+    }
+
+    fn upload<const D: usize>(&mut self, values: Vec<f32>, shape: [usize; D]) -> Result<Tensor<D>, Error> {
+        self.at.loaded += values.len() as u64;
+        let options = (self.device, self.options.dtype);
+        let tensor = Tensor::from_data(TensorData::new(values, shape), options);
+        match (self.progress)(self.at) {
+            ControlFlow::Continue(()) => Ok(tensor),
+            ControlFlow::Break(()) => Err(Error::cancelled().context("loading the model")),
+        }
+    }
+}
+
+/// The transpose of a row-major `[rows, columns]` matrix, in square tiles so that both sides stay in cache.
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const TILE: usize = 32;
+    let mut transposed = vec![0.0; values.len()];
+    for row_tile in (0..rows).step_by(TILE) {
+        for column_tile in (0..columns).step_by(TILE) {
+            for row in row_tile..(row_tile + TILE).min(rows) {
+                for column in column_tile..(column_tile + TILE).min(columns) {
+                    transposed[column * rows + row] = values[row * columns + column];
+                }
+            }
+        }
+    }
+    transposed
+}

@@ -1,0 +1,209 @@
+//! The decoder against transformers, and against itself: chunks, rows, shards, forks, scores.
+//!
+//! A module of a test binary that says in its parent which `device()` is tested and to which `TOLERANCE`.
+
+use std::ops::ControlFlow;
+
+use conclave_model::decoder::{Decoder, Qwen2Decoder};
+use conclave_model::error::ErrorKind;
+use conclave_model::sampler::Choice;
+use conclave_model::self_test::run_case;
+use conclave_model::vocabulary::MAX_SHARD_BYTES;
+use pollster::block_on;
+
+use super::{TOLERANCE, fixtures};
+
+fn on(_: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// Largest absolute difference; infinite for other lengths or a NaN.
+fn difference(a: &[f32], b: &[f32]) -> f64 {
+    if a.len() != b.len() {
+        return f64::INFINITY;
+    }
+    let one = |(a, b): (&f32, &f32)| {
+        if a.is_nan() || b.is_nan() { f64::INFINITY } else { f64::from((a - b).abs()) }
+    };
+    a.iter().zip(b).map(one).fold(0.0, f64::max)
+}
+
+/// Greedy continuation of every row, `n` tokens each.
+fn greedy(decoder: &mut Qwen2Decoder, n: usize) -> Vec<Vec<u32>> {
+    let rows: Vec<usize> = (0..decoder.num_rows()).collect();
+    let mut tokens = vec![Vec::new(); rows.len()];
+    for _ in 0..n {
+        let sampled = block_on(decoder.sample(&rows, &vec![Choice::GREEDY; rows.len()])).unwrap();
+        let next: Vec<[u32; 1]> = sampled.iter().map(|sampled| [sampled.token]).collect();
+        for (row, token) in next.iter().enumerate() {
+            tokens[row].push(token[0]);
+        }
+        block_on(decoder.append(&next.iter().map(<[u32; 1]>::as_slice).collect::<Vec<_>>(), &mut on))
+            .unwrap();
+    }
+    tokens
+}
+
+#[test]
+fn logits_and_greedy_tokens_are_those_of_transformers() {
+    for name in fixtures::NAMES {
+        let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES);
+        for case in fixtures::cases(name) {
+            let report = block_on(run_case(&mut decoder, &case)).unwrap();
+            assert!(report.passes(TOLERANCE), "{name}: {report:?}");
+            assert_eq!(report.greedy_tokens, 24, "{name}: the reference has 24 greedy tokens");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_weight_is_found() {
+    let name = "tied-gqa";
+    let mut case = fixtures::cases(name).remove(0);
+    let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES);
+    case.logits[7] += 10.0 * TOLERANCE as f32;
+    let report = block_on(run_case(&mut decoder, &case)).unwrap();
+    assert!(!report.passes(TOLERANCE), "{report:?}");
+    case.logits[7] -= 10.0 * TOLERANCE as f32;
+    case.greedy[5] ^= 1;
+    let report = block_on(run_case(&mut decoder, &case)).unwrap();
+    assert_eq!((report.greedy_agreeing, report.passes(TOLERANCE)), (5, false));
+}
+
+#[test]
+fn prefill_in_chunks_gives_the_logits_of_one_piece() {
+    for name in fixtures::NAMES {
+        for case in fixtures::cases(name) {
+            for chunk in [1, 7, 64] {
+                let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES).with_prefill_chunk(chunk);
+                let report = block_on(run_case(&mut decoder, &case)).unwrap();
+                assert!(report.passes(TOLERANCE), "{name} in chunks of {chunk}: {report:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_sharded_vocabulary_agrees_with_a_whole_one() {
+    for name in fixtures::NAMES {
+        let mut whole = fixtures::decoder(name, usize::MAX);
+        let row_bytes = whole.config().hidden_size * 4;
+        assert_eq!(whole.model().embed_tokens.shards.len(), 1);
+        for rows in [100, 1] {
+            let mut sharded = fixtures::decoder(name, rows * row_bytes);
+            let shards = sharded.model().embed_tokens.shards.len();
+            assert_eq!(shards, whole.config().vocab_size.div_ceil(rows));
+            for case in fixtures::cases(name).iter().filter(|case| rows > 1 || case.ids.len() < 20) {
+                whole.reset(1, 64).unwrap();
+                sharded.reset(1, 64).unwrap();
+                let a = block_on(whole.forced_logits(0, &case.ids)).unwrap();
+                let b = block_on(sharded.forced_logits(0, &case.ids)).unwrap();
+                assert!(difference(&a, &b) <= TOLERANCE, "{name}, {shards} shards: {}", difference(&a, &b));
+            }
+        }
+    }
+}
+
+#[test]
+fn batched_rows_give_what_single_rows_give() {
+    for name in fixtures::NAMES {
+        let cases = fixtures::cases(name);
+        let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES).with_prefill_chunk(10);
+        decoder.reset(cases.len(), 128).unwrap();
+        let prompts: Vec<&[u32]> = cases.iter().map(|case| case.ids.as_slice()).collect();
+        assert!(prompts.iter().any(|prompt| prompt.len() != prompts[0].len()), "the lengths differ");
+        block_on(decoder.append(&prompts, &mut on)).unwrap();
+        // The logits at each row's end, as top-k of the whole vocabulary.
+        for (row, case) in cases.iter().enumerate() {
+            assert_eq!(decoder.len(row), case.ids.len());
+            let vocab_size = decoder.vocab_size();
+            let last = &case.logits[(case.ids.len() - 1) * vocab_size..];
+            let normaliser = log_sum_exp(last);
+            let ranked = block_on(decoder.top_k(row, vocab_size)).unwrap();
+            assert_eq!(ranked.len(), vocab_size);
+            for (token, log_prob) in ranked {
+                let expected = f64::from(last[token as usize]) - normaliser;
+                assert!((log_prob - expected).abs() <= TOLERANCE, "{name} row {row} token {token}");
+            }
+        }
+        for (row, tokens) in greedy(&mut decoder, 24).iter().enumerate() {
+            assert_eq!(tokens, &cases[row].greedy, "{name} row {row}");
+        }
+    }
+}
+
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let maximum = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    maximum + logits.iter().map(|logit| (f64::from(*logit) - maximum).exp()).sum::<f64>().ln()
+}
+
+#[test]
+fn scores_are_the_log_softmax_of_the_logits_and_leave_the_row_alone() {
+    for name in fixtures::NAMES {
+        let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES).with_prefill_chunk(9);
+        for case in fixtures::cases(name).iter().filter(|case| case.ids.len() > 1) {
+            let vocab_size = decoder.vocab_size();
+            // Row 1 is the one scored; row 0 has another length.
+            decoder.reset(2, 256).unwrap();
+            block_on(decoder.append(&[&[5, 6, 7], &case.ids[..1]], &mut on)).unwrap();
+            let before = block_on(decoder.top_k(1, 5)).unwrap();
+            let scores = block_on(decoder.log_probs(1, &case.ids[1..])).unwrap();
+            for (index, (token, score)) in case.ids[1..].iter().zip(&scores).enumerate() {
+                let logits = &case.logits[index * vocab_size..(index + 1) * vocab_size];
+                let expected = f64::from(logits[*token as usize]) - log_sum_exp(logits);
+                assert!((score - expected).abs() <= TOLERANCE, "{name} token {index}: {score} {expected}");
+            }
+            assert_eq!(scores.len(), case.ids.len() - 1);
+            assert_eq!((decoder.len(0), decoder.len(1)), (3, 1));
+            assert_eq!(block_on(decoder.top_k(1, 5)).unwrap(), before);
+            // What was scored can be appended after all, and gives the same as ever.
+            block_on(decoder.append(&[&[], &case.ids[1..]], &mut on)).unwrap();
+            block_on(decoder.append(&[&[8], &[]], &mut on)).unwrap();
+            assert_eq!(greedy(&mut decoder, 24)[1], case.greedy);
+        }
+    }
+}
+
+#[test]
+fn forks_and_rewinds_give_what_a_fresh_prefill_gives() {
+    for name in fixtures::NAMES {
+        let case = fixtures::cases(name).into_iter().find(|case| case.ids.len() == 17).expect("case a");
+        let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES);
+        decoder.reset(2, 128).unwrap();
+        block_on(decoder.append(&[&case.ids[..10], &[1, 2, 3]], &mut on)).unwrap();
+        decoder.fork(&[1, 0, 0]).unwrap();
+        assert_eq!((0..3).map(|row| decoder.len(row)).collect::<Vec<_>>(), [3, 10, 10]);
+        // Row 1 takes a wrong turn and comes back; row 2 goes on.
+        block_on(decoder.append(&[&[], &[9, 9, 9, 9], &case.ids[10..]], &mut on)).unwrap();
+        decoder.rewind(1, 10).unwrap();
+        let error = block_on(decoder.sample(&[1], &[Choice::GREEDY])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+        block_on(decoder.append(&[&[], &case.ids[10..], &[]], &mut on)).unwrap();
+        let tokens = greedy(&mut decoder, 24);
+        assert_eq!(tokens[1], case.greedy, "{name}");
+        assert_eq!(tokens[2], case.greedy, "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut decoder = fixtures::decoder("tied-gqa", MAX_SHARD_BYTES);
+    decoder.reset(1, 8).unwrap();
+    let full = block_on(decoder.append(&[&[1; 9]], &mut on)).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::Capacity, "{full}");
+    let vocab_size = decoder.config().vocab_size as u32;
+    let unknown = block_on(decoder.append(&[&[vocab_size]], &mut on)).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Input, "{unknown}");
+    assert_eq!(block_on(decoder.append(&[], &mut on)).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(block_on(decoder.sample(&[0], &[Choice::GREEDY])).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(block_on(decoder.sample(&[3], &[Choice::GREEDY])).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(decoder.fork(&[1]).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(decoder.rewind(0, 4).unwrap_err().kind(), ErrorKind::Input);
+    // None of that changed anything.
+    block_on(decoder.append(&[&[1; 8]], &mut on)).unwrap();
+    let cancelled = {
+        decoder.reset(1, 8).unwrap();
+        block_on(decoder.append(&[&[1; 8]], &mut |_| ControlFlow::Break(()))).unwrap_err()
+    };
+    assert!(cancelled.is_cancelled(), "{cancelled}");
+}

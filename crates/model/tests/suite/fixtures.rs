@@ -1,0 +1,55 @@
+//! The parity fixtures (two small Qwen2 models and what transformers computes for them), loaded from `tests/data`.
+//!
+//! A module of a test binary that says in its parent which `device()` is tested.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use conclave_model::config::Qwen2Config;
+use conclave_model::decoder::Qwen2Decoder;
+use conclave_model::files::MemoryFiles;
+use conclave_model::load::{LoadOptions, load};
+use conclave_model::self_test::{Case, read_cases};
+use conclave_model::weights::Safetensors;
+
+/// Both fixtures: tied head and grouped queries in f32; untied head and one key head in bf16, in four shards.
+pub const NAMES: [&str; 2] = ["tied-gqa", "untied-mqa-bf16-sharded"];
+
+/// The files of a fixture.
+pub fn files(name: &str) -> MemoryFiles {
+    let directory = Path::new(super::DATA).join("parity").join(name);
+    let mut files = MemoryFiles::default();
+    for entry in std::fs::read_dir(&directory).expect("the parity fixtures stand in tests/data/parity") {
+        let path = entry.expect("a readable directory").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a UTF-8 name").to_owned();
+        files.insert(name, std::fs::read(&path).expect("a readable fixture"));
+    }
+    files
+}
+
+/// The configuration of a fixture.
+pub fn config(files: &MemoryFiles) -> Qwen2Config {
+    let text =
+        |name: &str| String::from_utf8(files.get(name).expect("the file is there").to_vec()).expect("UTF-8");
+    Qwen2Config::from_json(&text("config.json"), Some(&text("generation_config.json")))
+        .expect("a valid config")
+}
+
+/// A decoder of a fixture on the device under test.
+pub fn decoder(name: &str, max_shard_bytes: usize) -> Qwen2Decoder {
+    let files = files(name);
+    let config = config(&files);
+    let options = LoadOptions { max_shard_bytes, ..LoadOptions::default() };
+    let model = pollster::block_on(async {
+        let source = Safetensors::open(files).await?;
+        load(&config, &source, &super::device(), &options, &mut |_| ControlFlow::Continue(())).await
+    })
+    .expect("the fixture loads");
+    let vocab_size = config.vocab_size;
+    Qwen2Decoder::new(model, config, vocab_size)
+}
+
+/// What transformers computes for a fixture.
+pub fn cases(name: &str) -> Vec<Case> {
+    pollster::block_on(read_cases(files(name), "expected.safetensors")).expect("the reference reads")
+}
