@@ -1,2 +1,65 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands that are more than one command: `cargo xtask COMMAND`.
+//!
+//! One file a command. Here is only the choice between them; what a step of a command is (run, shown, timed, counted)
+//! stands in [`steps`]. Nothing here depends on the tensor library, so that a command starts within seconds.
+
+mod bench;
+mod deny;
+mod node;
+mod steps;
+mod test;
+mod tools;
+mod vulkan;
+mod wasm;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+Commands:
+  test            Everything that has to pass: format, lints, tests, the wasm build under Node.js, licences
+  wasm            Builds conclave-web and its bindings for Node.js, and runs the tests under Node.js
+  deny            Checks licences, bans and sources of all dependencies (needs cargo-deny)
+  bench [ARGS]    Runs the benchmarks; ARGS go to the benchmark program (a filter, --save-baseline NAME, ...)
+  help            Prints this
+
+Environment:
+  CI=true                      What cannot be tested is a failure instead of a warning
+  CONCLAVE_PROPTEST_CASES=N    Inputs for each property test (`test` sets 100000 unless it is set)
+  CARGO_TARGET_DIR=DIR         Where builds go
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[] as &[String]),
+    };
+    let done = match (command, rest) {
+        ("test", []) => test::run(),
+        ("wasm", []) => wasm::run(),
+        ("deny", []) => deny::run(),
+        ("bench", arguments) => bench::run(arguments),
+        ("help" | "--help" | "-h", _) => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        ("test" | "wasm" | "deny", _) => return wrong(&format!("`{command}` takes no arguments")),
+        _ => return wrong(&format!("there is no command `{command}`")),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Exit code 2: the arguments are wrong.
+fn wrong(reason: &str) -> ExitCode {
+    eprintln!("error: {reason}\n\n{HELP}");
+    ExitCode::from(2)
+}
