@@ -1,5 +1,28 @@
 //! Everything decidable without a GPU, a network or a clock.
+//!
+//! Problems and candidates ([`sample_set`]), answers found in texts ([`extract`]), when two answers are the same
+//! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
+//! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]) and results ([`result`]).
+//! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
+pub mod cluster;
 pub mod equivalence;
+pub mod extract;
 pub mod grade;
 pub mod math;
+pub mod prompt;
+pub mod result;
+pub mod router;
+pub mod sample_set;
+pub mod vote;
+
+pub use cluster::{Cluster, cluster_answers};
+pub use equivalence::{Answer, is_equivalent};
+pub use extract::{ExtractedAnswer, Tier, extract_answer};
+pub use prompt::{
+    ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt, parse_completion,
+};
+pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
+pub use router::{Policy, Route, route};
+pub use sample_set::{Candidate, JsonLines, LineError, SampleSet, read_sample_sets, write_json_line};
+pub use vote::{Vote, lead_probability, majority_vote, weighted_vote};

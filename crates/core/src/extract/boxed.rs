@@ -1,0 +1,95 @@
+//! Tier 2: `\boxed{...}`, with nested braces, several boxes, `\fbox{}` and `\boxed 5`.
+
+use std::ops::Range;
+
+use super::{Scan, value};
+
+/// A box and what it holds.
+pub(super) struct Boxed {
+    pub text: String,
+    /// Byte range of the whole box in the text.
+    pub within: Range<usize>,
+}
+
+impl Scan {
+    /// The last box that closes and is not empty; else, where the text was not cut off, the rest of the line behind a
+    /// last box that never closes.
+    ///
+    /// Linear: boxes are tried from the end, and where a box does not close, neither does any box around it, so the
+    /// search for an earlier one's end stops where this one began.
+    pub(super) fn last_boxed(&mut self, text: &str) -> Option<Boxed> {
+        self.charge(text.len());
+        let mut limit = text.len();
+        let mut unclosed: Option<usize> = None;
+        let mut from = text.len();
+        while let Some((start, content)) = previous_box(text, from) {
+            from = start;
+            let end = self.content_end(text, content, limit);
+            if let Some(end) = end {
+                let open = usize::from(text.as_bytes().get(content) == Some(&b'{'));
+                let inner = &text[content + open..end];
+                if let Some(text) = value::answer_of(inner) {
+                    return Some(Boxed { text, within: start..end + open });
+                }
+            } else {
+                unclosed = unclosed.or(Some(content));
+            }
+            limit = start;
+        }
+        if self.truncated {
+            return None;
+        }
+        let line = text[unclosed?..].trim_start_matches('{').lines().next()?;
+        let line = line.trim_end_matches(|c: char| c == '$' || c == '.' || c.is_whitespace());
+        Some(Boxed { text: value::answer_of(line)?, within: from..text.len() })
+    }
+
+    /// Where the content of a box that begins at `content` ends, looking no further than `limit`.
+    fn content_end(&mut self, text: &str, content: usize, limit: usize) -> Option<usize> {
+        let bytes = text.as_bytes();
+        if bytes.get(content) != Some(&b'{') {
+            let rest = &text[content..limit.max(content)];
+            let length =
+                rest.find(|c: char| c.is_whitespace() || c == '$' || c == '\\').unwrap_or(rest.len());
+            self.charge(length);
+            return Some(content + length);
+        }
+        let mut depth = 0usize;
+        let mut at = content;
+        let end = loop {
+            match bytes.get(at).filter(|_| at < limit) {
+                None => break None,
+                Some(b'\\') => at += 1, // the next byte is escaped
+                Some(b'{') => depth += 1,
+                Some(b'}') if depth == 1 => break Some(at),
+                Some(b'}') => depth -= 1,
+                Some(_) => {}
+            }
+            at += 1;
+        };
+        self.charge(at - content);
+        end
+    }
+}
+
+/// The last box command before `end`: where it starts, and where its content does (at `{`, if it has one).
+fn previous_box(text: &str, mut end: usize) -> Option<(usize, usize)> {
+    let bytes = text.as_bytes();
+    loop {
+        let at = text[..end].rfind("ox")?;
+        end = at;
+        let start = if bytes[..at].ends_with(b"\\b") && bytes[at..].starts_with(b"oxed") {
+            Some((at - 2, at + 4))
+        } else if bytes[..at].ends_with(b"\x08") && bytes[at..].starts_with(b"oxed") {
+            Some((at - 1, at + 4)) // "\b" read as a JSON escape
+        } else if bytes[..at].ends_with(b"\\fb") {
+            Some((at - 3, at + 2))
+        } else {
+            None
+        };
+        if let Some((start, command_end)) = start {
+            let blanks = bytes[command_end..].iter().take(4).take_while(|byte| **byte == b' ').count();
+            return Some((start, command_end + blanks));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Tier 3: the `answer` field of a JSON object, as models write JSON: unescaped backslashes and quotes, raw newlines,
+//! single quotes, cut off, wrapped in code fences, or only the field without its object.
+
+use super::{MAX_ANSWER_BYTES, Scan, value};
+
+/// An `answer` field.
+pub(super) struct JsonAnswer {
+    pub text: String,
+    /// Byte offset of the field's key.
+    pub key: usize,
+    /// Byte offset of the `{` that seems to open its object (the first one in the text).
+    pub object: usize,
+}
+
+const KEYS: [&str; 5] = ["answer", "final_answer", "finalanswer", "final answer", "finalAnswer"];
+
+impl Scan {
+    /// The value of the last `answer` key that has one.
+    pub(super) fn json_answer(&mut self, text: &str) -> Option<JsonAnswer> {
+        self.charge(text.len());
+        let mut end = text.len();
+        loop {
+            // Every key ends with "nswer" and a quote.
+            let at = text[..end].rfind("nswer")?;
+            end = at;
+            let Some((key, content)) = key_around(text, at) else { continue };
+            let Some(raw) = self.field_value(&text[content..]) else { continue };
+            if let Some(answer) = value::answer_of(&raw) {
+                let object = text[..key].find('{').unwrap_or(key);
+                return Some(JsonAnswer { text: answer, key, object });
+            }
+        }
+    }
+
+    /// The value that `rest` begins with, decoded.
+    fn field_value(&mut self, rest: &str) -> Option<String> {
+        let window = &rest[..rest.floor_char_boundary(MAX_ANSWER_BYTES * 2)];
+        self.charge(window.len());
+        let first = window.chars().next()?;
+        match first {
+            '"' | '\'' | '“' => self.string_value(&window[first.len_utf8()..], first),
+            '[' | '{' => bracketed(window).map(str::to_string),
+            _ => {
+                let length = window.find([',', '}', '\n', '"']).unwrap_or(window.len());
+                // "1,234" without quotes is no JSON, but its meaning is plain.
+                let thousands = value::number_at(window).filter(|number| number.len() > length);
+                let raw = thousands.unwrap_or(&window[..length]).trim();
+                let complete = length < window.len() || !self.truncated;
+                (complete && !raw.is_empty() && raw != "null").then(|| raw.to_string())
+            }
+        }
+    }
+
+    /// The string whose opening quote was just read. Its end is the first unescaped quote with a comma, a closing bracket,
+    /// a line's or the text's end behind it; else the first unescaped quote.
+    fn string_value(&mut self, rest: &str, quote: char) -> Option<String> {
+        let close = if quote == '“' { '”' } else { quote };
+        let mut first = None;
+        let mut escaped = false;
+        for (at, c) in rest.char_indices() {
+            if escaped {
+                escaped = false;
+            } else if c == '\\' {
+                escaped = true;
+            } else if c == close {
+                let behind = rest[at + c.len_utf8()..].trim_start_matches([' ', '\t', '`', '\\']);
+                if behind.is_empty() || behind.starts_with([',', '}', ']', '\n', '\r']) {
+                    return Some(decoded(&rest[..at]));
+                }
+                first = first.or(Some(at));
+            } else if c == '\n' && first.is_some() {
+                break;
+            }
+        }
+        match first {
+            Some(at) => Some(decoded(&rest[..at])),
+            None if self.truncated => None,
+            // Never closed: the rest of its line, without what closes the object.
+            None => Some(decoded(rest.lines().next()?.trim_end_matches(['}', ',', ' ', '`', '"']))),
+        }
+    }
+}
+
+/// Where `nswer` at `at` is the end of a quoted key with a colon behind it: the key's offset and its value's.
+fn key_around(text: &str, at: usize) -> Option<(usize, usize)> {
+    let behind = text[at + "nswer".len()..].strip_prefix('\\').unwrap_or(&text[at + "nswer".len()..]);
+    let quote = behind.chars().next().filter(|c| matches!(c, '"' | '\'' | '”'))?;
+    let after_quote = &behind[quote.len_utf8()..];
+    let value = after_quote.trim_start_matches(|c: char| c.is_whitespace()).strip_prefix(':')?;
+    let value = value.trim_start_matches(|c: char| c.is_whitespace() || c == '\\');
+    let open = if quote == '”' { '“' } else { quote };
+    let before = &text[..at];
+    let key_start = before[super::window_start(before, 16)..].rfind(open)? + super::window_start(before, 16);
+    let key = &text[key_start + open.len_utf8()..at + "nswer".len()];
+    KEYS.iter().any(|known| key.eq_ignore_ascii_case(known)).then(|| (key_start, text.len() - value.len()))
+}
+
+/// A bracketed value, as its raw text.
+fn bracketed(text: &str) -> Option<&str> {
+    let mut depth = 0usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth == 1 => return Some(&text[..at + 1]),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// LaTeX commands that begin with a letter that JSON reads as an escape: where one follows, the backslash is LaTeX's.
+const AMBIGUOUS: [&str; 36] = [
+    "bar",
+    "begin",
+    "beta",
+    "big",
+    "bigl",
+    "binom",
+    "bmod",
+    "boxed",
+    "bullet",
+    "bot",
+    "frac",
+    "forall",
+    
+    "ne",
+    "neg",
+    "nabla",
+    "not",
+    "nu",
+    "right",
+    "rangle",
+    "rho",
+    "rfloor",
+    "rceil",
+    "rm",
+    "tan",
+    "tau",
+    "text",
+    "tfrac",
+    "theta",
+    "times",
+    "tilde",
+    "to",
+    "top",
+    "triangle",
+    "tbinom",
+    "underline",
+    "union",
+];
+
+/// A JSON string's content with its escapes undone, leaving LaTeX commands alone.
+fn decoded(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let behind = &rest[at + 1..];
+        let latex = AMBIGUOUS.iter().any(|command| behind.starts_with(command));
+        let (decoded, length) = match behind.chars().next() {
+            Some('n' | 'r' | 't') if !latex => (Some(' '), 1),
+            Some(c @ ('"' | '\'' | '\\' | '/')) => (Some(c), 1),
+            Some('u') if !latex => match behind.get(1..5).and_then(|hex| u32::from_str_radix(hex, 16).ok()) {
+                Some(code) => (char::from_u32(code), 5),
+                None => (Some('\\'), 0),
+            },
+            _ => (Some('\\'), 0),
+        };
+        out.extend(decoded);
+        rest = &behind[length..];
+    }
+    out.push_str(rest);
+    out
+}

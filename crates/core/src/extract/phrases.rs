@@ -1,0 +1,143 @@
+//! Tier 4: phrases that announce an answer: "The final answer is", `#### 18`, `A: 18`, "**Answer:** 18".
+
+use super::{Scan, value};
+
+/// How far from the end of the text phrases are looked for, in bytes.
+const WINDOW: usize = 1 << 16;
+/// How many announced places are tried.
+const MOST_TRIES: usize = 64;
+
+impl Scan {
+    /// The value behind the last phrase that announces one.
+    pub(super) fn phrase(&mut self, text: &str) -> Option<String> {
+        let window = &text[super::window_start(text, WINDOW)..];
+        self.charge(window.len());
+        let mut tries = 0;
+        let mut end = window.len();
+        while end > 0 && tries < MOST_TRIES {
+            let start = window[..end].rfind('\n').map_or(0, |at| at + 1);
+            let line = &window[start..end];
+            if let Some(value_start) = announced(line) {
+                tries += 1;
+                // Cut off on its last line, the value may be cut off too.
+                let cut_off = self.truncated && end == window.len();
+                let found = if cut_off { None } else { announced_value(&window[start + value_start..]) };
+                if found.is_some() {
+                    return found;
+                }
+            }
+            end = start.saturating_sub(1);
+            if start == 0 {
+                break;
+            }
+        }
+        None
+    }
+}
+
+/// Where on `line` the value behind the line's last announcement starts.
+fn announced(line: &str) -> Option<usize> {
+    let hashes = line.rfind("####").map(|at| at + 4);
+    let trimmed =
+        line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '#' | '>' | '-' | '_'));
+    let indent = line.len() - trimmed.len();
+    let labelled = ["A:", "Ans:", "ANS:", "A :"].iter().find(|label| trimmed.starts_with(**label));
+    let labelled = labelled.map(|label| indent + label.len());
+    hashes.max(labelled).max(after_answer_word(line))
+}
+
+/// Where the value starts behind "answer is", "answer:", "answer to the question is", "correct option is".
+fn after_answer_word(line: &str) -> Option<usize> {
+    /// Between the word and its verb there is room for "to the original question".
+    const ROOM: usize = 60;
+    let lower = line.to_ascii_lowercase();
+    let mut end = lower.len();
+    while let Some((at, word)) = ["answer", "correct option", "correct choice"]
+        .iter()
+        .filter_map(|word| lower[..end].rfind(word).map(|at| (at, word)))
+        .max()
+    {
+        end = at;
+        let behind = at + word.len();
+        let room = &lower[behind..lower.floor_char_boundary(behind + ROOM)];
+        let sentence = &room[..room.find(". ").unwrap_or(room.len())];
+        let verb = [" is", ":", " are", " would be", " should be", " =", " was", "**"]
+            .iter()
+            .filter_map(|verb| {
+                let found = sentence.find(verb)?;
+                let after = &sentence[found + verb.len()..];
+                let whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric());
+                whole.then_some((found, verb.len()))
+            })
+            .min();
+        if let Some((found, length)) = verb {
+            return Some(behind + found + length);
+        }
+        if sentence.trim_matches(['*', '#', ' ', '.']).is_empty()
+            && line[behind..].trim_matches(['*', '#', ' ']).is_empty()
+        {
+            return Some(line.len()); // a heading: the value is on the next line
+        }
+    }
+    None
+}
+
+/// The value that stands at the start of `rest`: on its line, or where nothing does, on the next that is not blank.
+fn announced_value(rest: &str) -> Option<String> {
+    let rest =
+        rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | ':' | '#' | '`'));
+    let rest = &rest[..rest.floor_char_boundary(super::MAX_ANSWER_BYTES)];
+    if let Some(letter) = value::choice_at(rest) {
+        return Some(letter.to_string());
+    }
+    if let Some((inner, behind)) = math_span(rest) {
+        let more = behind.trim_start();
+        let goes_on =
+            [", $", ", \\(", "and $", "and \\(", "or $", "or \\("].iter().any(|next| more.starts_with(next));
+        if !goes_on {
+            return value::answer_of(inner);
+        }
+    }
+    let line = rest.lines().next()?;
+    sentence_value(sentence(line))
+}
+
+/// The mathematics that `text` begins with, and what stands behind it.
+pub(super) fn math_span(text: &str) -> Option<(&str, &str)> {
+    for (open, close) in [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")] {
+        if let Some(rest) = text.strip_prefix(open) {
+            let end = rest.find(close)?;
+            let inner = &rest[..end];
+            // "$85 or $90": dollars, not mathematics.
+            let dollars = open == "$" && (inner.ends_with(' ') || inner.contains('\n'));
+            return (!dollars && !inner.trim().is_empty()).then(|| (inner, &rest[end + close.len()..]));
+        }
+    }
+    None
+}
+
+/// `line` up to the end of its first sentence.
+fn sentence(line: &str) -> &str {
+    let end = line.find(". ").or_else(|| line.find("! ")).unwrap_or(line.len());
+    &line[..end]
+}
+
+/// The value in a sentence that was announced as the answer.
+fn sentence_value(sentence: &str) -> Option<String> {
+    let sentence = sentence.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | '!'));
+    let reason = [" because", " since ", " which ", " as ", ", so ", " (because"];
+    let end = reason.iter().filter_map(|word| sentence.find(word)).min().unwrap_or(sentence.len());
+    let sentence = &sentence[..end];
+    let words = sentence.split_whitespace().count();
+    if let Some(number) = value::number_at(sentence) {
+        let behind = &sentence[number.len()..];
+        let unit = behind.trim();
+        let is_words = !unit.is_empty()
+            && unit.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '-' | ','));
+        if is_words && behind.starts_with(' ') && words > 4 {
+            return value::answer_of(number);
+        }
+    }
+    const MOST_WORDS: usize = 12;
+    if words <= MOST_WORDS { value::answer_of(sentence) } else { super::last::last_in(sentence) }
+}

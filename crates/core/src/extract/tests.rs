@@ -1,0 +1,134 @@
+//! Extraction cases, tier by tier.
+
+use super::*;
+
+/// `tier:answer`, or `none`.
+fn shown(text: &str, truncated: bool) -> String {
+    match extract_answer(text, truncated) {
+        Some(answer) => format!("{:?}:{}", answer.tier, answer.text),
+        None => "none".to_string(),
+    }
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(&shown(text, false), expected, "in {text:?}");
+    }
+}
+
+fn check_truncated(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(&shown(text, true), expected, "in {text:?}, truncated");
+    }
+}
+
+#[test]
+fn answer_tags() {
+    check(&[
+        ("<answer>42</answer>", "AnswerTag:42"),
+        ("\\boxed{1} <Answer > x < 3 & y > 2 </ANSWER>", "AnswerTag:x < 3 & y > 2"),
+        ("<answer>1</answer> no: <answer>2</answer>", "AnswerTag:2"),
+        ("<answer>7</answer> <answer></answer> <answer>...</answer>", "AnswerTag:7"),
+        ("<answer>so \\boxed{\\frac{1}{2}}</answer>", "AnswerTag:\\frac{1}{2}"),
+        ("<answer>$(1, 2)$</answer>", "AnswerTag:(1, 2)"),
+        ("<answer>12", "AnswerTag:12"),
+        ("<think>the answer is 3 <answer>3</answer></think><answer>4</answer>", "AnswerTag:4"),
+        ("<think>The answer is 5.</think>\n", "Phrase:5"),
+        ("<answer>I added all of them up and then found\nThe answer is 9.</answer>", "AnswerTag:9"),
+    ]);
+    check_truncated(&[("<answer>12", "none"), ("<answer>12</answer> and then", "AnswerTag:12")]);
+}
+
+#[test]
+fn boxes() {
+    check(&[
+        ("\\boxed{\\frac{1}{\\sqrt{2}}}.", "Boxed:\\frac{1}{\\sqrt{2}}"),
+        ("first \\boxed{1}, then \\boxed{2} is 3", "Boxed:2"),
+        ("\\boxed{\\boxed{5}}", "Boxed:5"),
+        ("\\fbox{7}", "Boxed:7"),
+        ("$\\boxed 5$", "Boxed:5"),
+        ("\\boxed {6}", "Boxed:6"),
+        ("\\boxed{3} and \\boxed{}", "Boxed:3"),
+        ("\u{8}oxed{\u{c}rac{1}{2}}", "Boxed:\\frac{1}{2}"),
+        ("\\boxed{\\left\\{ 1, 2 \\right\\}}", "Boxed:\\left\\{ 1, 2 \\right\\}"),
+        ("the answer is $\\boxed{12", "Boxed:12"),
+        ("\\boxed{4} but then \\boxed{12", "Boxed:4"),
+        ("The answer is \\$5. \\boxed{}", "Phrase:\\$5"),
+    ]);
+    check_truncated(&[("\\boxed{12", "none"), ("\\boxed{4} so \\boxed{12", "Boxed:4")]);
+}
+
+#[test]
+fn json_fields() {
+    check(&[
+        (r#"{"reasoning": "2+2", "answer": "4"}"#, "Json:4"),
+        (
+            r#"```json
+{"reasoning": "raw
+newline", "answer": 3.5
+}
+```"#,
+            "Json:3.5",
+        ),
+        (r#"{"answer": "\frac{1}{2}"}"#, r"Json:\frac{1}{2}"),
+        (r#"{"answer": "\\frac{1}{2}"}"#, r"Json:\frac{1}{2}"),
+        (r#"{'answer': '18'}"#, "Json:18"),
+        (r#"{"answer": "a "quoted" word"}"#, "Json:a \"quoted\" word"),
+        (r#"{"answer": "5", "answer": "6"}"#, "Json:6"),
+        (r#"{"answer": null} The answer is 8."#, "Phrase:8"),
+        (r#"{"answer": 1,234}"#, "Json:1,234"),
+        (r#"{"answer": ["1", "2"]}"#, r#"Json:["1", "2"]"#),
+        (r#"{"reasoning": "we get \boxed{3}", "answer": "3 m"}"#, "Json:3 m"),
+        (r#"{"answer": "4"} Now in a box: \boxed{5}"#, "Boxed:5"),
+        (r#"{"Final_Answer": "10"#, "Json:10"),
+    ]);
+    check_truncated(&[
+        (r#"{"answer": "12"#, "none"),
+        (r#"{"answer": 12"#, "none"),
+        (r#"{"answer": "12"}"#, "Json:12"),
+    ]);
+}
+
+#[test]
+fn phrases() {
+    check(&[
+        ("so 5 + 13 = 18\n#### 18", "Phrase:18"),
+        ("2 + 2\nA: 18", "Phrase:18"),
+        ("The answer is (C).", "Phrase:C"),
+        ("The answer is C", "Phrase:C"),
+        ("The answer is (A).\n\nThe answer is (H).", "Phrase:H"),
+        ("Therefore, the final answer is $\\frac{3}{4}$.", "Phrase:\\frac{3}{4}"),
+        ("**Answer:** 12 cm", "Phrase:12 cm"),
+        ("**Final Answer**\n\n17", "Phrase:17"),
+        ("The answer to the question is 1,234. It was easy with 5.", "Phrase:1,234"),
+        ("the answer is 42 because 6 * 7 = 42", "Phrase:42"),
+        ("The final answer is:\n\\[ x = 5 \\]", "Phrase:x = 5"),
+        ("The answer is A total of 5 of them", "Phrase:A total of 5 of them"),
+        ("Answer: B) twelve", "Phrase:B"),
+    ]);
+    check_truncated(&[("The answer is 1", "none"), ("The answer is 12.\nLet me check", "Phrase:12")]);
+}
+
+#[test]
+fn last_values() {
+    check(&[
+        ("12", "Last:12"),
+        ("\\frac{1}{2}", "Last:\\frac{1}{2}"),
+        ("x = 5", "Last:x = 5"),
+        ("(C)", "Last:C"),
+        ("It is 3 + 4 = 7 apples", "Last:7"),
+        ("He pays $1,250.50 in total.", "Last:$1,250.50"),
+        ("We get $x = \\frac{1}{2}$ here", "Last:\\frac{1}{2}"),
+        ("so I pick **D**", "Last:D"),
+        ("no value at all", "none"),
+        ("", "none"),
+        ("  \n ", "none"),
+        ("...", "none"),
+    ]);
+    check_truncated(&[("It is 3 + 4 = 7 apples", "none"), ("12", "none")]);
+}
+
+#[test]
+fn end_tokens_are_no_text() {
+    check(&[("The answer is 4</s></s></s>", "Phrase:4"), ("5<|im_end|>\n", "Last:5")]);
+}

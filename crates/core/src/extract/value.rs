@@ -1,0 +1,143 @@
+//! What the tiers share: taking the wrappers off an answer, and telling numbers and choice letters in running text.
+
+use super::MAX_ANSWER_BYTES;
+
+/// `text` without what only presents an answer: blanks, `$...$`, `\(...\)`, `**...**`, quotes, backticks, a final stop.
+/// What belongs to the value (`\text{}`, units, braces) stays.
+pub fn clean_answer(text: &str) -> &str {
+    let mut text = text;
+    loop {
+        let mut next = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}'));
+        if let Some(stripped) = next.strip_suffix(['.', ';', ',', '。']) {
+            next = stripped;
+        }
+        for (open, close) in WRAPPERS {
+            let inner = next.strip_prefix(open).and_then(|inner| inner.strip_suffix(close));
+            if let Some(inner) = inner
+                && !inner.contains(open)
+            {
+                next = inner;
+            }
+        }
+        next = unmatched_ends(next);
+        if next.len() == text.len() {
+            return next;
+        }
+        text = next;
+    }
+}
+
+const WRAPPERS: [(&str, &str); 10] = [
+    ("$$", "$$"),
+    ("$", "$"),
+    ("\\(", "\\)"),
+    ("\\[", "\\]"),
+    ("**", "**"),
+    ("__", "__"),
+    ("`", "`"),
+    ("\"", "\""),
+    ("“", "”"),
+    ("'", "'"),
+];
+
+/// `text` without a mark at an end whose partner is missing.
+fn unmatched_ends(text: &str) -> &str {
+    let mut text = text;
+    if text.ends_with('$') && !text.ends_with("\\$") && text.matches('$').count() % 2 == 1 {
+        text = &text[..text.len() - 1];
+    }
+    for (open, close) in [("\\(", "\\)"), ("\\[", "\\]")] {
+        if text.ends_with(close) && !text.contains(open) {
+            text = &text[..text.len() - close.len()];
+        }
+        if text.starts_with(open) && !text.contains(close) {
+            text = &text[open.len()..];
+        }
+    }
+    for mark in ["**", "__"] {
+        if text.matches(mark).count() == 1 {
+            text = text.strip_prefix(mark).or_else(|| text.strip_suffix(mark)).unwrap_or(text);
+        }
+    }
+    text
+}
+
+/// The cleaned answer, or none where nothing of substance is left.
+pub(super) fn answer_of(raw: &str) -> Option<String> {
+    // Cleaning counts marks, so what is too long anyway is refused first.
+    if raw.len() > 2 * MAX_ANSWER_BYTES {
+        return None;
+    }
+    // "\b" and "\f" that some reader took for JSON escapes: the characters themselves occur in no answer.
+    if raw.contains(['\u{8}', '\u{C}']) {
+        return answer_of(&raw.replace('\u{8}', "\\b").replace('\u{C}', "\\f"));
+    }
+    let text = clean_answer(raw);
+    let blank =
+        text.chars().all(|c| c.is_whitespace() || c.is_ascii_punctuation() || c == '…' || c.is_control());
+    if (blank && text != "\\{\\}") || text.len() > MAX_ANSWER_BYTES {
+        return None;
+    }
+    Some(text.to_string())
+}
+
+/// The number that `text` begins with: sign, currency sign, thousands separators, decimals, `a/b`, a percent sign.
+pub(super) fn number_at(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    if matches!(bytes.first(), Some(b'-' | b'+')) {
+        at += 1;
+    } else if text.starts_with('−') {
+        at += '−'.len_utf8();
+    }
+    if bytes.get(at) == Some(&b'\\') && bytes.get(at + 1) == Some(&b'$') {
+        at += 2;
+    } else if bytes.get(at) == Some(&b'$') {
+        at += 1;
+    }
+    let digits =
+        |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let whole = digits(at);
+    at += whole;
+    while whole > 0 && whole <= 3 && bytes.get(at) == Some(&b',') && digits(at + 1) == 3 {
+        at += 4;
+    }
+    let fraction = if bytes.get(at) == Some(&b'.') { digits(at + 1) } else { 0 };
+    if whole + fraction == 0 {
+        return None;
+    }
+    if fraction > 0 {
+        at += 1 + fraction;
+    }
+    if bytes.get(at) == Some(&b'/') && digits(at + 1) > 0 {
+        at += 1 + digits(at + 1);
+    }
+    if bytes.get(at) == Some(&b'%') {
+        at += 1;
+    } else if bytes[at..].starts_with(b"\\%") {
+        at += 2;
+    }
+    Some(&text[..at])
+}
+
+/// The choice letter that `text` begins with: `(C)`, `C)`, `C.`, `C:`, `**C**`, `\text{(C)}`, or `C` alone.
+pub(super) fn choice_at(text: &str) -> Option<char> {
+    let mut rest =
+        text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '$'));
+    for prefix in ["\\boxed{", "\\text{", "\\textbf{", "\\mathrm{", "\\mathbf{"] {
+        rest = rest.strip_prefix(prefix).unwrap_or(rest);
+    }
+    let open = rest.starts_with(['(', '[']);
+    let rest = if open { &rest[1..] } else { rest };
+    let mut chars = rest.chars();
+    let letter = chars.next().filter(char::is_ascii_uppercase)?;
+    let rest = chars.as_str();
+    let marked = rest.starts_with([')', ']', '*']);
+    if open {
+        return marked.then_some(letter);
+    }
+    let ends = rest.is_empty() || rest.starts_with([')', '*', '}', '`', '"', '\n', '\r', '$']);
+    let stops = rest.starts_with(['.', ':', ',', ';'])
+        && rest[1..].chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, '*' | '<'));
+    (ends || stops).then_some(letter)
+}

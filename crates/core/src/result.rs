@@ -1,0 +1,171 @@
+//! Results: one answer a problem, with how it was reached and at what cost. One JSON line each.
+//!
+//! What lives here: the format. What does not: deciding the answer ([`crate::vote`], the model crate) and judging files
+//! of results ([`crate::report`]).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::equivalence::{Answer, is_equivalent};
+use crate::sample_set::SampleSet;
+use crate::vote::Vote;
+
+/// How the answer was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Majority vote, no model call.
+    Vote,
+    /// The model scored each cluster's answer.
+    Select,
+    /// The model wrote an answer.
+    Generate,
+}
+
+/// What [`AggregateResult::confidence`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfidenceKind {
+    /// Vote: the probability that the top class leads the second ([`crate::vote::lead_probability`]): the stability of
+    /// the vote, not the probability of being correct.
+    LeadProbability,
+    /// Select: the un-normalised probability mass of the winning cluster's surface forms.
+    AnswerMass,
+    /// Generate: the product of the probabilities of the answer's tokens.
+    TokenProduct,
+}
+
+/// Exact token counts of the model calls made for one result (0 for a vote).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub prompt_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+}
+
+/// One cluster of equal answers, as a result shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterResult {
+    /// The surface form of the cluster's earliest candidate.
+    pub answer: String,
+    /// How many candidates gave it.
+    pub votes: usize,
+    /// `votes` over the number of answered candidates.
+    pub share: f64,
+    /// Select mode: natural logarithm of the cluster's mass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_prob: Option<f64>,
+    /// Indices of its candidates in the sample set, from 0.
+    pub candidates: Vec<usize>,
+}
+
+/// One answer for one sample set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateResult {
+    /// The set's id.
+    pub id: String,
+    /// The answer; null where no candidate gave one and no model was asked.
+    pub answer: Option<String>,
+    /// How it was reached.
+    pub method: Method,
+    /// Between 0 and 1; what it means is in `confidence_kind`.
+    pub confidence: f64,
+    /// What `confidence` is.
+    pub confidence_kind: ConfidenceKind,
+    /// Number of candidates in the set, those without an answer included.
+    pub num_candidates: usize,
+    /// The candidates' answers by equivalence, largest first.
+    pub clusters: Vec<ClusterResult>,
+    /// What the model wrote, prefill excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// Token counts.
+    #[serde(default)]
+    pub usage: Usage,
+    /// Wall time in milliseconds; the host measures it, this crate takes no clock.
+    #[serde(default)]
+    pub elapsed_ms: f64,
+    /// The set's reference answer, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_answer: Option<String>,
+    /// Whether `answer` is equivalent to it; absent without a reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correct: Option<bool>,
+    /// Every other field of the line, in its order.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl AggregateResult {
+    /// The result of a vote. Also where a model's result starts from: the same clusters, then [`Self::set_answer`].
+    pub fn from_vote(set: &SampleSet, vote: &Vote) -> Self {
+        let clusters = vote.clusters.iter().map(|cluster| ClusterResult {
+            answer: cluster.answer.clone(),
+            votes: cluster.candidates.len(),
+            share: cluster.candidates.len() as f64 / vote.answered.max(1) as f64,
+            log_prob: None,
+            candidates: cluster.candidates.clone(),
+        });
+        let mut result = Self {
+            id: set.id.clone(),
+            answer: None,
+            method: Method::Vote,
+            confidence: vote.confidence,
+            confidence_kind: ConfidenceKind::LeadProbability,
+            num_candidates: set.candidates.len(),
+            clusters: clusters.collect(),
+            completion: None,
+            usage: Usage::default(),
+            elapsed_ms: 0.0,
+            reference_answer: set.reference_answer.clone(),
+            correct: None,
+            extra: Map::new(),
+        };
+        result.set_answer(vote.answer().map(str::to_string));
+        result
+    }
+
+    /// Sets the answer, and `correct` where there is a reference. No answer is not correct.
+    pub fn set_answer(&mut self, answer: Option<String>) {
+        self.correct = self.reference_answer.as_deref().map(|reference| {
+            answer.as_deref().is_some_and(|answer| is_equivalent(&Answer::parse(reference), &Answer::parse(answer)))
+        });
+        self.answer = answer;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample_set::Candidate;
+    use crate::vote::majority_vote;
+
+    #[test]
+    fn a_vote_becomes_a_line() {
+        let candidates = ["7", "7.0", "none", "8"].map(|text| Candidate { text: text.into(), ..Default::default() });
+        let mut set = SampleSet {
+            id: "s".into(),
+            problem: "p".into(),
+            reference_answer: Some("7".into()),
+            candidates: candidates.into(),
+            extra: Map::new(),
+        };
+        let result = AggregateResult::from_vote(&set, &majority_vote(&set));
+        let line = serde_json::to_string(&result).unwrap();
+        let expected = concat!(
+            r#"{"id":"s","answer":"7","method":"vote","confidence":0.6875,"confidence_kind":"lead_probability","#,
+            r#""num_candidates":4,"clusters":[{"answer":"7","votes":2,"share":0.6666666666666666,"candidates":[0,1]},"#,
+            r#"{"answer":"8","votes":1,"share":0.3333333333333333,"candidates":[3]}],"#,
+            r#""usage":{"prompt_tokens":0,"completion_tokens":0},"elapsed_ms":0.0,"reference_answer":"7","correct":true}"#
+        );
+        assert_eq!(line, expected);
+        assert_eq!(serde_json::from_str::<AggregateResult>(&line).unwrap(), result);
+
+        set.candidates.clear();
+        let empty = AggregateResult::from_vote(&set, &majority_vote(&set));
+        assert_eq!((empty.answer, empty.correct, empty.confidence), (None, Some(false), 0.0));
+        set.reference_answer = None;
+        assert_eq!(AggregateResult::from_vote(&set, &majority_vote(&set)).correct, None);
+    }
+}

@@ -1,0 +1,382 @@
+//! Sample sets: one problem with the candidates drawn for it, read from and written to JSONL.
+//!
+//! What lives here: the types, the checks a line must pass, and the line reader that every JSONL format of Conclave
+//! shares. What does not: opening files and unzipping (hosts), finding answers in texts ([`crate::extract`]).
+//!
+//! Decisions:
+//! 1. Unknown fields are kept, in their order, behind the known ones, at the level of the set and of each candidate.
+//! 2. `id` and `reference_answer` may be JSON numbers and are read as their text (`18` is `"18"`). A number that a
+//!    64-bit float or integer cannot hold exactly is refused, because its digits would change silently.
+//! 3. A set with no candidates is valid (its vote has no answer), and so is one with ten thousand.
+//! 4. A bad line is reported with its number and reading goes on; nothing is dropped silently.
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One problem and the candidate solutions sampled for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct SampleSet {
+    /// Name of the problem, unique in its file.
+    pub id: String,
+    /// The problem in plain text.
+    pub problem: String,
+    /// The known final answer, where there is one: the answer alone, not a worked solution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_answer: Option<String>,
+    /// The candidates in the order they were drawn.
+    pub candidates: Vec<Candidate>,
+    /// Every other field of the line, in its order.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// One text from a black box, untrusted everywhere.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct Candidate {
+    /// What the model wrote.
+    pub text: String,
+    /// Which model wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Why it stopped: `stop`, `length`, ... as the API said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Token accounting as the API gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Value>,
+    /// Every other field of the candidate, in its order.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Candidate {
+    /// Whether the text was cut off at a length limit, in the words of the common APIs.
+    pub fn is_truncated(&self) -> bool {
+        self.finish_reason
+            .as_deref()
+            .is_some_and(|reason| ["length", "max_tokens"].iter().any(|cut| reason.eq_ignore_ascii_case(cut)))
+    }
+}
+
+/// A line of a JSONL file that could not be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineError {
+    /// Line number, from 1.
+    pub line: u64,
+    /// What was expected, what was found, and what to do about it.
+    pub reason: String,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.reason)
+    }
+}
+
+impl std::error::Error for LineError {}
+
+/// The values of a JSONL stream, one a line.
+///
+/// Blank lines are skipped (and counted), a UTF-8 byte order mark and CRLF line ends are accepted. A line that is not
+/// UTF-8, not JSON or not a `T` gives a [`LineError`] and reading goes on after it; a failing reader gives one and ends.
+pub struct JsonLines<R, T> {
+    reader: R,
+    line: u64,
+    buffer: Vec<u8>,
+    failed: bool,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<R: BufRead, T: DeserializeOwned> JsonLines<R, T> {
+    /// Reads from `reader`, whose first line is line 1.
+    pub fn new(reader: R) -> Self {
+        Self { reader, line: 0, buffer: Vec::new(), failed: false, value: PhantomData }
+    }
+
+    /// Number of the line read last, from 1 (0 before the first).
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+impl<R: BufRead, T: DeserializeOwned> Iterator for JsonLines<R, T> {
+    type Item = Result<T, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.failed {
+            self.buffer.clear();
+            self.line += 1;
+            match self.reader.read_until(b'\n', &mut self.buffer) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) => {
+                    self.failed = true;
+                    let reason = format!("cannot read on: {error}");
+                    return Some(Err(LineError { line: self.line, reason }));
+                }
+            }
+            let mut bytes = self.buffer.as_slice();
+            if self.line == 1 {
+                bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+            }
+            let bytes = bytes.trim_ascii();
+            if !bytes.is_empty() {
+                return Some(parse_line(bytes).map_err(|reason| LineError { line: self.line, reason }));
+            }
+        }
+        None
+    }
+}
+
+/// Parses one line that is not blank.
+fn parse_line<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let utf16 = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
+        let looks = if utf16 { "it looks like UTF-16; " } else { "" };
+        format!("not UTF-8 at byte {}: {looks}convert the file to UTF-8", error.valid_up_to() + 1)
+    })?;
+    serde_json::from_str(text).map_err(|error| {
+        // A line of JSONL is one JSON line: serde_json's "at line 1" would only confuse beside the file's line number.
+        let message = error.to_string();
+        let message = message.split(" at line 1 column ").next().unwrap_or_default();
+        match error.classify() {
+            serde_json::error::Category::Data => message.to_string(),
+            _ => {
+                format!("not JSON at column {}: {message} (expected one JSON object a line)", error.column())
+            }
+        }
+    })
+}
+
+/// Reads sample sets, one a line, each checked as described at [`SampleSet`] and in the module's documentation.
+pub fn read_sample_sets<R: BufRead>(reader: R) -> JsonLines<R, SampleSet> {
+    JsonLines::new(reader)
+}
+
+/// Writes `value` as one line of JSON.
+///
+/// # Errors
+/// What the writer reports: a full disk, a closed pipe.
+pub fn write_json_line<W: Write, T: Serialize>(writer: &mut W, value: &T) -> io::Result<()> {
+    // Serialised first, so that a value that cannot be serialised leaves no half line behind.
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    writer.write_all(&line)
+}
+
+impl TryFrom<Value> for SampleSet {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let Value::Object(mut fields) = value else {
+            return Err(format!(
+                "expected an object with `id`, `problem` and `candidates`, found {}",
+                kind(&value)
+            ));
+        };
+        let id = match fields.shift_remove("id") {
+            Some(Value::Number(number)) => number_text(&number, "id")?,
+            other => required_text(other, "id")?,
+        };
+        let problem = required_text(fields.shift_remove("problem"), "problem")?;
+        let reference_answer = match fields.shift_remove("reference_answer") {
+            None | Some(Value::Null) => None,
+            Some(Value::Number(number)) => Some(number_text(&number, "reference_answer")?),
+            Some(Value::String(text)) => Some(checked_reference(&id, text)?),
+            Some(other) => {
+                return Err(format!(
+                    "`reference_answer`: expected a string or a number, found {}",
+                    kind(&other)
+                ));
+            }
+        };
+        let candidates = match fields.shift_remove("candidates") {
+            Some(Value::Array(candidates)) => candidates,
+            Some(other) => return Err(format!("`candidates`: expected an array, found {}", kind(&other))),
+            None => return Err("`candidates`: missing; expected an array (it may be empty)".to_string()),
+        };
+        let candidates = candidates
+            .into_iter()
+            .enumerate()
+            .map(|(i, value)| {
+                Candidate::try_from(value).map_err(|reason| format!("candidate {}: {reason}", i + 1))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { id, problem, reference_answer, candidates, extra: fields })
+    }
+}
+
+impl TryFrom<Value> for Candidate {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let Value::Object(mut fields) = value else {
+            return Err(format!("expected an object {{\"text\": \"...\"}}, found {}", kind(&value)));
+        };
+        Ok(Self {
+            text: required_text(fields.shift_remove("text"), "text")?,
+            model: optional_text(fields.shift_remove("model"), "model")?,
+            finish_reason: optional_text(fields.shift_remove("finish_reason"), "finish_reason")?,
+            usage: fields.shift_remove("usage").filter(|usage| !usage.is_null()),
+            extra: fields,
+        })
+    }
+}
+
+/// Refuses references that are no answers, by the set's name.
+fn checked_reference(id: &str, text: String) -> Result<String, String> {
+    if text.trim_start().starts_with('#') {
+        return Err(format!(
+            "`reference_answer` of set `{id}` starts with `#`: expected the final answer alone; \
+             of a last line such as `#### 18` keep only what follows the mark"
+        ));
+    }
+    if text.trim().is_empty() {
+        return Err(format!(
+            "`reference_answer` of set `{id}` is empty: leave the field out where there is none"
+        ));
+    }
+    Ok(text)
+}
+
+fn required_text(value: Option<Value>, field: &str) -> Result<String, String> {
+    match value {
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(format!("`{field}`: expected a string, found {}", kind(&other))),
+        None => Err(format!("`{field}`: missing; expected a string")),
+    }
+}
+
+fn optional_text(value: Option<Value>, field: &str) -> Result<Option<String>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(format!("`{field}`: expected a string or null, found {}", kind(&other))),
+    }
+}
+
+/// The text of a number whose digits are certain.
+fn number_text(number: &serde_json::Number, field: &str) -> Result<String, String> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    match number.as_f64() {
+        Some(value) if number.is_f64() && value.abs() >= EXACT => Err(format!(
+            "`{field}`: the number {number} is too large to be read exactly: write it as a string"
+        )),
+        _ => Ok(number.to_string()),
+    }
+}
+
+/// What a JSON value is, in words.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Vec<Result<SampleSet, LineError>> {
+        read_sample_sets(bytes).collect()
+    }
+
+    fn reason(line: &str) -> String {
+        read(line.as_bytes())[0].as_ref().unwrap_err().reason.clone()
+    }
+
+    #[test]
+    fn bom_crlf_and_blank_lines() {
+        let sets = read(b"\xEF\xBB\xBF{\"id\":\"a\",\"problem\":\"p\",\"candidates\":[]}\r\n\r\n  \n{\"id\":7,\"problem\":\"p\",\"reference_answer\":18,\"candidates\":[{\"text\":\"t\"}]}");
+        assert_eq!(sets.len(), 2);
+        assert_eq!(sets[0].as_ref().unwrap().candidates.len(), 0);
+        let second = sets[1].as_ref().unwrap();
+        assert_eq!((second.id.as_str(), second.reference_answer.as_deref()), ("7", Some("18")));
+    }
+
+    #[test]
+    fn bad_lines_are_numbered_and_reading_goes_on() {
+        let sets = read(b"{\"id\":\"a\",\"problem\":\"p\",\"candidates\":[]}\n\n\xFFx\n{]\n[1]\n{\"id\":\"b\",\"problem\":\"p\",\"candidates\":[]}\n");
+        let lines: Vec<u64> = sets.iter().filter_map(|s| s.as_ref().err().map(|e| e.line)).collect();
+        assert_eq!(lines, [3, 4, 5]);
+        assert_eq!(sets.iter().filter(|s| s.is_ok()).count(), 2);
+        assert!(sets[1].as_ref().unwrap_err().to_string().starts_with("line 3: not UTF-8 at byte 1"));
+        assert!(sets[2].as_ref().unwrap_err().reason.starts_with("not JSON at column 2"));
+    }
+
+    #[test]
+    fn an_empty_file_has_no_sets() {
+        assert!(read(b"").is_empty());
+        assert!(read(b"\n\r\n").is_empty());
+    }
+
+    #[test]
+    fn errors_name_the_field() {
+        assert_eq!(
+            reason(r#"{"id":"a","problem":"p"}"#),
+            "`candidates`: missing; expected an array (it may be empty)"
+        );
+        assert_eq!(
+            reason(r#"{"id":"a","problem":"p","candidates":[{"text":"x"},{"text":null}]}"#),
+            "candidate 2: `text`: expected a string, found null"
+        );
+        assert_eq!(reason(r#"{"problem":"p","candidates":[]}"#), "`id`: missing; expected a string");
+        assert!(
+            reason(r#"{"id":"gsm-4","problem":"p","candidates":[],"reference_answer":"\n#### 18"}"#)
+                .contains("`gsm-4`")
+        );
+        assert!(
+            reason(r#"{"id":"a","problem":"p","candidates":[],"reference_answer":123456789012345678901234}"#)
+                .contains("string")
+        );
+        assert!(
+            reason(r#"{"id":"a","problem":"p","candidates":[],"reference_answer":" "}"#)
+                .contains("leave the field out")
+        );
+    }
+
+    #[test]
+    fn unknown_fields_pass_through_in_order() {
+        let line = r#"{"id":"a","problem":"p","reference_answer":"2","candidates":[{"text":"t","model":"m","finish_reason":"length","usage":{"b":1,"a":0.1},"z":1,"y":[null]}],"zz":{"k":1e-7},"aa":null}"#;
+        let set = read(line.as_bytes()).remove(0).unwrap();
+        assert!(set.candidates[0].is_truncated());
+        let mut out = Vec::new();
+        write_json_line(&mut out, &set).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{line}\n"));
+    }
+
+    #[test]
+    fn a_failing_reader_is_reported_once() {
+        struct Broken;
+        impl io::Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+        let results: Vec<_> = read_sample_sets(io::BufReader::new(Broken)).collect();
+        assert_eq!(results.len(), 1);
+        assert!(results[0].as_ref().unwrap_err().reason.contains("the disk is gone"));
+    }
+
+    #[test]
+    fn many_and_large_candidates_are_valid() {
+        let text = "x".repeat(10_000_000);
+        let line = format!(r#"{{"id":"a","problem":"p","candidates":[{{"text":"{text}"}}]}}"#);
+        assert_eq!(read(line.as_bytes())[0].as_ref().unwrap().candidates[0].text.len(), 10_000_000);
+        let many = vec![r#"{"text":"5"}"#; 10_000].join(",");
+        let line = format!(r#"{{"id":"a","problem":"p","candidates":[{many}]}}"#);
+        assert_eq!(read(line.as_bytes())[0].as_ref().unwrap().candidates.len(), 10_000);
+    }
+}

@@ -1,0 +1,210 @@
+//! Majority votes over classes of equal answers, and how stable they are.
+//!
+//! A vote counts *answered* candidates only and breaks ties by the earliest candidate. It always exists, as the fallback
+//! for everything else; a set in which no candidate has an answer has a vote without a winner.
+
+use crate::cluster::{Cluster, cluster_answers, extract_answers};
+use crate::sample_set::SampleSet;
+
+/// The outcome of a vote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vote {
+    /// The candidates' answers by equivalence, larger first, ties by the earliest candidate.
+    pub clusters: Vec<Cluster>,
+    /// Index in `clusters` of the winner.
+    pub winner: Option<usize>,
+    /// Candidates with an answer.
+    pub answered: usize,
+    /// [`lead_probability`] of the winner over the strongest other cluster, by candidates (not weights); 0 without a
+    /// winner. This is the stability of the vote, not the probability of being correct.
+    pub confidence: f64,
+}
+
+impl Vote {
+    /// The winning answer.
+    pub fn answer(&self) -> Option<&str> {
+        Some(self.clusters.get(self.winner?)?.answer.as_str())
+    }
+}
+
+/// Why a weighted vote cannot be held.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum VoteError {
+    /// Not one weight a candidate.
+    #[error("expected one weight a candidate: {candidates} candidates, {weights} weights")]
+    WrongLength {
+        /// Candidates in the set.
+        candidates: usize,
+        /// Weights given.
+        weights: usize,
+    },
+    /// A weight is negative, infinite or not a number.
+    #[error("weight {index} is {weight}: expected a finite number that is not negative")]
+    BadWeight {
+        /// Which candidate's, from 0.
+        index: usize,
+        /// The weight.
+        weight: f64,
+    },
+}
+
+/// The majority vote of the candidates of `set`.
+pub fn majority_vote(set: &SampleSet) -> Vote {
+    vote_on(cluster_answers(&extract_answers(set)))
+}
+
+/// The vote over clusters ordered as [`cluster_answers`] orders them: the first wins.
+pub fn vote_on(clusters: Vec<Cluster>) -> Vote {
+    let winner = (!clusters.is_empty()).then_some(0);
+    finished(clusters, winner)
+}
+
+/// The vote in which each candidate counts as much as its weight. Ties go to the earliest candidate among the heaviest
+/// clusters; where all weights are 0, the earliest answered candidate wins.
+///
+/// # Errors
+/// Where there is not one finite, non-negative weight a candidate.
+pub fn weighted_vote(set: &SampleSet, weights: &[f64]) -> Result<Vote, VoteError> {
+    if weights.len() != set.candidates.len() {
+        return Err(VoteError::WrongLength { candidates: set.candidates.len(), weights: weights.len() });
+    }
+    if let Some((index, &weight)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < 0.0) {
+        return Err(VoteError::BadWeight { index, weight });
+    }
+    let clusters = cluster_answers(&extract_answers(set));
+    let mut winner: Option<(usize, f64)> = None;
+    for (index, cluster) in clusters.iter().enumerate() {
+        let weight: f64 = cluster.candidates.iter().map(|&candidate| weights[candidate]).sum();
+        let earlier = |best: usize| cluster.candidates.first() < clusters[best].candidates.first();
+        if winner.is_none_or(|(best, most)| weight > most || (weight == most && earlier(best))) {
+            winner = Some((index, weight));
+        }
+    }
+    Ok(finished(clusters, winner.map(|(index, _)| index)))
+}
+
+fn finished(clusters: Vec<Cluster>, winner: Option<usize>) -> Vote {
+    let votes = |index: usize| clusters[index].candidates.len() as u64;
+    let confidence = winner.map_or(0.0, |winner| {
+        let rival = (0..clusters.len()).filter(|&index| index != winner).map(votes).max().unwrap_or(0);
+        lead_probability(votes(winner), rival)
+    });
+    Vote { answered: clusters.iter().map(|cluster| cluster.candidates.len()).sum(), winner, confidence, clusters }
+}
+
+/// P(p > 1/2) for p ~ Beta(a + 1, b + 1): how probable it is, after `a` votes against `b` and a flat prior, that more
+/// draws would keep the first class ahead of the second (adaptive consistency's rule).
+///
+/// Exact: the tail of a Beta with whole parameters is a binomial sum, P = sum over j <= a of C(n, j) / 2^n with
+/// n = a + b + 1. Computed outwards from the largest term by ratios, with the shorter tail summed, so that counts of any
+/// size neither overflow nor lose digits.
+pub fn lead_probability(a: u64, b: u64) -> f64 {
+    if a == b {
+        return 0.5;
+    }
+    // Symmetry: P(a, b) = 1 - P(b, a). The smaller tail is the sum over j <= min(a, b).
+    let n = (a as f64) + (b as f64) + 1.0;
+    let low = a.min(b);
+    // The sum over j <= low of C(n, j), in units of its last and largest term.
+    let (mut sum, mut term, mut j) = (1.0, 1.0, low as f64);
+    while j > 0.0 && term > sum * f64::EPSILON * 0.01 {
+        term *= j / (n - j + 1.0); // C(n, j-1) / C(n, j)
+        sum += term;
+        j -= 1.0;
+    }
+    let tail = (ln_choose(n, low as f64) - n * std::f64::consts::LN_2 + sum.ln()).exp();
+    if a < b { tail } else { 1.0 - tail }
+}
+
+/// ln C(n, k): a product for small k, Stirling's series for the factorials otherwise.
+fn ln_choose(n: f64, k: f64) -> f64 {
+    if k <= 64.0 {
+        return (1..=k as u64).map(|i| ((n - k + i as f64) / i as f64).ln()).sum();
+    }
+    ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)
+}
+
+/// ln n! for n > 64 by Stirling's series; the first term left out is below 1e-16 there.
+fn ln_factorial(n: f64) -> f64 {
+    let series = 1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3)) + 1.0 / (1260.0 * n.powi(5)) - 1.0 / (1680.0 * n.powi(7));
+    n * n.ln() - n + 0.5 * (2.0 * std::f64::consts::PI * n).ln() + series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample_set::Candidate;
+    use num_bigint::BigUint;
+    use num_traits::{One, ToPrimitive};
+
+    fn set(answers: &[&str]) -> SampleSet {
+        let candidates =
+            answers.iter().map(|answer| Candidate { text: answer.to_string(), ..Default::default() }).collect();
+        SampleSet { id: "s".into(), problem: "p".into(), reference_answer: None, candidates, extra: Default::default() }
+    }
+
+    /// The same sum in whole numbers, rounded once.
+    fn exact(a: u64, b: u64) -> f64 {
+        let n = a + b + 1;
+        let (mut choose, mut sum) = (BigUint::one(), BigUint::one());
+        for j in 1..=a {
+            choose = choose * (n - j + 1) / j;
+            sum += &choose;
+        }
+        ((sum << 64u32) >> n).to_f64().unwrap() / 2f64.powi(64)
+    }
+
+    #[test]
+    fn lead_probability_is_exact() {
+        for a in 0..40 {
+            for b in 0..40 {
+                let (found, expected) = (lead_probability(a, b), exact(a, b));
+                assert!((found - expected).abs() < 1e-14, "{a}-{b}: {found} {expected}");
+            }
+        }
+        for (a, b) in [(300, 250), (1_000, 990), (5_000, 4_900), (70, 900), (66, 65)] {
+            let (found, expected) = (lead_probability(a, b), exact(a, b));
+            assert!((found - expected).abs() < 1e-11, "{a}-{b}: {found} {expected}");
+        }
+    }
+
+    #[test]
+    fn lead_probability_at_the_extremes() {
+        assert_eq!(lead_probability(0, 0), 0.5);
+        assert_eq!(lead_probability(4, 0), 1.0 - 1.0 / 32.0);
+        assert_eq!(lead_probability(1_000_000_000, 0), 1.0);
+        assert_eq!(lead_probability(0, 1_000_000_000), 0.0);
+        let close = lead_probability(1_000_000_001, 1_000_000_000);
+        assert!(close > 0.5 && close < 0.501, "{close}");
+        assert!(lead_probability(u64::MAX, u64::MAX - 1).is_finite());
+    }
+
+    #[test]
+    fn ties_go_to_the_earliest() {
+        let vote = majority_vote(&set(&["7", "8", "8.0", "7", "nothing"]));
+        assert_eq!((vote.answer(), vote.answered, vote.confidence), (Some("7"), 4, 0.5));
+        assert_eq!(majority_vote(&set(&["7", "8", "8"])).answer(), Some("8"));
+    }
+
+    #[test]
+    fn no_answer_is_a_vote_without_winner() {
+        for answers in [&[][..], &["nothing"][..]] {
+            let vote = majority_vote(&set(answers));
+            assert_eq!((vote.answer(), vote.winner, vote.answered, vote.confidence), (None, None, 0, 0.0));
+        }
+    }
+
+    #[test]
+    fn weights_decide() {
+        let set = set(&["7", "8", "8", "9"]);
+        let winner = |weights: &[f64]| weighted_vote(&set, weights).map(|vote| vote.answer().map(str::to_string));
+        assert_eq!(winner(&[1.0; 4]).unwrap().as_deref(), Some("8"));
+        assert_eq!(winner(&[3.0, 1.0, 1.0, 0.0]).unwrap().as_deref(), Some("7"));
+        assert_eq!(winner(&[2.0, 1.0, 1.0, 2.0]).unwrap().as_deref(), Some("7"));
+        assert_eq!(winner(&[0.0; 4]).unwrap().as_deref(), Some("7"));
+        assert_eq!(winner(&[1.0; 3]), Err(VoteError::WrongLength { candidates: 4, weights: 3 }));
+        assert!(matches!(winner(&[1.0, -1.0, f64::NAN, 0.0]), Err(VoteError::BadWeight { index: 1, .. })));
+        let vote = weighted_vote(&set, &[3.0, 1.0, 1.0, 0.0]).unwrap();
+        assert_eq!(vote.confidence, lead_probability(1, 2), "the stability counts candidates");
+    }
+}
