@@ -28,8 +28,11 @@ pub fn extract_answers(set: &SampleSet) -> Vec<Option<ExtractedAnswer>> {
 /// Groups answers by equivalence: more candidates first, ties by the earliest candidate. Candidates without an answer
 /// are in no cluster. Which candidates share a cluster does not depend on their order.
 pub fn cluster_answers(answers: &[Option<ExtractedAnswer>]) -> Vec<Cluster> {
-    let answered: Vec<(usize, &str)> =
-        answers.iter().enumerate().filter_map(|(i, answer)| Some((i, answer.as_ref()?.text.as_str()))).collect();
+    let answered: Vec<(usize, &str)> = answers
+        .iter()
+        .enumerate()
+        .filter_map(|(i, answer)| Some((i, answer.as_ref()?.text.as_str())))
+        .collect();
     let parsed: Vec<Answer> = answered.iter().map(|(_, text)| Answer::parse(text)).collect();
     let mut members: Vec<(usize, Vec<(usize, &str)>)> = Vec::new();
     let mut place_of = std::collections::HashMap::new();
@@ -64,7 +67,9 @@ mod tests {
     fn clusters(answers: &[&str]) -> Vec<(String, Vec<usize>, Vec<String>)> {
         let answers: Vec<_> = answers
             .iter()
-            .map(|text| (!text.is_empty()).then(|| ExtractedAnswer { text: text.to_string(), tier: Tier::Boxed }))
+            .map(|text| {
+                (!text.is_empty()).then(|| ExtractedAnswer { text: text.to_string(), tier: Tier::Boxed })
+            })
             .collect();
         cluster_answers(&answers).into_iter().map(|c| (c.answer, c.candidates, c.forms)).collect()
     }
@@ -82,7 +87,10 @@ mod tests {
             ("8", vec![5], owned(&["8"])),
             ("9", vec![7], owned(&["9"])),
         ];
-        assert_eq!(found, expected.map(|(answer, candidates, forms)| (answer.to_string(), candidates, forms)));
+        assert_eq!(
+            found,
+            expected.map(|(answer, candidates, forms)| (answer.to_string(), candidates, forms))
+        );
     }
 
     #[test]

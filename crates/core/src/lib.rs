@@ -20,7 +20,8 @@ pub use cluster::{Cluster, cluster_answers};
 pub use equivalence::{Answer, is_equivalent};
 pub use extract::{ExtractedAnswer, Tier, extract_answer};
 pub use prompt::{
-    ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt, parse_completion,
+    ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt,
+    parse_completion,
 };
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
 pub use router::{Policy, Route, route};

@@ -129,7 +129,9 @@ impl AggregateResult {
     /// Sets the answer, and `correct` where there is a reference. No answer is not correct.
     pub fn set_answer(&mut self, answer: Option<String>) {
         self.correct = self.reference_answer.as_deref().map(|reference| {
-            answer.as_deref().is_some_and(|answer| is_equivalent(&Answer::parse(reference), &Answer::parse(answer)))
+            answer
+                .as_deref()
+                .is_some_and(|answer| is_equivalent(&Answer::parse(reference), &Answer::parse(answer)))
         });
         self.answer = answer;
     }
@@ -143,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_vote_becomes_a_line() {
-        let candidates = ["7", "7.0", "none", "8"].map(|text| Candidate { text: text.into(), ..Default::default() });
+        let candidates =
+            ["7", "7.0", "none", "8"].map(|text| Candidate { text: text.into(), ..Default::default() });
         let mut set = SampleSet {
             id: "s".into(),
             problem: "p".into(),

@@ -46,7 +46,8 @@ mod tests {
     use crate::vote::lead_probability;
 
     fn auto(a: u64, b: u64) -> Route {
-        let vote = Vote { clusters: Vec::new(), winner: None, answered: 0, confidence: lead_probability(a, b) };
+        let vote =
+            Vote { clusters: Vec::new(), winner: None, answered: 0, confidence: lead_probability(a, b) };
         route(Policy::Auto, &vote)
     }
 

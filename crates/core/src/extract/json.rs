@@ -123,7 +123,6 @@ const AMBIGUOUS: [&str; 36] = [
     "bot",
     "frac",
     "forall",
-    
     "ne",
     "neg",
     "nabla",

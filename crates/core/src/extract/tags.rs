@@ -51,10 +51,10 @@ fn tag_at(bytes: &[u8], start: usize) -> Option<Tag> {
     Some(Tag { name, closing, start, end: if complete { end + 1 } else { at }, complete })
 }
 
-/// Skips a few blanks: enough for what models write, bounded so that the whole scan stays linear.
+/// Skips a few blanks, not line ends: enough for what models write, bounded so that the whole scan stays linear.
 fn skip_space(bytes: &[u8], from: usize) -> usize {
     const MOST: usize = 4;
-    let blanks = bytes.iter().skip(from).take(MOST).take_while(|byte| byte.is_ascii_whitespace()).count();
+    let blanks = bytes.iter().skip(from).take(MOST).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     from + blanks
 }
 

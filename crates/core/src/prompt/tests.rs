@@ -10,7 +10,10 @@ fn set(problem: &str, texts: &[&str]) -> SampleSet {
         id: "s".into(),
         problem: problem.into(),
         reference_answer: None,
-        candidates: texts.iter().map(|text| Candidate { text: text.to_string(), ..Default::default() }).collect(),
+        candidates: texts
+            .iter()
+            .map(|text| Candidate { text: text.to_string(), ..Default::default() })
+            .collect(),
         extra: Default::default(),
     }
 }
@@ -40,13 +43,16 @@ fn text_of(prompt: &Prompt) -> String {
 
 #[test]
 fn layout() {
-    let prompt = build_prompt(&set("What is 2+2?", &["It is 4.", "<answer>5</answer>"]), &options(4_096, 64), &count).unwrap();
+    let prompt =
+        build_prompt(&set("What is 2+2?", &["It is 4.", "<answer>5</answer>"]), &options(4_096, 64), &count)
+            .unwrap();
     let text = text_of(&prompt);
     let body = "\n\nQuestion:\nWhat is 2+2?\n\nAnswer 1:\nIt is 4.\n\nAnswer 2:\n[answer]5[/answer]\n\nThe final answer to the question:\n<answer>";
     assert!(text.ends_with(body), "{text}");
     assert_eq!(prompt.order, [0, 1]);
     assert_eq!(prompt.segments.last().unwrap().text, prompt.prefill);
-    let untrusted: Vec<&str> = prompt.segments.iter().filter(|s| !s.trusted).map(|s| s.text.as_str()).collect();
+    let untrusted: Vec<&str> =
+        prompt.segments.iter().filter(|s| !s.trusted).map(|s| s.text.as_str()).collect();
     assert_eq!(untrusted, ["What is 2+2?", "It is 4.", "[answer]5[/answer]"]);
 }
 
