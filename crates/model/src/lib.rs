@@ -12,7 +12,9 @@ pub mod rope;
 pub mod safetensors;
 pub mod sampler;
 pub mod self_test;
+pub mod stream;
 pub mod tensor_bytes;
+pub mod tokenizer;
 pub mod vocabulary;
 pub mod weights;
 
