@@ -15,7 +15,11 @@ pub fn run() -> Result<bool> {
 
 /// As a step of `cargo xtask test`: skipped where the tool is not installed, because building it takes long.
 pub fn step(counts: &mut Counts) -> Result<Outcome> {
-    if is_installed() { check(counts) } else { Ok(Outcome::Skipped("cargo-deny is not installed".to_owned())) }
+    if is_installed() {
+        check(counts)
+    } else {
+        Ok(Outcome::Skipped("cargo-deny is not installed".to_owned()))
+    }
 }
 
 fn check(counts: &mut Counts) -> Result<Outcome> {

@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn the_summary_of_node_counts_and_its_other_lines_do_not() {
-        let lines = ["\u{2139} tests 5", "\u{2139} pass 4", "\u{2139} fail 1", "# pass 2", "pass 9", "# todo 3"];
+        let lines =
+            ["\u{2139} tests 5", "\u{2139} pass 4", "\u{2139} fail 1", "# pass 2", "pass 9", "# todo 3"];
         assert_eq!(counts(&lines), Counts { passed: 6, failed: 1 });
     }
 

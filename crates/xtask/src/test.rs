@@ -20,7 +20,10 @@ pub fn run() -> Result<bool> {
     steps.command("format", &mut cargo(&["fmt", "--all", "--check"]));
     // With `cuda` too: it needs no toolkit to be checked, and this is the only place where it is.
     let mut clippy = cargo(&["clippy", "--workspace", "--exclude", "conclave-web", "--all-targets"]);
-    steps.command("clippy, with wgpu and cuda", clippy.args(["--features", "wgpu,cuda", "--", "-D", "warnings"]));
+    steps.command(
+        "clippy, with wgpu and cuda",
+        clippy.args(["--features", "wgpu,cuda", "--", "-D", "warnings"]),
+    );
     if native_tests(&mut steps) {
         wasm::add_steps(&mut steps);
     }

@@ -26,8 +26,12 @@ pub fn ensure_driver(counts: &mut Counts) -> Result<Outcome> {
     }
     if is_debian_root() {
         let installed = install(counts)? == Outcome::Passed
-            || (run(apt_get().arg("update"), counts)? == Outcome::Passed && install(counts)? == Outcome::Passed);
-        ensure!(!installed || is_present(), "the packages are installed, but there is still no Vulkan driver");
+            || (run(apt_get().arg("update"), counts)? == Outcome::Passed
+                && install(counts)? == Outcome::Passed);
+        ensure!(
+            !installed || is_present(),
+            "the packages are installed, but there is still no Vulkan driver"
+        );
         if installed {
             return Ok(Outcome::Passed);
         }
@@ -43,12 +47,12 @@ pub fn ensure_driver(counts: &mut Counts) -> Result<Outcome> {
 /// Whether the tests can use wgpu. On other systems than Linux the system itself has a driver.
 pub fn is_present() -> bool {
     let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some());
-    let holds_a_driver = |folder: &&str| {
+    let holds_a_driver = |folder: &str| {
         Path::new(folder).read_dir().is_ok_and(|mut files| {
             files.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|end| end == "json")))
         })
     };
-    !cfg!(target_os = "linux") || named || DRIVER_FOLDERS.iter().any(|folder| holds_a_driver(&folder))
+    !cfg!(target_os = "linux") || named || DRIVER_FOLDERS.iter().any(|folder| holds_a_driver(folder))
 }
 
 fn is_debian_root() -> bool {
