@@ -1,12 +1,23 @@
-//! The Qwen2 language model on burn.
+//! The Qwen2 language model on burn, and the aggregator on top of it.
+//!
+//! From the bottom: files of a model directory ([`files`], [`safetensors`], [`weights`], [`config`], [`manifest`],
+//! [`tokenizer`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`]); tokens
+//! ([`decoder`], [`sampler`], [`stream`], [`generate`]); answers ([`aggregate`]); and what keeps it honest
+//! ([`self_test`], [`export`]). What does not live here: devices by name, files on disk, networks, clocks (hosts), votes
+//! and prompts (`conclave-core`), training.
 
+pub mod aggregate;
 pub mod config;
 pub mod decoder;
 pub mod error;
+pub mod export;
 pub mod files;
+pub mod generate;
 pub mod init;
 pub mod kv_cache;
 pub mod load;
+pub mod manifest;
+pub mod open;
 pub mod qwen2;
 pub mod rope;
 pub mod safetensors;

@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 use load::{AddedToken, Decoding, foreign};
 use std::collections::BTreeMap;
 
+use conclave_core::prompt::Segment;
+
 /// A vocabulary with its rules, read from a `tokenizer.json`.
 pub struct Tokenizer {
     plain: tokenizers::Tokenizer,
@@ -57,6 +59,21 @@ impl Tokenizer {
     pub fn encode_trusted(&self, text: &str) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         self.append_trusted(text, &mut ids)?;
+        Ok(ids)
+    }
+
+    /// Encodes a prompt, each segment by itself: trusted ones with added tokens, untrusted ones without.
+    ///
+    /// # Errors
+    /// As [`encode_untrusted`](Self::encode_untrusted).
+    pub fn encode_segments(&self, segments: &[Segment]) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for segment in segments {
+            match segment.trusted {
+                true => self.append_trusted(&segment.text, &mut ids)?,
+                false => self.append_plain(&segment.text, &mut ids)?,
+            }
+        }
         Ok(ids)
     }
 

@@ -153,6 +153,11 @@ impl<F: ModelFiles> Safetensors<F> {
         Ok(Self { files, shards: vec![shard], shard_of })
     }
 
+    /// Where the files come from.
+    pub fn files(&self) -> &F {
+        &self.files
+    }
+
     /// The names of the weight files, in order.
     pub fn file_names(&self) -> impl Iterator<Item = &str> {
         self.shards.iter().map(|shard| shard.file.as_str())

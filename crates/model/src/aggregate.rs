@@ -1,0 +1,280 @@
+//! The aggregator: one problem and its candidates in, one answer out.
+//!
+//! The vote is always taken first. Under the policy `auto` it is also the answer where it is stable; otherwise the
+//! model reads the candidates and either *generates* the answer or *selects* one of theirs:
+//!
+//! - **generate**: the prompt is continued up to `</answer>`. Confidence is the product of the probabilities of the
+//!   tokens of the answer. A completion without a well-formed answer falls back to the vote.
+//! - **select**: one prefill, then each cluster of equal answers gets
+//!   `P = sum over its distinct surface forms f of p(f + "</answer>" | prompt)`. The closing tag makes the forms
+//!   prefix-free, so the sum over clusters is at most 1 and the rest is the mass on "none of these". Confidence is
+//!   the winner's `P`. Probabilities are not normalised by length: such scores are not probabilities.
+//!
+//! Nothing here knows a device, a clock or a file: hosts fill in `elapsed_ms`.
+
+use std::ops::ControlFlow;
+
+use conclave_core::prompt::{Prompt, PromptOptions, PromptVariant, build_prompt, parse_completion};
+use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
+use conclave_core::router::{Policy, Route, route};
+use conclave_core::sample_set::SampleSet;
+use conclave_core::vote::{Vote, majority_vote};
+
+use crate::decoder::Decoder;
+use crate::error::{Error, ErrorKind};
+use crate::generate::{Completion, SamplingParams, Stops, generate};
+use crate::manifest::{Manifest, Mode};
+use crate::tokenizer::Tokenizer;
+
+/// Closes an answer, and with it the completion.
+const CLOSING_TAG: &str = "</answer>";
+
+/// Surface forms that select mode scores at most, those of the largest clusters first.
+const MAX_FORMS: usize = 64;
+
+/// Tokens of a surface form at most; a longer one is not an answer but a text, and gets no probability.
+const MAX_FORM_TOKENS: usize = 256;
+
+/// Cache capacity is a multiple of this, so that few sizes of buffers occur.
+const CAPACITY_STEP: usize = 256;
+
+/// What to do with a set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregateOptions {
+    /// When the model is asked.
+    pub policy: Policy,
+    /// Overrides the model's own mode.
+    pub mode: Option<Mode>,
+    /// Overrides the model's own prompt (generate only; select always prefills `<answer>`).
+    pub variant: Option<PromptVariant>,
+    /// How tokens are chosen; greedy by default. `max_new_tokens` of 0 means 128, or 512 with thinking, and at most
+    /// a quarter of the context.
+    pub sampling: SamplingParams,
+    /// Shows the candidates in an order of this seed instead of theirs.
+    pub permutation_seed: Option<u64>,
+}
+
+impl Default for AggregateOptions {
+    fn default() -> Self {
+        let sampling = SamplingParams::greedy(0);
+        Self { policy: Policy::Auto, mode: None, variant: None, sampling, permutation_seed: None }
+    }
+}
+
+/// What is going on in a long aggregation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Event<'a> {
+    /// Tokens of the prompt read.
+    Prompt {
+        /// So far.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+    /// Text of the completion.
+    Text(&'a str),
+    /// Surface forms scored.
+    Scored {
+        /// So far.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+}
+
+/// A model that aggregates.
+pub struct Aggregator<D> {
+    decoder: D,
+    tokenizer: Tokenizer,
+    manifest: Manifest,
+    stop_ids: Vec<u32>,
+}
+
+/// A prompt, read: the decoder's only row stands at its end.
+struct Read {
+    prompt: Prompt,
+    tokens: usize,
+    max_new_tokens: usize,
+}
+
+impl<D: Decoder> Aggregator<D> {
+    /// An aggregator on this decoder. `stop_ids` are the model's end-of-sequence tokens.
+    pub fn new(decoder: D, tokenizer: Tokenizer, manifest: Manifest, stop_ids: Vec<u32>) -> Self {
+        Self { decoder, tokenizer, manifest, stop_ids }
+    }
+
+    /// The decoder.
+    pub fn decoder_mut(&mut self) -> &mut D {
+        &mut self.decoder
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// What the model says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Turns a set into one answer. `on_event` is told of progress and cancels by breaking.
+    ///
+    /// # Errors
+    ///
+    /// `Cancelled`; `Input` when the problem does not fit the model's context; the decoder's.
+    pub async fn aggregate(
+        &mut self,
+        set: &SampleSet,
+        options: &AggregateOptions,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<AggregateResult, Error> {
+        let vote = majority_vote(set);
+        if set.candidates.is_empty() || route(options.policy, &vote) == Route::Vote {
+            return Ok(AggregateResult::from_vote(set, &vote));
+        }
+        match options.mode.unwrap_or(self.manifest.mode) {
+            Mode::Generate => self.generate(set, &vote, options, on_event).await,
+            Mode::Select => self.select(set, &vote, options, on_event).await,
+        }
+    }
+
+    async fn generate(
+        &mut self,
+        set: &SampleSet,
+        vote: &Vote,
+        options: &AggregateOptions,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<AggregateResult, Error> {
+        let variant = options.variant.unwrap_or(self.manifest.prompt_variant);
+        let read = self.read_prompt(set, variant, options, on_event).await?;
+        let params = SamplingParams { max_new_tokens: read.max_new_tokens, ..options.sampling.clone() };
+        let stops = Stops { ids: self.stop_ids.clone(), strings: vec![CLOSING_TAG.to_owned()] };
+        let mut on_text = |_: usize, text: &str| on_event(Event::Text(text));
+        let mut completions =
+            generate(&mut self.decoder, &self.tokenizer, &params, &stops, &mut on_text).await?;
+        let completion =
+            completions.pop().ok_or_else(|| Error::new(ErrorKind::Input, "the decoder has no row"))?;
+        let parsed = parse_completion(read.prompt.prefill, &completion.text);
+        let mut result = AggregateResult::from_vote(set, vote);
+        if let Some(answer) = parsed.answer.filter(|_| parsed.well_formed) {
+            result.method = Method::Generate;
+            result.confidence = answer_probability(&completion);
+            result.confidence_kind = ConfidenceKind::TokenProduct;
+            result.set_answer(Some(answer));
+        }
+        result.usage =
+            Usage { prompt_tokens: read.tokens as u64, completion_tokens: completion.tokens.len() as u64 };
+        result.completion = Some(completion.text);
+        Ok(result)
+    }
+
+    async fn select(
+        &mut self,
+        set: &SampleSet,
+        vote: &Vote,
+        options: &AggregateOptions,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<AggregateResult, Error> {
+        let forms = self.surface_forms(vote)?;
+        let mut result = AggregateResult::from_vote(set, vote);
+        if forms.is_empty() {
+            return Ok(result); // nobody answered: there is nothing to select
+        }
+        let read = self.read_prompt(set, PromptVariant::NoThink, options, on_event).await?;
+        let mut masses = vec![0.0; vote.clusters.len()];
+        let mut scored = 0;
+        for (done, (cluster, tokens)) in forms.iter().enumerate() {
+            let log_prob: f64 = self.decoder.log_probs(0, tokens).await?.iter().sum();
+            masses[*cluster] += log_prob.exp();
+            scored += tokens.len() as u64;
+            if on_event(Event::Scored { done: done + 1, total: forms.len() }).is_break() {
+                return Err(Error::cancelled().context("scoring the answers"));
+            }
+        }
+        let mut best = 0;
+        for (cluster, mass) in masses.iter().enumerate() {
+            if *mass > masses[best] {
+                best = cluster;
+            }
+            let log_prob = (*mass > 0.0).then(|| mass.ln());
+            result.clusters[cluster] = ClusterResult { log_prob, ..result.clusters[cluster].clone() };
+        }
+        let answer = vote.clusters[best].answer.clone();
+        result.method = Method::Select;
+        result.confidence = masses[best];
+        result.confidence_kind = ConfidenceKind::AnswerMass;
+        result.set_answer(Some(answer));
+        result.usage = Usage { prompt_tokens: read.tokens as u64, completion_tokens: scored };
+        Ok(result)
+    }
+
+    /// Tokens of a surface form at most: a quarter of the context where that is small.
+    fn longest_form(&self) -> usize {
+        MAX_FORM_TOKENS.min(self.decoder.context_length() / 4)
+    }
+
+    /// The tokens of each surface form that is scored, with its cluster.
+    fn surface_forms(&self, vote: &Vote) -> Result<Vec<(usize, Vec<u32>)>, Error> {
+        let longest = self.longest_form();
+        vote.clusters
+            .iter()
+            .enumerate()
+            .flat_map(|(index, cluster)| cluster.forms.iter().map(move |form| (index, form)))
+            .filter(|(_, form)| form.len() <= MAX_FORM_TOKENS * 8)
+            .map(|(index, form)| {
+                Ok((index, self.tokenizer.encode_untrusted(&format!("{form}{CLOSING_TAG}"))?))
+            })
+            .filter(|form| form.as_ref().map_or(true, |(_, tokens)| tokens.len() <= longest))
+            .take(MAX_FORMS)
+            .collect()
+    }
+
+    async fn read_prompt(
+        &mut self,
+        set: &SampleSet,
+        variant: PromptVariant,
+        options: &AggregateOptions,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Read, Error> {
+        let context_length = self.decoder.context_length();
+        let max_new_tokens = match (options.sampling.max_new_tokens, variant) {
+            (0, PromptVariant::NoThink) => 128.min(context_length / 4),
+            (0, PromptVariant::Think) => 512.min(context_length / 4),
+            (asked, _) => asked,
+        };
+        // Scoring a form in select mode needs room behind the prompt too.
+        let reserve = max_new_tokens.max(self.longest_form());
+        let prompt_options = PromptOptions {
+            variant,
+            context_length,
+            max_new_tokens: reserve,
+            permutation_seed: options.permutation_seed,
+        };
+        let prompt = build_prompt(set, &prompt_options, &|text| self.tokenizer.count(text))
+            .map_err(|error| Error::new(ErrorKind::Input, format!("set `{}`: {error}", set.id)))?;
+        let tokens = self.tokenizer.encode_segments(&prompt.segments)?;
+        let total = tokens.len();
+        self.decoder.reset(1, (total + reserve).next_multiple_of(CAPACITY_STEP))?;
+        self.decoder.append(&[&tokens], &mut |done| on_event(Event::Prompt { done, total })).await?;
+        Ok(Read { prompt, tokens: total, max_new_tokens })
+    }
+}
+
+/// The product of the probabilities of the tokens that hold the answer: those that overlap what stands between the
+/// last opening tag (or, with a prefilled one, the beginning) and the closing tag.
+fn answer_probability(completion: &Completion) -> f64 {
+    let text = &completion.text;
+    let end = text.rfind(CLOSING_TAG).unwrap_or(text.len());
+    let start = text[..end].rfind("<answer>").map_or(0, |at| at + "<answer>".len());
+    let mut before = 0;
+    let mut log_prob = 0.0;
+    for token in &completion.tokens {
+        // A token that ends no character (half of one) belongs where the next one ends.
+        if token.text_end.max(before + 1) > start && before < end {
+            log_prob += token.log_prob;
+        }
+        before = token.text_end;
+    }
+    log_prob.exp()
+}

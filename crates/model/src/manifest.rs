@@ -1,0 +1,89 @@
+//! `conclave.json`: what a model directory says of itself beyond the Hugging Face files.
+//!
+//! It names the prompt and mode that the model was trained for, where it came from, and the sha256 of every file.
+
+use std::collections::BTreeMap;
+
+use conclave_core::prompt::PromptVariant;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+use crate::files::ModelFiles;
+
+/// Name of the file.
+pub const FILE_NAME: &str = "conclave.json";
+
+/// The version of the format that this release writes.
+const FORMAT: u32 = 1;
+
+/// How the aggregator answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Writes the answer.
+    #[default]
+    Generate,
+    /// Chooses among the answers of the candidates by their probability.
+    Select,
+}
+
+/// The contents of `conclave.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format: u32,
+    /// The prompt that the model was trained on.
+    #[serde(default = "default_variant")]
+    pub prompt_variant: PromptVariant,
+    /// The mode that it answers in by default.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What made the model: commit, configuration, seed.
+    #[serde(default)]
+    pub provenance: serde_json::Map<String, serde_json::Value>,
+    /// Lower-case hexadecimal sha256 of every other file of the directory, by name.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+fn default_variant() -> PromptVariant {
+    PromptVariant::NoThink
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            prompt_variant: default_variant(),
+            mode: Mode::default(),
+            provenance: serde_json::Map::new(),
+            files: BTreeMap::new(),
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads the directory's manifest; a directory without one has the default.
+    ///
+    /// # Errors
+    ///
+    /// A file that is not JSON of this form, or of a later format.
+    pub async fn read<F: ModelFiles>(files: &F) -> Result<Self, Error> {
+        if files.len(FILE_NAME).await?.is_none() {
+            return Ok(Self::default());
+        }
+        let bytes = files.read(FILE_NAME, None).await?;
+        let manifest: Self = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::new(ErrorKind::Format, format!("cannot read {FILE_NAME}: {error}")))?;
+        if manifest.format > FORMAT {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "{FILE_NAME} has format {}, this release reads up to {FORMAT}: use a newer release",
+                    manifest.format
+                ),
+            ));
+        }
+        Ok(manifest)
+    }
+}

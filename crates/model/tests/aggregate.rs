@@ -1,0 +1,271 @@
+//! The aggregator's logic on a scripted decoder, and generation on a real one.
+
+use std::ops::ControlFlow;
+
+use burn::tensor::Device;
+use conclave_core::prompt::PromptVariant;
+use conclave_core::result::{AggregateResult, ConfidenceKind, Method};
+use conclave_core::router::Policy;
+use conclave_core::sample_set::{Candidate, SampleSet};
+use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
+use conclave_model::config::Qwen2Config;
+use conclave_model::decoder::{Decoder, Qwen2Decoder};
+use conclave_model::error::{Error, ErrorKind};
+use conclave_model::generate::{Completion, FinishReason, SamplingParams, Stops, Token, generate};
+use conclave_model::init::RandomWeights;
+use conclave_model::load::{LoadOptions, load};
+use conclave_model::manifest::{Manifest, Mode};
+use pollster::block_on;
+use scripted::Scripted;
+
+#[path = "suite/bytes.rs"]
+mod bytes;
+#[path = "suite/scripted.rs"]
+mod scripted;
+
+fn set(answers: &[&str], reference: Option<&str>) -> SampleSet {
+    let candidate =
+        |answer: &&str| Candidate { text: format!("So it is \\boxed{{{answer}}}."), ..Candidate::default() };
+    SampleSet {
+        id: "s".to_owned(),
+        problem: "What is it?".to_owned(),
+        reference_answer: reference.map(str::to_owned),
+        candidates: answers.iter().map(candidate).collect(),
+        extra: Default::default(),
+    }
+}
+
+/// Each byte of `text` as a token of probability `p`.
+fn script(text: &str, p: f64) -> Vec<(u32, f64)> {
+    text.bytes().map(|byte| (u32::from(byte), p)).collect()
+}
+
+fn aggregator(decoder: Scripted) -> Aggregator<Scripted> {
+    Aggregator::new(decoder, bytes::tokenizer(), Manifest::default(), vec![bytes::END])
+}
+
+fn run(
+    decoder: Scripted,
+    set: &SampleSet,
+    options: &AggregateOptions,
+) -> (Result<AggregateResult, Error>, String, Scripted) {
+    let mut aggregator = aggregator(Scripted { context_length: 4096, ..decoder });
+    let mut streamed = String::new();
+    let result = block_on(aggregator.aggregate(set, options, &mut |event| {
+        if let Event::Text(text) = event {
+            streamed.push_str(text);
+        }
+        ControlFlow::Continue(())
+    }));
+    (result, streamed, std::mem::take(aggregator.decoder_mut()))
+}
+
+fn always() -> AggregateOptions {
+    AggregateOptions { policy: Policy::Always, ..AggregateOptions::default() }
+}
+
+fn text(tokens: &[u32]) -> String {
+    String::from_utf8(tokens.iter().map(|&token| token as u8).collect()).unwrap()
+}
+
+#[test]
+fn a_stable_vote_is_not_put_to_the_model() {
+    let set = set(&["7", "7", "7.0", "7"], Some("7"));
+    let (result, _, decoder) = run(Scripted::default(), &set, &AggregateOptions::default());
+    let result = result.unwrap();
+    assert_eq!(
+        (result.method, result.answer.as_deref(), result.correct),
+        (Method::Vote, Some("7"), Some(true))
+    );
+    assert!((result.confidence - 0.96875).abs() < 1e-12, "P(Beta(5, 1) > 1/2) = 1 - 2^-5");
+    assert!(decoder.rows.is_empty(), "the decoder was not touched");
+}
+
+#[test]
+fn a_contested_vote_is_answered_by_the_model() {
+    let set = set(&["7", "7", "8"], Some("8"));
+    let decoder = Scripted { script: script("8</answer> and more", 0.9), ..Scripted::default() };
+    let (result, streamed, decoder) = run(decoder, &set, &AggregateOptions::default());
+    let result = result.unwrap();
+    assert_eq!(
+        (result.method, result.answer.as_deref(), result.correct),
+        (Method::Generate, Some("8"), Some(true))
+    );
+    assert_eq!(result.confidence_kind, ConfidenceKind::TokenProduct);
+    assert!((result.confidence - 0.9).abs() < 1e-12, "one token holds the answer: {}", result.confidence);
+    assert_eq!(result.completion.as_deref(), Some("8</answer>"));
+    assert_eq!(streamed, "8", "the closing tag is not shown");
+    assert_eq!(result.usage.completion_tokens, "8</answer>".len() as u64);
+    // The closing tag's last token is not appended: nothing is decoded after it.
+    let prompt_tokens = result.usage.prompt_tokens as usize;
+    assert_eq!(decoder.rows[0].len(), prompt_tokens + "8</answer>".len() - 1);
+    let prompt = text(&decoder.rows[0][..prompt_tokens]);
+    assert!(prompt.contains("What is it?") && prompt.contains("\\boxed{8}") && prompt.ends_with("<answer>"));
+    assert_eq!((result.clusters[0].votes, result.clusters[1].votes), (2, 1), "the dissent is kept");
+}
+
+#[test]
+fn thinking_is_not_part_of_the_confidence() {
+    let set = set(&["7", "8"], None);
+    let mut tokens = script("hm</think><answer>", 0.5);
+    tokens.extend(script("42", 0.8));
+    tokens.extend(script("</answer>", 0.5));
+    let options = AggregateOptions { variant: Some(PromptVariant::Think), ..always() };
+    let (result, _, decoder) = run(Scripted { script: tokens, ..Scripted::default() }, &set, &options);
+    let result = result.unwrap();
+    assert_eq!((result.answer.as_deref(), result.method), (Some("42"), Method::Generate));
+    assert!((result.confidence - 0.64).abs() < 1e-12, "{}", result.confidence);
+    assert!(text(&decoder.rows[0][..result.usage.prompt_tokens as usize]).ends_with("<think>"));
+}
+
+#[test]
+fn a_completion_that_is_not_well_formed_falls_back_to_the_vote() {
+    let set = set(&["7", "7", "8"], Some("7"));
+    let mut never_closed = script("8 or so", 0.9);
+    never_closed.push((bytes::END, 0.9));
+    for (tokens, written) in [(never_closed, "8 or so"), (script("</answer>", 0.9), "</answer>")] {
+        let (result, ..) = run(Scripted { script: tokens, ..Scripted::default() }, &set, &always());
+        let result = result.unwrap();
+        assert_eq!((result.method, result.answer.as_deref()), (Method::Vote, Some("7")));
+        assert_eq!(result.confidence_kind, ConfidenceKind::LeadProbability);
+        assert_eq!(result.completion.as_deref(), Some(written), "what was written is kept");
+    }
+}
+
+#[test]
+fn select_sums_the_forms_of_a_cluster() {
+    let set = set(&["0.5", "1/2", "3", "3"], Some("1/2"));
+    let scores = vec![("0.5</answer>", 0.25), ("1/2</answer>", 0.2), ("3</answer>", 0.4)];
+    let options = AggregateOptions { mode: Some(Mode::Select), ..always() };
+    let (result, _, decoder) = run(Scripted { scores, ..Scripted::default() }, &set, &options);
+    let result = result.unwrap();
+    assert_eq!((result.method, result.correct), (Method::Select, Some(true)));
+    assert_eq!(result.confidence_kind, ConfidenceKind::AnswerMass);
+    assert!((result.confidence - 0.45).abs() < 1e-9, "{}", result.confidence);
+    let masses: Vec<f64> = result.clusters.iter().map(|cluster| cluster.log_prob.unwrap().exp()).collect();
+    assert!((masses.iter().sum::<f64>() - 0.85).abs() < 1e-9, "{masses:?}: the rest is on none of these");
+    assert_eq!(
+        decoder.rows[0].len(),
+        result.usage.prompt_tokens as usize,
+        "one prefill, nothing left behind"
+    );
+    let scored = ["0.5</answer>", "1/2</answer>", "3</answer>"].map(str::len).iter().sum::<usize>();
+    assert_eq!(result.usage.completion_tokens, scored as u64);
+}
+
+#[test]
+fn select_with_equal_masses_keeps_to_the_vote() {
+    let set = set(&["5", "6", "6"], None);
+    let scores = vec![("5</answer>", 0.3), ("6</answer>", 0.3)];
+    let options = AggregateOptions { mode: Some(Mode::Select), ..always() };
+    let (result, ..) = run(Scripted { scores, ..Scripted::default() }, &set, &options);
+    assert_eq!(result.unwrap().answer.as_deref(), Some("6"));
+}
+
+#[test]
+fn sets_without_candidates_or_answers_have_results() {
+    let (result, ..) = run(Scripted::default(), &set(&[], Some("1")), &always());
+    let result = result.unwrap();
+    assert_eq!((result.answer, result.method, result.correct), (None, Method::Vote, Some(false)));
+    let mut nobody = set(&["1"], None);
+    nobody.candidates[0].text = "I do not know".to_owned();
+    let options = AggregateOptions { mode: Some(Mode::Select), ..always() };
+    assert_eq!(run(Scripted::default(), &nobody, &options).0.unwrap().answer, None);
+    // The model can still answer where nobody did.
+    let decoder = Scripted { script: script("4</answer>", 0.9), ..Scripted::default() };
+    assert_eq!(run(decoder, &nobody, &always()).0.unwrap().answer.as_deref(), Some("4"));
+}
+
+#[test]
+fn ten_thousand_candidates_and_ten_megabytes_fit_the_context() {
+    let mut large = set(&["7", "8"], None);
+    large.candidates[0].text = "word ".repeat(2 << 20) + "\\boxed{7}";
+    let many: Vec<String> = (0..10_000).map(|i| i.to_string()).collect();
+    let many = set(&many.iter().map(String::as_str).collect::<Vec<_>>(), None);
+    for set in [large, many] {
+        let decoder = Scripted { script: script("7</answer>", 0.9), ..Scripted::default() };
+        let (result, _, decoder) = run(decoder, &set, &always());
+        assert_eq!(result.unwrap().answer.as_deref(), Some("7"));
+        assert!(decoder.rows[0].len() <= 4096, "{}", decoder.rows[0].len());
+    }
+    let mut endless = set(&["7"], None);
+    endless.problem = "why ".repeat(5000);
+    let error = run(Scripted::default(), &endless, &always()).0.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+}
+
+#[test]
+fn cancelling_stops_at_the_next_event() {
+    let set = set(&["7", "8"], None);
+    for mode in [Mode::Generate, Mode::Select] {
+        for stop_at_once in [true, false] {
+            let decoder =
+                Scripted { script: script("7</answer>", 0.9), context_length: 4096, ..Scripted::default() };
+            let options = AggregateOptions { mode: Some(mode), ..always() };
+            let mut aggregator = aggregator(decoder);
+            let mut on_event = |event: Event<'_>| match event {
+                Event::Prompt { .. } if !stop_at_once => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            };
+            let result = block_on(aggregator.aggregate(&set, &options, &mut on_event));
+            assert!(result.unwrap_err().is_cancelled());
+        }
+    }
+}
+
+/// A random model on the CPU, with three prompts of different lengths read.
+fn random_decoder() -> Qwen2Decoder {
+    let config = Qwen2Config::tiny(257);
+    let weights = RandomWeights::new(&config, 3);
+    let mut on = |_| ControlFlow::Continue(());
+    let model = block_on(load(&config, &weights, &Device::flex(), &LoadOptions::default(), &mut on)).unwrap();
+    let mut decoder = Qwen2Decoder::new(model, config, 257);
+    decoder.reset(3, 256).unwrap();
+    let prompts: [&[u32]; 3] = [&[1, 2, 3], &[9; 40], &[200]];
+    block_on(decoder.append(&prompts, &mut |_| ControlFlow::Continue(()))).unwrap();
+    decoder
+}
+
+fn continue_rows(params: &SamplingParams, stops: &Stops) -> (Vec<Completion>, Vec<String>) {
+    let mut shown = vec![String::new(); 3];
+    let mut on_text = |row: usize, text: &str| {
+        shown[row].push_str(text);
+        ControlFlow::Continue(())
+    };
+    let tokenizer = bytes::tokenizer();
+    let completions =
+        block_on(generate(&mut random_decoder(), &tokenizer, params, stops, &mut on_text)).unwrap();
+    (completions, shown)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_rows_and_another_seed_others() {
+    let params = SamplingParams { temperature: 1.0, seed: 5, ..SamplingParams::greedy(30) };
+    let (first, shown) = continue_rows(&params, &Stops::default());
+    assert_eq!(first, continue_rows(&params, &Stops::default()).0);
+    assert_ne!(first, continue_rows(&SamplingParams { seed: 6, ..params.clone() }, &Stops::default()).0);
+    for (completion, shown) in first.iter().zip(&shown) {
+        assert_eq!((completion.tokens.len(), completion.finish_reason), (30, FinishReason::Length));
+        assert_eq!(&completion.text, shown);
+        let ids: Vec<u32> = completion.tokens.iter().map(|token| token.id).collect();
+        assert_eq!(completion.text, bytes::tokenizer().decode(&ids));
+    }
+    assert_ne!(first[0].tokens, first[2].tokens, "each row has draws of its own");
+}
+
+#[test]
+fn a_row_that_stops_leaves_the_others_as_they_were() {
+    let params = SamplingParams { temperature: 1.0, seed: 5, ..SamplingParams::greedy(30) };
+    let (free, _) = continue_rows(&params, &Stops::default());
+    let stop = free[1].tokens[4].id;
+    let (stopped, _) = continue_rows(&params, &Stops { ids: vec![stop], strings: Vec::new() });
+    for (free, stopped) in free.iter().zip(&stopped) {
+        let expected = free.tokens.iter().position(|token| token.id == stop);
+        assert_eq!(stopped.tokens.len(), expected.unwrap_or(30));
+        let same = |(a, b): (&Token, &Token)| a.id == b.id && (a.log_prob - b.log_prob).abs() < 1e-4;
+        assert!(free.tokens.iter().zip(&stopped.tokens).all(same));
+        let reason = if expected.is_some() { FinishReason::Stop } else { FinishReason::Length };
+        assert_eq!(stopped.finish_reason, reason);
+    }
+    assert!(stopped[1].tokens.len() <= 4);
+}
