@@ -2,7 +2,8 @@
 //!
 //! Problems and candidates ([`sample_set`]), answers found in texts ([`extract`]), when two answers are the same
 //! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
-//! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]) and results ([`result`]).
+//! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
+//! ([`metrics`], [`report`]).
 //! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
 pub mod cluster;
@@ -10,7 +11,9 @@ pub mod equivalence;
 pub mod extract;
 pub mod grade;
 pub mod math;
+pub mod metrics;
 pub mod prompt;
+pub mod report;
 pub mod result;
 pub mod router;
 pub mod sample_set;
@@ -19,10 +22,12 @@ pub mod vote;
 pub use cluster::{Cluster, cluster_answers};
 pub use equivalence::{Answer, is_equivalent};
 pub use extract::{ExtractedAnswer, Tier, extract_answer};
+pub use metrics::{Figure, pass_at_k};
 pub use prompt::{
     ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt,
     parse_completion,
 };
+pub use report::{EvalOptions, EvalRow, Evaluation, Report, ReportError, ResultsReport, SetsReport};
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
 pub use router::{Policy, Route, route};
 pub use sample_set::{Candidate, JsonLines, LineError, SampleSet, read_sample_sets, write_json_line};

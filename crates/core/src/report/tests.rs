@@ -1,0 +1,163 @@
+//! Reports on small files whose figures can be counted by hand.
+
+use super::*;
+use crate::result::Usage;
+use crate::sample_set::read_sample_sets;
+use crate::vote::majority_vote;
+
+/// Three problems: 3-1 right, a 2-2 tie with the wrong class first, and 1 right among 4 with one unanswered.
+const SETS: &str = r#"
+{"id":"a","problem":"p","reference_answer":"7","candidates":[{"text":"7","ok":true},{"text":"7","ok":true},{"text":"8","ok":false},{"text":"7.0","ok":true}]}
+{"id":"b","problem":"p","reference_answer":"7","candidates":[{"text":"8","ok":false},{"text":"7"},{"text":"7","ok":true},{"text":"8","ok":false}]}
+{"id":"c","problem":"p","reference_answer":"7","candidates":[{"text":"8","ok":null},{"text":"8","ok":false},{"text":"none"},{"text":"7","ok":false}]}
+{"id":"d","problem":"p","candidates":[{"text":"8"}]}
+"#;
+
+fn sets() -> Vec<SampleSet> {
+    read_sample_sets(SETS.as_bytes()).collect::<Result<_, _>>().unwrap()
+}
+
+fn sets_report(options: EvalOptions) -> SetsReport {
+    let mut evaluation = Evaluation::new(options);
+    sets().iter().for_each(|set| evaluation.add_set(set).unwrap());
+    match evaluation.report("f") {
+        Report::Sets(report) => report,
+        Report::Results(_) => panic!("sets give a report on sets"),
+    }
+}
+
+fn values(report: &SetsReport) -> [f64; 4] {
+    [report.mean_at_1, report.majority_expected, report.majority_first, report.pass_at_k]
+        .map(|f| f.unwrap().value)
+}
+
+fn assert_near(found: [f64; 4], expected: [f64; 4]) {
+    assert!(
+        found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12),
+        "{found:?}, expected {expected:?}"
+    );
+}
+
+#[test]
+fn sets_by_our_grading() {
+    let report = sets_report(EvalOptions::default());
+    assert_eq!((report.problems, report.skipped, report.num_candidates), (3, 1, 4));
+    assert_near(values(&report), [1.5 / 3.0, 1.5 / 3.0, 1.0 / 3.0, 1.0]);
+}
+
+#[test]
+fn the_first_candidates_only() {
+    let report = sets_report(EvalOptions { num_candidates: Some(2), labels: None });
+    assert_eq!(report.num_candidates, 2);
+    assert_near(values(&report), [1.5 / 3.0, 1.5 / 3.0, 1.0 / 3.0, 2.0 / 3.0]);
+}
+
+#[test]
+fn sets_by_labels() {
+    let report = sets_report(EvalOptions { num_candidates: None, labels: Some("ok".into()) });
+    // b has 3 labels (8 8 7), c has 2, both false; d has none.
+    assert_eq!((report.problems, report.skipped, report.num_candidates), (3, 1, 4));
+    assert_near(values(&report), [(0.75 + 1.0 / 3.0) / 3.0, 1.0 / 3.0, 1.0 / 3.0, 2.0 / 3.0]);
+}
+
+#[test]
+fn a_label_that_is_no_verdict_is_refused() {
+    let set = r#"{"id":"a","problem":"p","candidates":[{"text":"7"},{"text":"7","ok":"yes"}]}"#;
+    let set = read_sample_sets(set.as_bytes()).next().unwrap().unwrap();
+    let mut evaluation = Evaluation::new(EvalOptions { num_candidates: None, labels: Some("ok".into()) });
+    assert_eq!(
+        evaluation.add_set(&set).unwrap_err().to_string(),
+        "set `a`, candidate 2: `ok` is \"yes\"; expected true, false, null or no such field"
+    );
+}
+
+#[test]
+fn no_rows_are_a_report_without_figures() {
+    let json = serde_json::to_string(&Evaluation::default().report("f")).unwrap();
+    assert_eq!(
+        json,
+        r#"{"file":"f","problems":0,"skipped":0,"num_candidates":0,"mean_at_1":null,"majority_expected":null,"majority_first":null,"pass_at_k":null}"#
+    );
+}
+
+fn result(set: &SampleSet, answer: Option<&str>) -> AggregateResult {
+    let mut result = AggregateResult::from_vote(set, &majority_vote(set));
+    result.usage = Usage { prompt_tokens: 10, completion_tokens: 2 };
+    result.set_answer(answer.map(str::to_string));
+    result
+}
+
+fn results_report(rows: &[AggregateResult]) -> ResultsReport {
+    let mut evaluation = Evaluation::default();
+    for row in rows {
+        // Through the format: a report is a function of what stands in the file.
+        let line = serde_json::to_string(row).unwrap();
+        evaluation.add(&serde_json::from_str(&line).unwrap()).unwrap();
+    }
+    match evaluation.report("r") {
+        Report::Results(report) => report,
+        Report::Sets(_) => panic!("results give a report on results"),
+    }
+}
+
+#[test]
+fn results_against_the_vote() {
+    let sets = sets();
+    let rows = [
+        result(&sets[0], Some("8")),
+        result(&sets[1], Some("7")),
+        result(&sets[2], Some("7")),
+        result(&sets[3], None),
+    ];
+    let report = results_report(&rows);
+    assert_near(values(&report.sets), values(&sets_report(EvalOptions::default())));
+    assert_eq!((report.sets.problems, report.sets.skipped), (3, 1));
+    assert_eq!((report.recoveries, report.regressions), (2, 1));
+    assert_eq!(report.accuracy.unwrap().value, 2.0 / 3.0);
+    // The vote has 1 of 3, the best choice 3 of 3, the answers 2 of 3.
+    assert!((report.gap_closed.unwrap().value - 0.5).abs() < 1e-12);
+    assert_eq!((report.prompt_tokens, report.completion_tokens), (30, 6));
+    assert_eq!(report.flip_rate, None);
+}
+
+#[test]
+fn no_gap_is_null() {
+    let report = results_report(&[result(&sets()[0], Some("7"))]);
+    assert_eq!(report.gap_closed, None);
+    assert!(serde_json::to_string(&report).unwrap().contains(r#""gap_closed":null,"recoveries":0"#));
+}
+
+#[test]
+fn several_rows_of_an_id_are_one_problem() {
+    let sets = sets();
+    let rows = [
+        result(&sets[0], Some("7")),
+        result(&sets[1], Some("7")),
+        result(&sets[0], Some("7.0")),
+        result(&sets[0], None),
+        result(&sets[0], Some("9")),
+    ];
+    let report = results_report(&rows);
+    assert_eq!(report.sets.problems, 2);
+    assert_eq!(report.accuracy.unwrap().value, (0.5 + 1.0) / 2.0);
+    // Of the six pairs of a's rows one agrees; b has one row and is no evidence.
+    assert!((report.flip_rate.unwrap().value - 5.0 / 6.0).abs() < 1e-12);
+}
+
+#[test]
+fn kinds_do_not_mix() {
+    let sets = sets();
+    let mut evaluation = Evaluation::default();
+    evaluation.add_set(&sets[0]).unwrap();
+    assert_eq!(evaluation.add_result(&result(&sets[1], None)), Err(ReportError::Mixed { id: "b".into() }));
+    let mut labelled = Evaluation::new(EvalOptions { num_candidates: None, labels: Some("ok".into()) });
+    assert!(matches!(labelled.add_result(&result(&sets[1], None)), Err(ReportError::LabelledResult { .. })));
+}
+
+#[test]
+fn a_row_that_is_neither_says_what_is_missing() {
+    let error = serde_json::from_str::<EvalRow>(r#"{"id":"a"}"#).unwrap_err().to_string();
+    assert_eq!(error, "`problem`: missing; expected a string");
+    let error = serde_json::from_str::<EvalRow>(r#"{"id":"a","clusters":[]}"#).unwrap_err().to_string();
+    assert!(error.contains("missing field"), "{error}");
+}
