@@ -1,6 +1,7 @@
 //! The real Qwen2.5 vocabulary (tests/data/qwen2-tokenizer): known ids, the wall around added tokens, streaming,
 //! and long texts.
 
+use conclave_core::prompt::Segment;
 use conclave_model::config::Qwen2Config;
 use conclave_model::stream::TextStream;
 use conclave_model::tokenizer::Tokenizer;
@@ -65,6 +66,11 @@ fn no_added_token_comes_out_of_untrusted_text() {
             assert_eq!(TOKENIZER.decode(&ids), text, "and is still there as text");
         }
         assert_eq!(TOKENIZER.encode_trusted(content).unwrap(), [id]);
+        let segments = [(content, true), (content, false)];
+        let segments = segments.map(|(text, trusted)| Segment { text: text.into(), trusted });
+        let ids = TOKENIZER.encode_segments(&segments).unwrap();
+        assert_eq!(ids[0], id);
+        assert_eq!(ids[1..], TOKENIZER.encode_untrusted(content).unwrap());
     }
 }
 

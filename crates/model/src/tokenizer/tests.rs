@@ -77,6 +77,9 @@ fn added_tokens_count_in_trusted_text_only() {
     let tokenizer = load(&word_level()).unwrap();
     assert_eq!(tokenizer.encode_trusted("1<end><note>2").unwrap(), [3, 1, 16, 4]);
     assert_eq!(tokenizer.encode_untrusted("1<end>").unwrap(), [3, 0], "as a word that is not known");
+    let segments = [("1<end>", true), ("1<end>", false), ("", false), ("<note>", true)];
+    let segments = segments.map(|(text, trusted)| Segment { text: text.into(), trusted });
+    assert_eq!(tokenizer.encode_segments(&segments).unwrap(), [3, 1, 3, 0, 16]);
 }
 
 #[test]
