@@ -10,10 +10,9 @@ mod load;
 
 use crate::config::Qwen2Config;
 use crate::error::{Error, Result};
+use conclave_core::prompt::Segment;
 use load::{AddedToken, Decoding, foreign};
 use std::collections::BTreeMap;
-
-use conclave_core::prompt::Segment;
 
 /// A vocabulary with its rules, read from a `tokenizer.json`.
 pub struct Tokenizer {
@@ -62,7 +61,8 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// Encodes a prompt, each segment by itself: trusted ones with added tokens, untrusted ones without.
+    /// Encodes a prompt, each segment by itself: trusted ones with added tokens, untrusted ones without. No token spans
+    /// two segments, so a segment has the same ids in every prompt.
     ///
     /// # Errors
     /// As [`encode_untrusted`](Self::encode_untrusted).
@@ -77,7 +77,7 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// Number of tokens of plain text. Where encoding would fail it is the number of bytes, which is never less.
+    /// Number of tokens of plain text. Where encoding would fail it is the number of bytes.
     pub fn count(&self, text: &str) -> usize {
         self.encode_untrusted(text).map_or(text.len(), |ids| ids.len())
     }
