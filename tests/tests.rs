@@ -1,4 +1,5 @@
 //! The integration tests of the workspace.
 
+mod cli;
 #[cfg(feature = "wgpu")]
 mod wgpu;

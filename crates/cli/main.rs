@@ -1,2 +1,69 @@
-//! The `conclave` command line.
-fn main() {}
+//! The `conclave` command line, the native host: it reads arguments and files, asks the libraries, and prints.
+//! Here are the entry point and the exit codes; each command is a module of its own.
+
+mod arguments;
+mod eval;
+mod grade;
+mod input;
+mod messages;
+mod output;
+mod table;
+mod vote;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use arguments::{Arguments, Command};
+use clap::Parser;
+use messages::say;
+
+/// How a command that ran to its end went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Everything was done.
+    Done,
+    /// The rest was done, but some input could not be read (it was reported where it happened).
+    Incomplete,
+}
+
+impl Outcome {
+    /// Done only when both are.
+    fn and(self, other: Outcome) -> Outcome {
+        if self == Outcome::Done { other } else { self }
+    }
+}
+
+/// The arguments are wrong in a way that the argument parser cannot see.
+#[derive(Debug)]
+struct UsageError(String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+fn main() -> ExitCode {
+    // Wrong arguments end here with exit code 2, --help and --version with 0.
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Incomplete) => ExitCode::from(1),
+        // The reader of our output has seen enough (`conclave vote ... | head`): that is no failure.
+        Err(error) if error.is::<output::ClosedPipe>() => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("conclave: {error:#}"));
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome> {
+    match command {
+        Command::Vote(arguments) => vote::run(&arguments),
+        Command::Grade(arguments) => grade::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+    }
+}

@@ -1,0 +1,104 @@
+//! The command line's flags as plain data. What they mean is decided in the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
+
+const EXIT_CODES: &str = "\
+Files are JSON lines; `-` is standard input, and gzip is unzipped on the way. Data goes to standard output, messages \
+to standard error. Exit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong.";
+
+/// Turns many candidate solutions of black-box language models into one answer you can trust.
+#[derive(Debug, Parser)]
+#[command(name = "conclave", version = VERSION, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take the majority vote of each sample set
+    Vote(VoteArguments),
+    /// Judge whether predictions give the same answer as their references
+    Grade(GradeArguments),
+    /// Report how good candidates, votes or results are, a row a file
+    Eval(EvalArguments),
+}
+
+/// `conclave vote`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct VoteArguments {
+    /// Sample sets: {"id", "problem", "reference_answer"?, "candidates": [{"text", ...}]} a line
+    #[arg(required = true, value_name = "SETS")]
+    pub sets: Vec<PathBuf>,
+
+    /// Print results as JSON lines instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write results as JSON lines to FILE, which appears when all are done
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `conclave grade`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct GradeArguments {
+    /// Pairs: {"reference", "prediction", ...} a line; {"answer", "equivalent"} are added to each
+    #[arg(required = true, value_name = "PAIRS")]
+    pub pairs: Vec<PathBuf>,
+
+    /// Write the graded pairs to FILE, which appears when all are done
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `conclave eval`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct EvalArguments {
+    /// Sample sets, or results of `vote --json` and `aggregate` (told apart by their fields)
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+
+    /// Look at the first N candidates of each set only
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub num_candidates: Option<usize>,
+
+    /// Take verdicts from this field of the candidates (true or false) instead of grading them
+    #[arg(long, value_name = "FIELD")]
+    pub labels: Option<String>,
+
+    /// Print a JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write the JSON array to FILE
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a whole number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

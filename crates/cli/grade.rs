@@ -1,0 +1,116 @@
+//! `conclave grade`: judges pairs of a reference and a prediction, a line a pair.
+//!
+//! Every field of a pair passes through. Where the input already has a field called `answer` or `equivalent` (test
+//! suites have the expected verdict there), the output has ours under that name and the input's as `input_answer` or
+//! `input_equivalent`; where that exists too, the file has been graded before and the oldest is kept.
+
+use anyhow::Result;
+use conclave_core::grade::{Grade, GradePair, grade};
+use conclave_core::sample_set::JsonLines;
+use serde_json::{Map, Value};
+
+use crate::Outcome;
+use crate::arguments::GradeArguments;
+use crate::input::{Source, Tally};
+use crate::messages::{count, say};
+use crate::output::Output;
+
+/// Runs the command.
+pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
+    let sources = Source::resolve(&arguments.pairs)?;
+    let mut output = Output::open(arguments.out.as_deref())?;
+    let mut tally = Tally::default();
+    let mut summary = Summary::default();
+    for source in &sources {
+        source.read(&mut tally, JsonLines::new, |pair: GradePair| {
+            let verdict = grade(&pair.reference, &pair.prediction);
+            let row = graded(pair, &verdict);
+            summary.add(&row, &verdict);
+            output.json_line(&row)
+        })?;
+    }
+    output.finish()?;
+    say(&summary.text());
+    Ok(tally.finish())
+}
+
+fn graded(pair: GradePair, verdict: &Grade) -> Map<String, Value> {
+    let mut row = Map::new();
+    row.insert("reference".to_owned(), pair.reference.into());
+    row.insert("prediction".to_owned(), pair.prediction.into());
+    row.extend(pair.extra);
+    for (name, ours) in
+        [("answer", verdict.answer.clone().into()), ("equivalent", Value::Bool(verdict.equivalent))]
+    {
+        if let Some(theirs) = row.shift_remove(name) {
+            row.entry(format!("input_{name}")).or_insert(theirs);
+        }
+        row.insert(name.to_owned(), ours);
+    }
+    row
+}
+
+/// Totals over all pairs, and how often the input's own verdict was the same.
+#[derive(Default)]
+struct Summary {
+    pairs: u64,
+    equivalent: u64,
+    labelled: u64,
+    only_ours: u64,
+    only_theirs: u64,
+}
+
+impl Summary {
+    fn add(&mut self, row: &Map<String, Value>, verdict: &Grade) {
+        self.pairs += 1;
+        self.equivalent += u64::from(verdict.equivalent);
+        if let Some(label) = row.get("input_equivalent").and_then(Value::as_bool) {
+            self.labelled += 1;
+            self.only_ours += u64::from(verdict.equivalent && !label);
+            self.only_theirs += u64::from(!verdict.equivalent && label);
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}, {} equivalent", count(self.pairs, "pair"), self.equivalent);
+        if self.labelled > 0 {
+            text += &format!(
+                "; agrees with the input's own `equivalent` on {} of {} ({} equivalent only here, {} only there)",
+                self.labelled - self.only_ours - self.only_theirs,
+                self.labelled,
+                self.only_ours,
+                self.only_theirs
+            );
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn regrade(input: Value, equivalent: bool) -> Value {
+        let pair: GradePair = serde_json::from_value(input).unwrap();
+        Value::Object(graded(pair, &Grade { answer: Some("2".to_owned()), equivalent }))
+    }
+
+    #[test]
+    fn fields_pass_through() {
+        let input = json!({"reference": "2", "prediction": "two", "id": 7, "nested": {"a": [1.5]}});
+        let expected = json!({"reference": "2", "prediction": "two", "id": 7, "nested": {"a": [1.5]},
+            "answer": "2", "equivalent": true});
+        assert_eq!(regrade(input, true), expected);
+    }
+
+    #[test]
+    fn the_inputs_own_verdict_is_kept_however_often_it_is_graded() {
+        let input = json!({"reference": "2", "prediction": "2", "equivalent": false, "answer": 3});
+        let once = regrade(input, true);
+        let expected = json!({"reference": "2", "prediction": "2", "input_answer": 3, "answer": "2",
+            "input_equivalent": false, "equivalent": true});
+        assert_eq!(once, expected);
+        assert_eq!(regrade(once.clone(), true), once);
+    }
+}

@@ -1,0 +1,365 @@
+//! The command line as its users meet it: exit codes, messages, bad input, pipes and files. Every test runs the built
+//! binary in a directory of its own. What answers are right is tested in core.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// What a run of the binary left behind.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs the built binary in `directory`.
+pub fn conclave(directory: &Path, arguments: &[&str], stdin: &[u8]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
+    command.args(arguments);
+    finish(command, directory, stdin)
+}
+
+fn finish(mut command: Command, directory: &Path, stdin: &[u8]) -> Run {
+    command.current_dir(directory);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("spawn");
+    let mut pipe = child.stdin.take().expect("stdin");
+    let stdin = stdin.to_vec();
+    // In a thread, so that neither side waits for the other; it fails when the child reads nothing, as it may.
+    let writer = std::thread::spawn(move || drop(pipe.write_all(&stdin)));
+    let output = child.wait_with_output().expect("wait");
+    writer.join().expect("the writer");
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
+    }
+}
+
+impl Run {
+    fn rows(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
+
+/// A line with a set whose candidates answer like this.
+fn set(id: &str, reference: &str, answers: &[&str]) -> String {
+    let candidates: Vec<Value> =
+        answers.iter().map(|answer| json!({"text": format!("So \\boxed{{{answer}}}.")})).collect();
+    json!({"id": id, "problem": "?", "reference_answer": reference, "candidates": candidates}).to_string()
+        + "\n"
+}
+
+fn pair(reference: &str, prediction: &str) -> String {
+    json!({"reference": reference, "prediction": prediction}).to_string() + "\n"
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn directory(files: &[(&str, &[u8])]) -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, bytes) in files {
+        std::fs::write(directory.path().join(name), bytes).expect(name);
+    }
+    directory
+}
+
+#[test]
+fn exit_codes_and_messages() {
+    let good = set("a", "2", &["2", "2", "3"]);
+    let mixed = format!("{good}{{\"id\": \"cut\", \"prob\n\n{}", set("b", "3", &["3"]));
+    let hash = set("h", "#### 18", &["18"]);
+    let mut latin1 = good.clone().into_bytes();
+    latin1.extend(b"{\"id\": \"caf\xe9\", \"problem\": \"?\", \"candidates\": []}\n");
+    let directory = directory(&[
+        ("good.jsonl", good.as_bytes()),
+        ("mixed.jsonl", mixed.as_bytes()),
+        ("hash.jsonl", hash.as_bytes()),
+        ("latin1.jsonl", &latin1),
+        ("empty.jsonl", b""),
+        ("empty.jsonl.gz", b""),
+        ("fake.jsonl.gz", good.as_bytes()),
+        ("pairs.jsonl", pair("1/2", "0.5").as_bytes()),
+    ]);
+    std::fs::create_dir(directory.path().join("folder")).unwrap();
+
+    // arguments, exit code, parts of standard error
+    let cases: &[(&str, i32, &[&str])] = &[
+        ("", 2, &["Usage: conclave <COMMAND>"]),
+        ("cast", 2, &["unrecognized subcommand 'cast'"]),
+        ("vote", 2, &["required arguments", "<SETS>..."]),
+        ("vote --jsn good.jsonl", 2, &["unexpected argument '--jsn'", "'--json'"]),
+        ("vote - -", 2, &["`-` (standard input) can be read only once"]),
+        ("eval --num-candidates 0 good.jsonl", 2, &["'--num-candidates <N>'", "at least 1"]),
+        ("eval --num-candidates x good.jsonl", 2, &["whole number"]),
+        ("vote good.jsonl", 0, &[]),
+        (
+            "vote good.jsonl missing.jsonl",
+            1,
+            &["conclave: cannot read `missing.jsonl`", "is the name right?"],
+        ),
+        ("vote folder", 1, &["cannot read `folder`: it is a directory", "folder/*.jsonl"]),
+        ("vote mixed.jsonl", 1, &["mixed.jsonl:2: not JSON at column", "1 of 3 lines could not be read"]),
+        ("vote hash.jsonl", 1, &["hash.jsonl:1: ", "`h`", "starts with `#`", "1 of 1 line could"]),
+        ("vote latin1.jsonl", 1, &["latin1.jsonl:2: not UTF-8 at byte 12", "1 of 2 lines could not be read"]),
+        ("vote empty.jsonl", 0, &["empty.jsonl: has no lines"]),
+        ("vote empty.jsonl.gz", 0, &["empty.jsonl.gz: has no lines"]),
+        (
+            "vote fake.jsonl.gz",
+            1,
+            &["fake.jsonl.gz: cannot be read on after 0 lines", "gzip", "1 file broke off"],
+        ),
+        ("vote pairs.jsonl", 1, &["pairs.jsonl:1: `id`: missing", "1 of 1 line could not be read"]),
+        ("vote good.jsonl --out folder", 1, &["cannot write `folder`: it is a directory"]),
+        ("vote good.jsonl --out nowhere/x", 1, &["cannot create `nowhere/x.partial`", "directory"]),
+        ("grade good.jsonl", 1, &["good.jsonl:1: ", "`reference`"]),
+        ("grade pairs.jsonl", 0, &["1 pair, 1 equivalent"]),
+        ("eval pairs.jsonl", 1, &["pairs.jsonl:1: "]),
+        ("eval empty.jsonl", 0, &["empty.jsonl: has no lines"]),
+        ("eval missing.jsonl", 1, &["cannot read `missing.jsonl`"]),
+        ("eval good.jsonl --labels peer_correct", 1, &["peer_correct"]),
+    ];
+    for (arguments, code, parts) in cases {
+        let words: Vec<&str> = arguments.split_whitespace().collect();
+        let run = conclave(directory.path(), &words, b"");
+        assert_eq!(run.code, *code, "conclave {arguments}: {run:?}");
+        for part in *parts {
+            assert!(run.stderr.contains(part), "conclave {arguments}: no `{part}` in {run:?}");
+        }
+        assert!(!run.stderr.contains("panicked"), "conclave {arguments}: {run:?}");
+        assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "coloured: {run:?}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let directory = directory(&[]);
+    for arguments in [&["--help"][..], &["vote", "--help"], &["grade", "--help"], &["eval", "--help"]] {
+        let run = conclave(directory.path(), arguments, b"");
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(
+            run.stdout.contains("Usage: conclave") && run.stdout.contains("Exit codes: 0 done"),
+            "{run:?}"
+        );
+    }
+    let run = conclave(directory.path(), &["--version"], b"");
+    assert!(run.stdout.starts_with(concat!("conclave ", env!("CARGO_PKG_VERSION"), " (")), "{run:?}");
+}
+
+#[test]
+fn the_vote_table_is_for_people() {
+    let sets = [
+        set("clear", "2", &["2", "2.0", "2", "2", "3"]),
+        set("tie", "3", &["2", "3", "2", "3", "4"]),
+        json!({"id": "none", "problem": "?", "candidates": []}).to_string() + "\n",
+        json!({"id": "silent", "problem": "?", "candidates": [{"text": "hm"}]}).to_string() + "\n",
+    ];
+    let run = conclave(tempfile::tempdir().unwrap().path(), &["vote", "-"], sets.concat().as_bytes());
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let expected = "\
+id      answer  votes  confidence  note
+clear   2         4/5       0.891  correct
+tie     2         2/5       0.500  wrong: expected 3; tie with 3
+none    -         0/0       0.000  no candidates
+silent  -         0/1       0.000  no candidate has an answer
+
+4 sets, 11 candidates; correct 1 of 2 (50.0 %); 1 tie broken by the earliest candidate; 2 without an answer
+";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn vote_rows_follow_the_results_format() {
+    let sets = set("a", "2", &["2", "2.0", "3"]);
+    let run = conclave(tempfile::tempdir().unwrap().path(), &["vote", "-", "--json"], sets.as_bytes());
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(run.stderr, "1 set, 3 candidates; correct 1 of 1 (100.0 %)\n");
+    let [row] = run.rows().try_into().unwrap();
+    assert!(row["elapsed_ms"].as_f64().is_some_and(|elapsed| elapsed >= 0.0), "{row}");
+    assert_eq!(row["confidence"], 0.6875);
+    for (field, value) in [
+        ("id", json!("a")),
+        ("answer", json!("2")),
+        ("method", json!("vote")),
+        ("confidence_kind", json!("lead_probability")),
+        ("usage", json!({"prompt_tokens": 0, "completion_tokens": 0})),
+        ("reference_answer", json!("2")),
+        ("correct", json!(true)),
+    ] {
+        assert_eq!(row[field], value, "{field}");
+    }
+    assert_eq!(row["clusters"][0]["candidates"], json!([0, 1]));
+    assert_eq!(row["clusters"][1]["votes"], 1);
+}
+
+#[test]
+fn grade_keeps_order_and_fields() {
+    let pairs = [
+        json!({"id": 1, "reference": "1/2", "prediction": "0.50", "equivalent": true}).to_string(),
+        json!({"id": 2, "reference": "4", "prediction": "5", "equivalent": true}).to_string(),
+        json!({"id": 3, "reference": "4", "prediction": "4"}).to_string(),
+    ];
+    let run = conclave(tempfile::tempdir().unwrap().path(), &["grade", "-"], pairs.join("\n").as_bytes());
+    assert_eq!(run.code, 0, "{run:?}");
+    let rows = run.rows();
+    let of = |field: &str| rows.iter().map(|row| row[field].clone()).collect::<Vec<_>>();
+    assert_eq!(of("id"), [1, 2, 3]);
+    assert_eq!(of("equivalent"), [true, false, true]);
+    assert_eq!(of("input_equivalent"), [json!(true), json!(true), Value::Null]);
+    assert_eq!(of("answer"), ["0.50", "5", "4"]);
+    assert_eq!(of("prediction"), ["0.50", "5", "4"]);
+    let summary = "3 pairs, 2 equivalent; agrees with the input's own `equivalent` on 1 of 2 (0 equivalent only here, 1 only there)\n";
+    assert_eq!(run.stderr, summary);
+}
+
+#[test]
+fn gzip_is_read_by_name_and_from_standard_input() {
+    let (first, second) = (set("a", "2", &["2"]), set("b", "3", &["3"]));
+    // Two members in one file, as `cat a.gz b.gz` makes them.
+    let zipped = [gzip(first.as_bytes()), gzip(second.as_bytes())].concat();
+    let directory = directory(&[("two.jsonl.gz", &zipped), ("plain.jsonl", first.as_bytes())]);
+    let ids = |run: &Run| run.rows().iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
+
+    let run = conclave(directory.path(), &["vote", "--json", "two.jsonl.gz", "plain.jsonl"], b"");
+    assert_eq!((run.code, ids(&run)), (0, vec![json!("a"), json!("b"), json!("a")]), "{run:?}");
+    let run = conclave(directory.path(), &["vote", "--json", "plain.jsonl", "-"], &zipped);
+    assert_eq!((run.code, ids(&run)), (0, vec![json!("a"), json!("a"), json!("b")]), "{run:?}");
+}
+
+#[test]
+fn a_cut_gzip_file_gives_what_it_holds() {
+    let lines: String =
+        (0..2000).map(|i| set(&format!("set-{i}"), &i.to_string(), &[&i.to_string()])).collect();
+    let zipped = gzip(lines.as_bytes());
+    let directory = directory(&[("cut.jsonl.gz", &zipped[..zipped.len() / 2])]);
+    let run = conclave(directory.path(), &["vote", "--json", "cut.jsonl.gz", "-"], b"");
+    assert_eq!(run.code, 1, "{run:?}");
+    let rows = run.rows();
+    assert!(rows.len() > 100 && rows.len() < 2000, "{} rows", rows.len());
+    assert!(run.stderr.contains("cut.jsonl.gz: cannot be read on after"), "{}", run.stderr);
+    assert!(run.stderr.contains("1 file broke off"), "{}", run.stderr);
+}
+
+#[test]
+fn extreme_sets_are_valid() {
+    let many: Vec<String> = (0..10_000).map(|i| (i % 5000).to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let long = format!("{} The answer is \\boxed{{7}}.", "word ".repeat(2_000_000));
+    let input = [
+        set("many", "0", &many),
+        json!({"id": "long", "problem": "?", "candidates": [{"text": long}]}).to_string() + "\n",
+        json!({"id": "none", "problem": "?", "candidates": []}).to_string() + "\n",
+    ];
+    let run =
+        conclave(tempfile::tempdir().unwrap().path(), &["vote", "--json", "-"], input.concat().as_bytes());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let rows = run.rows();
+    assert_eq!(rows[0]["clusters"].as_array().map(Vec::len), Some(5000));
+    assert_eq!(rows[1]["answer"], "7");
+    assert_eq!((&rows[2]["answer"], &rows[2]["clusters"]), (&Value::Null, &json!([])));
+}
+
+#[test]
+fn untrusted_text_cannot_drive_the_terminal() {
+    let evil = "\u{1b}[2J\u{9b}31m\u{202e}2\u{7}";
+    let text = json!({"id": evil, "problem": evil, "reference_answer": "2",
+        "candidates": [{"text": format!("<answer>{evil}</answer>")}]});
+    let input = format!("{text}\n{{\"id\": \"{evil}\n");
+    for arguments in [&["vote", "-"][..], &["vote", "-", "--json"], &["eval", "-"], &["eval", "-", "--json"]]
+    {
+        let run = conclave(tempfile::tempdir().unwrap().path(), arguments, input.as_bytes());
+        let unsafe_character = |c: &char| (c.is_control() && *c != '\n') || *c == '\u{202e}';
+        assert_eq!(run.stdout.chars().find(unsafe_character), None, "{arguments:?}: {run:?}");
+        assert_eq!(run.stderr.chars().find(unsafe_character), None, "{arguments:?}: {run:?}");
+        assert!(run.stderr.contains("<stdin>:2: "), "{run:?}");
+    }
+    // Escaped, not changed.
+    let run = conclave(tempfile::tempdir().unwrap().path(), &["vote", "-", "--json"], input.as_bytes());
+    assert_eq!(run.rows()[0]["id"], evil);
+}
+
+#[test]
+fn an_output_file_appears_complete_or_not_at_all() {
+    let directory =
+        directory(&[("sets.jsonl", set("a", "2", &["2"]).as_bytes()), ("rows.jsonl", b"before\n")]);
+    let path = directory.path().join("rows.jsonl");
+    let run = conclave(directory.path(), &["vote", "sets.jsonl", "--out", "rows.jsonl"], b"");
+    assert_eq!((run.code, run.stdout.as_str()), (0, ""), "{run:?}");
+    let rows = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&rows).unwrap()["id"], "a");
+
+    // The rest is written although a line was bad.
+    let input = format!("nonsense\n{}", set("b", "3", &["3"]));
+    let run = conclave(directory.path(), &["vote", "-", "--out", "rows.jsonl"], input.as_bytes());
+    assert_eq!(run.code, 1, "{run:?}");
+    let rows = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&rows).unwrap()["id"], "b");
+    assert!(!directory.path().join("rows.jsonl.partial").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_costs_nothing_written_before() {
+    let sets: String = (0..200).map(|i| set(&format!("set-{i}"), "2", &["2", "3"])).collect();
+    let directory = directory(&[("sets.jsonl", sets.as_bytes()), ("rows.jsonl", b"before\n")]);
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_conclave"))
+        .args(["vote", "--json", "sets.jsonl"])
+        .current_dir(directory.path())
+        .stdout(full)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write standard output: No space left on device"), "{stderr}");
+
+    let run = conclave(directory.path(), &["vote", "sets.jsonl", "--out", "/dev/full"], b"");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("cannot write `/dev/full`: No space left on device"), "{run:?}");
+
+    // A file size limit of 8 blocks stands for a disk that fills up in the middle.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" vote sets.jsonl --out rows.jsonl"]);
+    limited.arg(env!("CARGO_BIN_EXE_conclave"));
+    let run = finish(limited, directory.path(), b"");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("cannot write `") && run.stderr.contains("is as it was before"), "{run:?}");
+    assert_eq!(std::fs::read_to_string(directory.path().join("rows.jsonl")).unwrap(), "before\n");
+    assert!(!directory.path().join("rows.jsonl.partial").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let lines: String = (0..5000).map(|i| set(&format!("set-{i}"), "2", &["2", "3"])).collect();
+    for arguments in [&["vote", "--json", "-"][..], &["vote", "-"], &["grade", "-"]] {
+        let input = if arguments[0] == "grade" { pair("1", "2").repeat(5000) } else { lines.clone() };
+        let mut child = Command::new(env!("CARGO_BIN_EXE_conclave"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Closed before anything is written: the child waits for its input until then.
+        drop(child.stdout.take());
+        drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+    }
+}
