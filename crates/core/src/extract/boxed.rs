@@ -28,7 +28,8 @@ impl Scan {
             if let Some(end) = end {
                 let open = usize::from(text.as_bytes().get(content) == Some(&b'{'));
                 let inner = &text[content + open..end];
-                if let Some(text) = value::answer_of(inner) {
+                if let Some(last) = value::answer_of(inner) {
+                    let text = self.with_neighbours(text, start, last);
                     return Some(Boxed { text, within: start..end + open });
                 }
             } else {
@@ -42,6 +43,28 @@ impl Scan {
         let line = text[unclosed?..].trim_start_matches('{').lines().next()?;
         let line = line.trim_end_matches(|c: char| c == '$' || c == '.' || c.is_whitespace());
         Some(Boxed { text: value::answer_of(line)?, within: from..text.len() })
+    }
+
+    /// The content of the last box, with those of the boxes right before it: `\boxed{1}, \boxed{2} and \boxed{3}` are
+    /// one answer in three boxes. Right before: one word at most between them that is not `and` or `or`.
+    fn with_neighbours(&mut self, text: &str, mut start: usize, last: String) -> String {
+        let mut contents = vec![last];
+        while contents.len() < MOST_NEIGHBOURS
+            && text[super::window_start(&text[..start], NEIGHBOURHOOD)..start].contains("ox")
+            && let Some((before, content)) =
+                previous_box(&text[..start], start).filter(|(before, _)| start - before <= NEIGHBOURHOOD)
+            && let Some(end) = self.content_end(text, content, start)
+            && text.as_bytes().get(content) == Some(&b'{')
+            && connects(&text[end + 1..start])
+            && let Some(inner) = value::answer_of(&text[content + 1..end])
+        {
+            if !contents.contains(&inner) {
+                contents.push(inner);
+            }
+            start = before;
+        }
+        contents.reverse();
+        contents.join(", ")
     }
 
     /// Where the content of a box that begins at `content` ends, looking no further than `limit`.
@@ -70,6 +93,23 @@ impl Scan {
         self.charge(at - content);
         end
     }
+}
+
+/// Boxes that may make one answer.
+const MOST_NEIGHBOURS: usize = 16;
+/// How far back, in bytes, the next of them may begin.
+const NEIGHBOURHOOD: usize = 256;
+
+/// Whether what stands between two boxes joins them.
+fn connects(between: &str) -> bool {
+    if between.len() > 48 || between.contains(['\n', '.']) && !between.trim().is_empty() {
+        return false;
+    }
+    const CORRECTIONS: [&str; 10] =
+        ["then", "so", "but", "no", "not", "hence", "thus", "therefore", "is", "correct"];
+    let words = || between.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    let other = |word: &&str| !matches!(*word, "and" | "or" | "text" | "quad" | "qquad" | "mbox");
+    words().filter(other).count() <= 1 && !words().any(|word| CORRECTIONS.contains(&word))
 }
 
 /// The last box command before `end`: where it starts, and where its content does (at `{`, if it has one).

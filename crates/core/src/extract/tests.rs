@@ -53,6 +53,9 @@ fn boxes() {
         ("\\boxed{\\left\\{ 1, 2 \\right\\}}", "Boxed:\\left\\{ 1, 2 \\right\\}"),
         ("the answer is $\\boxed{12", "Boxed:12"),
         ("\\boxed{4} but then \\boxed{12", "Boxed:4"),
+        ("\\boxed{1}, \\boxed{2} and $\\boxed{3}$.", "Boxed:1, 2, 3"),
+        ("\\boxed{1} and \\boxed{1}", "Boxed:1"),
+        ("\\boxed{1} is wrong. \\boxed{2}", "Boxed:2"),
         ("The answer is \\$5. \\boxed{}", "Phrase:\\$5"),
     ]);
     check_truncated(&[("\\boxed{12", "none"), ("\\boxed{4} so \\boxed{12", "Boxed:4")]);

@@ -1,0 +1,247 @@
+//! Relations: names with their values, equations, inequalities, membership.
+//!
+//! - `x = 5 + 6 = 11`: the name is the first side, the value the last exact one (`= 1/3 \approx 0.33` is 1/3).
+//! - `128 - 22 = 106`: no name; the value is the last side.
+//! - `2x + 4y = 3`: an equation, the same as its multiples.
+//! - `-2 \le x \le 7`, `x \in [-2, 7]`: the name `x` and the interval.
+
+use super::value::{Scalar, Value, all, is_zero};
+use crate::math::budget::Budget;
+use crate::math::exact::exact;
+use crate::math::node::{Node, Relation, Shape};
+use crate::math::polynomial::{Atom, Polynomial};
+use num_rational::BigRational;
+use num_traits::Signed;
+
+/// The meaning of a chain of relations.
+pub(super) fn chain(sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Budget) -> Option<Value> {
+    use Relation::{Approximate, Equal, Greater, GreaterEqual, In, Less, LessEqual};
+    if relations.iter().all(|relation| matches!(relation, Equal | Approximate)) {
+        return equalities(sides, &relations, budget);
+    }
+    if relations.iter().all(|relation| matches!(relation, Less | LessEqual)) {
+        return inequality(sides, relations, budget);
+    }
+    if relations.iter().all(|relation| matches!(relation, Greater | GreaterEqual)) {
+        let flipped = relations.iter().rev().map(|r| if *r == Greater { Less } else { LessEqual }).collect();
+        return inequality(sides.into_iter().rev().collect(), flipped, budget);
+    }
+    if let ([_, _], [In]) = (sides.as_slice(), relations.as_slice()) {
+        let mut sides = sides.into_iter();
+        let (element, set) = (sides.next()?, sides.next()?);
+        return Some(Value::Named {
+            name: name_of(&element, budget)?,
+            value: Box::new(Value::of(set, budget)?),
+            equation: None,
+        });
+    }
+    Some(Value::Chain(all(sides, budget)?, relations))
+}
+
+fn equalities(mut sides: Vec<Node>, relations: &[Relation], budget: &mut Budget) -> Option<Value> {
+    let first_name = name_of(&sides[0], budget);
+    // What stands after `≈` is a rounding, unless nothing else gives the value.
+    let exact_sides = 1 + relations.iter().take_while(|relation| **relation == Relation::Equal).count();
+    if exact_sides > 1 || first_name.is_none() {
+        sides.truncate(exact_sides);
+    }
+    if sides.len() == 1 {
+        return Value::of(sides.pop()?, budget);
+    }
+    let last = sides.last()?;
+    if let Some(name) = first_name
+        && !mentions(last, &sides[0])
+    {
+        return named(name, sides.pop()?, sides.swap_remove(0), budget);
+    }
+    if sides.len() == 2
+        && !sides[0].has_variables()
+        && let Some(name) = name_of(&sides[1], budget)
+    {
+        let value = sides.swap_remove(0);
+        return named(name, value, sides.pop()?, budget);
+    }
+    if !sides.iter().any(Node::has_variables) {
+        return Value::of(sides.pop()?, budget);
+    }
+    if sides.len() > 2 {
+        let relations = vec![Relation::Equal; sides.len() - 1];
+        return Some(Value::Chain(all(sides, budget)?, relations));
+    }
+    let right = sides.pop()?;
+    equation(sides.pop()?, right, budget).map(Value::Equation)
+}
+
+fn named(name: String, value: Node, side: Node, budget: &mut Budget) -> Option<Value> {
+    let equation = if value.has_variables() && !has_sequence(&side) && !has_sequence(&value) {
+        equation(side, value.clone(), budget)
+    } else {
+        None
+    };
+    Some(Value::Named { name, value: Box::new(Value::of(value, budget)?), equation })
+}
+
+fn has_sequence(node: &Node) -> bool {
+    node.any(&|node| {
+        matches!(
+            node,
+            Node::Sequence(..) | Node::Text(_) | Node::Quantity(..) | Node::PlusMinus(..) | Node::Matrix(_)
+        )
+    })
+}
+
+/// `left - right` as a scalar; `None` when it vanishes: `x = x` says nothing.
+fn equation(left: Node, right: Node, budget: &mut Budget) -> Option<Scalar> {
+    let difference = Scalar::new(Node::Sum(vec![left, Node::Negative(Box::new(right))]), budget);
+    match &difference.exact {
+        Some(value) if is_zero(value) => None,
+        _ => Some(difference),
+    }
+}
+
+/// Whether a variable of `name` occurs in `value`.
+fn mentions(value: &Node, name: &Node) -> bool {
+    match name {
+        Node::Variable(_) => value.any(&|node| node == name),
+        _ => false,
+    }
+}
+
+/// The text of a side that names something: a variable, a product or ratio of variables (`AB`, `NO/BO`, `p(x)`),
+/// a tuple of names, a function of a name. Not a sum, and nothing with a number in it.
+pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
+    budget.take(1)?;
+    match node {
+        Node::Variable(name) if name != "∞" => Some(name.clone()),
+        Node::E => Some("e".to_owned()),
+        Node::I => Some("i".to_owned()),
+        Node::Text(words) => Some(words.to_lowercase()),
+        Node::Apply(..) => exact(node, budget).map(|value| value.key()),
+        Node::Degrees(inner) => name_of(inner, budget),
+        Node::Quantity(inner, unit) => Some(format!("{} {unit}", name_of(inner, budget)?)),
+        Node::Call(function, inner) => Some(format!("{function:?} {}", name_of(inner, budget)?)),
+        Node::Inverse(inner) => Some(format!("1/{}", name_of(inner, budget)?)),
+        Node::Product(parts) => {
+            let mut names = names_of(parts, budget)?;
+            names.sort_unstable();
+            Some(names.join("*"))
+        }
+        Node::Ratio(parts) => Some(names_of(parts, budget)?.join(":")),
+        Node::Sequence(Shape::Round, parts) => Some(format!("({})", names_of(parts, budget)?.join(","))),
+        _ => None,
+    }
+}
+
+fn names_of(parts: &[Node], budget: &mut Budget) -> Option<Vec<String>> {
+    parts.iter().map(|part| name_of(part, budget)).collect()
+}
+
+/// Ascending sides. A linear expression between constants becomes an interval for its variable.
+fn inequality(mut sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Budget) -> Option<Value> {
+    let closed = |relation: Relation| relation == Relation::LessEqual;
+    if let [low, middle, high] = sides.as_slice()
+        && !low.has_variables()
+        && !high.has_variables()
+    {
+        let ends = (Some((low, closed(relations[0]))), Some((high, closed(relations[1]))));
+        if let Some(value) = interval(middle, ends.0, ends.1, budget) {
+            return Some(value);
+        }
+    }
+    if let [low, high] = sides.as_slice() {
+        let closed = closed(relations[0]);
+        let value = match (low.has_variables(), high.has_variables()) {
+            (true, false) => interval(low, None, Some((high, closed)), budget),
+            (false, true) => interval(high, Some((low, closed)), None, budget),
+            (true, true) => {
+                let difference = Node::Sum(vec![high.clone(), Node::Negative(Box::new(low.clone()))]);
+                interval(&difference, Some((&Node::integer(0), closed)), None, budget)
+            }
+            (false, false) => None,
+        };
+        if let Some(value) = value {
+            return Some(value);
+        }
+        let strict = relations[0] == Relation::Less;
+        let high = sides.pop()?;
+        if let Some(difference) = equation(high, sides.pop()?, budget) {
+            return Some(Value::Inequality { difference: positive_monic(difference, budget), strict });
+        }
+        return None;
+    }
+    Some(Value::Chain(all(sides, budget)?, relations))
+}
+
+/// Scaled by the size of the leading coefficient, so that positive multiples are alike.
+fn positive_monic(difference: Scalar, budget: &mut Budget) -> Scalar {
+    let Some((monic, leading)) = difference.exact.as_ref().and_then(Polynomial::monic) else {
+        return difference;
+    };
+    let exact = if leading.is_negative() { monic.negative() } else { monic };
+    let _ = budget.take(1);
+    Scalar { key: exact.key(), exact: Some(exact), node: difference.node }
+}
+
+type End<'a> = Option<(&'a Node, bool)>;
+
+/// The name and interval of `low <= middle <= high`, where the middle is a name, or linear in one variable.
+fn interval(middle: &Node, low: End, high: End, budget: &mut Budget) -> Option<Value> {
+    let (name, slope, offset) = match name_of(middle, budget) {
+        Some(name) => (name, None, None),
+        None => {
+            let (name, slope, offset) = linear(&exact(middle, budget)?)?;
+            (name, Some(slope), Some(offset))
+        }
+    };
+    let solve = |end: &Node, budget: &mut Budget| -> Option<Node> {
+        let (Some(slope), Some(offset)) = (&slope, &offset) else { return Some(end.clone()) };
+        // The offset keeps its tree by way of the middle at zero; exact ends are enough here.
+        let value = exact(end, budget)?.add(&offset.negative(), budget)?.scale(&slope.recip())?;
+        value.to_node()
+    };
+    let mut low = match low {
+        Some((end, closed)) => Some((solve(end, budget)?, closed)),
+        None => None,
+    };
+    let mut high = match high {
+        Some((end, closed)) => Some((solve(end, budget)?, closed)),
+        None => None,
+    };
+    if slope.as_ref().is_some_and(BigRational::is_negative) {
+        std::mem::swap(&mut low, &mut high);
+    }
+    let infinity = || Node::Variable("∞".to_owned());
+    let (low, low_closed) = low.unwrap_or_else(|| (Node::Negative(Box::new(infinity())), false));
+    let (high, high_closed) = high.unwrap_or_else(|| (infinity(), false));
+    let is_infinite = |node: &Node| node.any(&|node| matches!(node, Node::Variable(name) if name == "∞"));
+    let shape = match (low_closed && !is_infinite(&low), high_closed && !is_infinite(&high)) {
+        (false, false) => Shape::Round,
+        (true, true) => Shape::Square,
+        (false, true) => Shape::RoundSquare,
+        (true, false) => Shape::SquareRound,
+    };
+    let value = Box::new(Value::Sequence(shape, all(vec![low, high], budget)?));
+    Some(Value::Named { name, value, equation: None })
+}
+
+/// `slope * variable + offset` with a rational slope and a constant offset.
+fn linear(value: &Polynomial) -> Option<(String, BigRational, Polynomial)> {
+    let mut found = None;
+    for (monomial, coefficient) in value.terms() {
+        let has_variable =
+            monomial.iter().any(|(atom, _)| matches!(atom, Atom::Variable(_) | Atom::Opaque(_)));
+        match monomial {
+            [(Atom::Variable(name), exponent)] if exponent.is_integer() && *exponent.numer() == 1 => {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some((name.to_string(), coefficient.clone()));
+            }
+            _ if has_variable => return None,
+            _ => {}
+        }
+    }
+    let (name, slope) = found?;
+    let offset = value.without_variables();
+    Some((name, slope, offset))
+}

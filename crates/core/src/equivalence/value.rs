@@ -1,0 +1,310 @@
+//! What an answer means: the parser's tree brought into a form that can be compared.
+//!
+//! Here names meet values (`x = 5`), inequalities become intervals, `±` becomes two answers, sums and products of
+//! matrices are worked out. Comparison itself is in `compare`.
+
+use super::chain;
+use super::units;
+use crate::math::budget::Budget;
+use crate::math::exact::exact;
+use crate::math::node::{Node, Relation, Shape};
+use crate::math::polynomial::Polynomial;
+use num_traits::Zero;
+
+/// An expression with its exact value where there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Scalar {
+    pub(super) node: Node,
+    pub(super) exact: Option<Polynomial>,
+    pub(super) key: String,
+}
+
+impl Scalar {
+    pub(super) fn new(node: Node, budget: &mut Budget) -> Self {
+        let exact = exact(&node, budget);
+        let key = match &exact {
+            Some(value) => value.key(),
+            None => format!("~{node:?}"),
+        };
+        Self { node, exact, key }
+    }
+}
+
+/// The meaning of an answer.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Scalar(Scalar),
+    /// A value and its unit in canonical spelling.
+    Quantity(Box<Value>, String),
+    /// `name = value`; with variables in the value it is an equation too: the difference of its sides.
+    Named {
+        name: String,
+        value: Box<Value>,
+        equation: Option<Scalar>,
+    },
+    /// An equation, as the difference of its sides.
+    Equation(Scalar),
+    /// `difference > 0`, or `>= 0` when not strict.
+    Inequality {
+        difference: Scalar,
+        strict: bool,
+    },
+    Sequence(Shape, Vec<Value>),
+    Union(Vec<Value>),
+    SetOperation(char, Vec<Value>),
+    Matrix(Vec<Vec<Value>>),
+    Chain(Vec<Value>, Vec<Relation>),
+    Ratio(Vec<Value>),
+    Based(String, u32),
+    Text(String),
+}
+
+impl Value {
+    /// The meaning of a tree; `None` when it has none (a sum of a number and a set) or the budget is spent.
+    pub(super) fn of(node: Node, budget: &mut Budget) -> Option<Value> {
+        budget.enter()?;
+        let value = Self::build(node, budget);
+        budget.leave();
+        value
+    }
+
+    fn build(node: Node, budget: &mut Budget) -> Option<Value> {
+        match node {
+            Node::Sequence(shape @ (Shape::Bare | Shape::Set), items) => list(shape, items, budget),
+            Node::Chain(sides, relations) => chain::chain(sides, relations, budget),
+            node if node.any(&|node| matches!(node, Node::PlusMinus(..))) => both_signs(node, budget),
+            Node::Sequence(shape, items) => Some(Value::Sequence(shape, all(items, budget)?)),
+            Node::Union(items) => Some(Value::Union(all(items, budget)?)),
+            Node::SetOperation(operator, items) => Some(Value::SetOperation(operator, all(items, budget)?)),
+            Node::Ratio(items) => Some(Value::Ratio(all(items, budget)?)),
+            Node::Based(digits, base) => Some(Value::Based(digits.trim_start_matches('0').to_owned(), base)),
+            Node::Text(words) => Some(Value::Text(words.to_lowercase())),
+            Node::Quantity(inner, unit) => quantity(*inner, &unit, budget),
+            Node::Reals => {
+                let infinity = Node::Variable("∞".to_owned());
+                let ends = vec![Node::Negative(Box::new(infinity.clone())), infinity];
+                Some(Value::Sequence(Shape::Round, all(ends, budget)?))
+            }
+            node if node.any(&|node| matches!(node, Node::Matrix(_))) => {
+                let rows = matrix(node, budget)?.into_iter().map(|row| all(row, budget));
+                Some(Value::Matrix(rows.collect::<Option<_>>()?))
+            }
+            node if node.any(&is_structure) => None,
+            node => Some(Value::Scalar(Scalar::new(node, budget))),
+        }
+    }
+
+    /// The canonical key: equal keys mean equal values.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Value::Scalar(scalar) => scalar.key.clone(),
+            Value::Quantity(value, unit) => format!("{}|{unit}", value.key()),
+            Value::Named { name, value, .. } => format!("{name}:={}", value.key()),
+            Value::Equation(difference) => match difference.exact.as_ref().and_then(Polynomial::monic) {
+                Some((monic, _)) => format!("0={}", monic.key()),
+                None => format!("0={}", difference.key),
+            },
+            Value::Inequality { difference, strict } => {
+                format!("0{}{}", if *strict { "<" } else { "≤" }, difference.key)
+            }
+            Value::Sequence(shape @ (Shape::Bare | Shape::Set), items) => {
+                format!("{shape:?}{}", sorted_keys(items))
+            }
+            Value::Sequence(shape, items) => format!("{shape:?}{}", keys(items)),
+            Value::Union(items) => format!("∪{}", sorted_keys(items)),
+            Value::SetOperation(operator, items) => format!("{operator}{}", keys(items)),
+            Value::Matrix(rows) => {
+                let rows: Vec<_> = rows.iter().map(|row| keys(row)).collect();
+                format!("matrix({})", rows.join(";"))
+            }
+            Value::Chain(items, relations) => format!("{relations:?}{}", keys(items)),
+            Value::Ratio(items) => format!("ratio{}", keys(items)),
+            Value::Based(digits, base) => format!("{digits}_{base}"),
+            Value::Text(words) => format!("t:{words}"),
+        }
+    }
+}
+
+/// Keys in brackets, each with its length, so that no item can imitate a boundary.
+fn keys(items: &[Value]) -> String {
+    items.iter().map(|item| item.key()).map(|key| format!("({}:{key})", key.len())).collect()
+}
+
+fn sorted_keys(items: &[Value]) -> String {
+    let mut keys: Vec<_> =
+        items.iter().map(|item| item.key()).map(|key| format!("({}:{key})", key.len())).collect();
+    keys.sort_unstable();
+    keys.concat()
+}
+
+pub(super) fn all(nodes: Vec<Node>, budget: &mut Budget) -> Option<Vec<Value>> {
+    nodes.into_iter().map(|node| Value::of(node, budget)).collect()
+}
+
+/// A list or a set: `±` gives two items, and a set has no item twice.
+fn list(shape: Shape, items: Vec<Node>, budget: &mut Budget) -> Option<Value> {
+    let mut values: Vec<Value> = Vec::new();
+    for item in items {
+        let has_both = item.any(&|node| matches!(node, Node::PlusMinus(..)));
+        match Value::of(item, budget)? {
+            Value::Sequence(Shape::Bare, inner) if has_both => values.extend(inner),
+            value => values.push(value),
+        }
+    }
+    // A list of points is a set of solutions; a list of numbers may have a double root.
+    if shape == Shape::Set || values.iter().all(|value| matches!(value, Value::Sequence(..))) {
+        let mut seen = std::collections::HashSet::new();
+        values.retain(|value| seen.insert(value.key()));
+    }
+    Some(Value::Sequence(shape, values))
+}
+
+/// The values of an expression with `±`: `∓` takes the opposite sign; several `±` without a `∓` are independent.
+fn both_signs(node: Node, budget: &mut Budget) -> Option<Value> {
+    let mut signs = 0;
+    let mut tied = false;
+    count_signs(&node, &mut signs, &mut tied);
+    if signs > 4 {
+        return None;
+    }
+    let choices = if tied { 2 } else { 1u32 << signs };
+    let mut values: Vec<Value> = Vec::new();
+    for choice in 0..choices {
+        let pattern = if tied && choice == 1 { u32::MAX } else { choice };
+        let value = Value::of(choose_signs(node.clone(), pattern, &mut 0), budget)?;
+        if !values.iter().any(|other| other.key() == value.key()) {
+            values.push(value);
+        }
+    }
+    if values.len() == 1 { values.pop() } else { Some(Value::Sequence(Shape::Bare, values)) }
+}
+
+fn count_signs(node: &Node, signs: &mut u32, tied: &mut bool) {
+    if let Node::PlusMinus(_, opposite) = node {
+        *signs += 1;
+        *tied |= opposite;
+    }
+    for child in node.children() {
+        count_signs(child, signs, tied);
+    }
+}
+
+fn choose_signs(node: Node, pattern: u32, at: &mut u32) -> Node {
+    if let Node::PlusMinus(inner, opposite) = node {
+        let minus = (pattern >> (*at).min(31)) & 1 == 1;
+        *at += 1;
+        let inner = choose_signs(*inner, pattern, at);
+        return if minus != opposite { Node::Negative(Box::new(inner)) } else { inner };
+    }
+    node.map_children(&mut |child| choose_signs(child, pattern, at))
+}
+
+fn quantity(inner: Node, unit: &str, budget: &mut Budget) -> Option<Value> {
+    // `(C) Cecile`: the letter is the answer.
+    if let Node::Variable(letter) = &inner
+        && letter.len() == 1
+        && ("A"..="J").contains(&letter.as_str())
+        && unit.chars().all(|c| c.is_alphabetic() || c == ' ')
+    {
+        return Value::of(inner, budget);
+    }
+    let (factor, unit) = units::split_multiplier(unit);
+    let inner = match factor {
+        Some(factor) => Node::Product(vec![inner, Node::Number(factor)]),
+        None => inner,
+    };
+    let unit = units::canonical(unit);
+    match Value::of(inner, budget)? {
+        value if unit.is_empty() => Some(value),
+        // `±5 cm` is two lengths.
+        Value::Sequence(Shape::Bare, items) => {
+            let items = items.into_iter().map(|item| Value::Quantity(Box::new(item), unit.clone())).collect();
+            Some(Value::Sequence(Shape::Bare, items))
+        }
+        value => Some(Value::Quantity(Box::new(value), unit)),
+    }
+}
+
+fn is_structure(node: &Node) -> bool {
+    matches!(
+        node,
+        Node::Sequence(..)
+            | Node::Union(_)
+            | Node::SetOperation(..)
+            | Node::Chain(..)
+            | Node::Based(..)
+            | Node::Ratio(_)
+            | Node::Quantity(..)
+            | Node::Text(_)
+            | Node::Reals
+            | Node::Matrix(_)
+    )
+}
+
+/// The cells of a matrix expression: sums, products and multiples of matrices.
+fn matrix(node: Node, budget: &mut Budget) -> Option<Vec<Vec<Node>>> {
+    budget.take(1)?;
+    match node {
+        Node::Matrix(rows) => Some(rows),
+        Node::Negative(inner) => Some(scaled(matrix(*inner, budget)?, &Node::integer(-1))),
+        Node::Sum(terms) => {
+            let mut terms = terms.into_iter();
+            let mut sum = matrix(terms.next()?, budget)?;
+            for term in terms {
+                let term = matrix(term, budget)?;
+                if term.len() != sum.len() || term[0].len() != sum[0].len() {
+                    return None;
+                }
+                for (row, other) in sum.iter_mut().zip(term) {
+                    for (cell, other) in row.iter_mut().zip(other) {
+                        budget.take(1)?;
+                        *cell = Node::Sum(vec![std::mem::replace(cell, Node::integer(0)), other]);
+                    }
+                }
+            }
+            Some(sum)
+        }
+        Node::Product(factors) => {
+            let mut product: Option<Vec<Vec<Node>>> = None;
+            let mut factor = Vec::new();
+            for part in factors {
+                if !part.any(&|node| matches!(node, Node::Matrix(_))) {
+                    factor.push(part);
+                    continue;
+                }
+                let part = matrix(part, budget)?;
+                product = Some(match product {
+                    Some(left) => matrix_product(&left, &part, budget)?,
+                    None => part,
+                });
+            }
+            let product = product?;
+            Some(if factor.is_empty() { product } else { scaled(product, &Node::Product(factor)) })
+        }
+        _ => None,
+    }
+}
+
+fn scaled(rows: Vec<Vec<Node>>, factor: &Node) -> Vec<Vec<Node>> {
+    let scale = |cell: Node| Node::Product(vec![factor.clone(), cell]);
+    rows.into_iter().map(|row| row.into_iter().map(scale).collect()).collect()
+}
+
+fn matrix_product(left: &[Vec<Node>], right: &[Vec<Node>], budget: &mut Budget) -> Option<Vec<Vec<Node>>> {
+    let inner = right.len();
+    let width = right[0].len();
+    if left[0].len() != inner {
+        return None;
+    }
+    budget.take((left.len() * width * inner) as u64 * 4)?;
+    let cell = |row: &Vec<Node>, column: usize| {
+        let term = |k: usize| Node::Product(vec![row[k].clone(), right[k][column].clone()]);
+        Node::Sum((0..inner).map(term).collect())
+    };
+    Some(left.iter().map(|row| (0..width).map(|column| cell(row, column)).collect()).collect())
+}
+
+/// Whether an exact value is the number zero.
+pub(super) fn is_zero(value: &Polynomial) -> bool {
+    value.as_rational().is_some_and(|value| value.is_zero())
+}

@@ -1,0 +1,438 @@
+//! Trees to exact values ([`Polynomial`]): arithmetic, roots of rationals, logarithms and trigonometry where the
+//! result is known exactly. What is not becomes an opaque atom, written by its own canonical text.
+
+use super::budget::Budget;
+use super::node::{Function, Node};
+use super::polynomial::{Atom, Polynomial};
+use num_bigint::BigInt;
+use num_rational::{BigRational, Rational64};
+use num_traits::{One, Signed, ToPrimitive, Zero};
+
+/// Digits and exponents beyond this are text.
+const MAX_DIGITS: usize = 1_200;
+
+/// Reads `123`, `.5`, `1.5e-3` exactly. `None` when it is no number or too long.
+pub fn parse_number(digits: &str) -> Option<BigRational> {
+    if digits.len() <= 18 && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(BigRational::from_integer(digits.parse::<i64>().ok()?.into()));
+    }
+    let (mantissa, exponent) = match digits.split_once('e') {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
+        None => (digits, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let length = whole.len() + fraction.len();
+    if length == 0 || length > MAX_DIGITS || exponent.unsigned_abs() > MAX_DIGITS as u64 {
+        return None;
+    }
+    let value: BigInt = format!("{whole}{fraction}").parse().ok()?;
+    let shift = exponent - fraction.len() as i64;
+    let power = BigInt::from(10).pow(u32::try_from(shift.unsigned_abs()).ok()?);
+    Some(if shift >= 0 { BigRational::from_integer(value * power) } else { BigRational::new(value, power) })
+}
+
+/// The exact value of an expression. `None` for structures, for undefined values and where a size cap is passed.
+pub fn exact(node: &Node, budget: &mut Budget) -> Option<Polynomial> {
+    budget.enter()?;
+    let value = exact_inner(node, budget);
+    budget.leave();
+    value
+}
+
+fn exact_inner(node: &Node, budget: &mut Budget) -> Option<Polynomial> {
+    Some(match node {
+        Node::Number(value) => Polynomial::constant(value.clone()),
+        Node::Pi => Polynomial::atom(Atom::Pi),
+        Node::E => Polynomial::atom(Atom::E),
+        Node::I => Polynomial::atom(Atom::I),
+        Node::Variable(name) => Polynomial::atom(Atom::Variable(name.as_str().into())),
+        Node::Sum(terms) => {
+            let mut sum = Polynomial::default();
+            for term in terms {
+                let term = exact(term, budget)?;
+                sum = sum.add(&term, budget)?;
+            }
+            sum
+        }
+        Node::Product(factors) => {
+            let mut product = Polynomial::integer(1);
+            for factor in factors {
+                let factor = exact(factor, budget)?;
+                product = product.multiply(&factor, budget)?;
+            }
+            product
+        }
+        Node::Negative(inner) => exact(inner, budget)?.negative(),
+        Node::Inverse(inner) => {
+            let inner = exact(inner, budget)?;
+            inverse(&inner, budget)?
+        }
+        Node::Power(base, exponent) => {
+            let (base, exponent) = (exact(base, budget)?, exact(exponent, budget)?);
+            power(&base, &exponent, budget)?
+        }
+        Node::Root(index, radicand) => {
+            let (index, radicand) = (exact(index, budget)?, exact(radicand, budget)?);
+            let exponent = inverse(&index, budget)?;
+            power(&radicand, &exponent, budget)?
+        }
+        Node::Call(function, argument) => {
+            let argument = exact(argument, budget)?;
+            call(*function, &argument, budget)?
+        }
+        Node::Log(base, argument) => {
+            let argument = exact(argument, budget)?;
+            let log = logarithm(&argument, budget)?;
+            let Some(base) = base else { return log.multiply(&Polynomial::opaque("some log"), budget) };
+            let base = exact(base, budget)?;
+            let base = logarithm(&base, budget)?;
+            log.multiply(&inverse(&base, budget)?, budget)?
+        }
+        Node::Apply(name, arguments) => {
+            let mut keys = Vec::new();
+            for argument in arguments {
+                keys.push(exact(argument, budget)?.key());
+            }
+            opaque(name, &keys, budget)?
+        }
+        Node::Factorial(inner) => {
+            let inner = exact(inner, budget)?;
+            match inner.as_integer() {
+                Some(n @ 0..=450) => Polynomial::constant(product_of(1, n).into()),
+                _ => opaque("!", &[inner.key()], budget)?,
+            }
+        }
+        Node::Binomial(n, k) => {
+            let (n, k) = (exact(n, budget)?, exact(k, budget)?);
+            binomial(&n, &k, budget)?
+        }
+        Node::Degrees(inner) => {
+            let value = exact(inner, budget)?.scale(&BigRational::new(1.into(), 180.into()))?;
+            value.multiply(&Polynomial::atom(Atom::Pi), budget)?
+        }
+        Node::Percent(inner) => exact(inner, budget)?.scale(&BigRational::new(1.into(), 100.into()))?,
+        _ => return None,
+    })
+}
+
+/// An opaque atom; its text counts as steps, so that nesting cannot double it for free.
+fn opaque(name: &str, arguments: &[String], budget: &mut Budget) -> Option<Polynomial> {
+    let text = format!("{name}({})", arguments.join(","));
+    budget.take(text.len() as u64 / 8)?;
+    (text.len() <= 4_096).then(|| Polynomial::opaque(&text))
+}
+
+fn product_of(from: i64, to: i64) -> BigInt {
+    (from..=to).fold(BigInt::one(), |product, factor| product * factor)
+}
+
+fn binomial(n: &Polynomial, k: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    match (n.as_integer(), k.as_integer()) {
+        (Some(n @ 0..=2_000), Some(k)) if k >= 0 => {
+            if k > n {
+                return Some(Polynomial::default());
+            }
+            let k = k.min(n - k);
+            if k > 450 {
+                return None;
+            }
+            budget.take(k.unsigned_abs())?;
+            let (mut value, mut at) = (BigInt::one(), 0);
+            while at < k {
+                value = value * (n - at) / (at + 1);
+                at += 1;
+            }
+            Some(Polynomial::constant(value.into()))
+        }
+        _ => opaque("binomial", &[n.key(), k.key()], budget),
+    }
+}
+
+fn inverse(value: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    if value.is_zero() {
+        return None;
+    }
+    if let Some(inverse) = value.inverse(budget) {
+        return Some(inverse);
+    }
+    let (monic, leading) = value.monic()?;
+    opaque("1/", &[monic.key()], budget)?.scale(&leading.recip())
+}
+
+/// `base^exponent` on the principal branch, with real odd roots of negative numbers.
+fn power(base: &Polynomial, exponent: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    if let Some(n) = exponent.as_integer() {
+        let n32 = u32::try_from(n.unsigned_abs()).ok()?;
+        let raised = match single_term_power(base, n) {
+            Some(raised) => return Some(raised),
+            None if n < 0 => inverse(base, budget)?.power(n32, budget),
+            None => base.power(n32, budget),
+        };
+        return match raised {
+            Some(raised) => Some(raised),
+            // A sum to a high power stays a power; a number too long stays nothing.
+            None if base.as_rational().is_none() => opaque("^", &[base.key(), exponent.key()], budget),
+            None => None,
+        };
+    }
+    if let Some(exponent) = exponent.as_rational() {
+        return rational_power(base, &exponent, budget);
+    }
+    if base.is_zero() {
+        return None;
+    }
+    // a^(c + r) = a^c a^r for a rational c; the rest is opaque, or a root of unity.
+    let constant = exponent.terms().find(|(monomial, _)| monomial.is_empty()).map(|(_, value)| value.clone());
+    let constant = Polynomial::constant(constant.unwrap_or_else(BigRational::zero));
+    let rest = exponent.add(&constant.negative(), budget)?;
+    let fixed = if constant.is_zero() { Polynomial::integer(1) } else { power(base, &constant, budget)? };
+    if *base == Polynomial::atom(Atom::E)
+        && let Some(turn) = multiple_of_pi(&rest, true)
+        && let (Some(cos), Some(sin)) = (sine(turn + Rational64::new(1, 2)), sine(turn))
+    {
+        let unit = cos.add(&sin.multiply(&Polynomial::atom(Atom::I), budget)?, budget)?;
+        return fixed.multiply(&unit, budget);
+    }
+    fixed.multiply(&opaque("^", &[base.key(), rest.key()], budget)?, budget)
+}
+
+/// A whole power of a single term with a coefficient of ±1: exponents multiply, however large.
+fn single_term_power(base: &Polynomial, n: i64) -> Option<Polynomial> {
+    let (monomial, coefficient) = base.single_term()?;
+    let [(atom @ (Atom::Variable(_) | Atom::Pi | Atom::E), exponent)] = monomial else { return None };
+    if !coefficient.is_one() || n == 0 {
+        return None;
+    }
+    let exponent = exponent.numer().checked_mul(n).map(|top| Rational64::new(top, *exponent.denom()))?;
+    Polynomial::atom_power(atom.clone(), exponent)
+}
+
+fn rational_power(base: &Polynomial, exponent: &BigRational, budget: &mut Budget) -> Option<Polynomial> {
+    let small = Rational64::new(exponent.numer().to_i64()?, exponent.denom().to_i64()?);
+    let as_opaque = |budget: &mut Budget| opaque("^", &[base.key(), exponent.to_string()], budget);
+    if base.is_zero() {
+        return small.is_positive().then(Polynomial::default);
+    }
+    let Some((monomial, coefficient)) = base.single_term() else { return as_opaque(budget) };
+    let splits = match monomial {
+        [(Atom::Variable(_), power)] => power.is_one() && coefficient.is_positive(),
+        _ => monomial.iter().all(|(atom, _)| matches!(atom, Atom::Prime(_) | Atom::Pi | Atom::E)),
+    };
+    if !splits || small.denom().abs() > 60 || small.numer().abs() > 2_000 {
+        return as_opaque(budget);
+    }
+    let Some(mut result) = constant_power(coefficient, small, budget) else { return as_opaque(budget) };
+    for (atom, power) in monomial {
+        let Some(exponent) = power
+            .numer()
+            .checked_mul(*small.numer())
+            .and_then(|top| Some(Rational64::new(top, power.denom().checked_mul(*small.denom())?)))
+        else {
+            return as_opaque(budget);
+        };
+        result = result.multiply(&Polynomial::atom_power(atom.clone(), exponent)?, budget)?;
+    }
+    Some(result)
+}
+
+/// A rational to a rational power, by factoring: `8^{1/2} = 2 \cdot 2^{1/2}`.
+fn constant_power(value: &BigRational, exponent: Rational64, budget: &mut Budget) -> Option<Polynomial> {
+    let mut result = Polynomial::integer(1);
+    if value.is_negative() {
+        match exponent.denom() {
+            2 => {
+                let turns = exponent.numer().rem_euclid(4);
+                result = Polynomial::atom(Atom::I).power(u32::try_from(turns).ok()?, budget)?;
+            }
+            odd if odd % 2 == 1 => {
+                result = Polynomial::integer(if exponent.numer() % 2 == 0 { 1 } else { -1 });
+            }
+            _ => return None,
+        }
+    }
+    for (part, sign) in [(value.numer().abs(), 1), (value.denom().clone(), -1)] {
+        for (prime, multiplicity) in factor(&part, budget)? {
+            let exponent = exponent * Rational64::from_integer(i64::from(multiplicity) * sign);
+            result = result.multiply(&Polynomial::prime_power(prime, exponent)?, budget)?;
+        }
+    }
+    Some(result)
+}
+
+/// Trial division up to 2^11, and squares of what is left; `None` when the factorisation is not certain.
+fn factor(value: &BigInt, budget: &mut Budget) -> Option<Vec<(u64, u32)>> {
+    const LIMIT: u64 = 1 << 11;
+    let mut factors = Vec::new();
+    let mut rest = value.clone();
+    let mut push = |prime: u64, multiplicity: u32| factors.push((prime, multiplicity));
+    let mut divisor = 2u64;
+    while divisor < LIMIT {
+        if rest.is_one() {
+            break;
+        }
+        if let Some(small) = rest.to_u64() {
+            if divisor * divisor > small {
+                break;
+            }
+            if small % divisor != 0 {
+                divisor += 1 + (divisor & 1);
+                continue;
+            }
+        }
+        let mut multiplicity = 0;
+        budget.take(1)?;
+        while (&rest % divisor).is_zero() {
+            budget.take(1)?;
+            rest /= divisor;
+            multiplicity += 1;
+        }
+        if multiplicity > 0 {
+            push(divisor, multiplicity);
+        }
+        divisor += 1 + (divisor & 1);
+    }
+    budget.take(divisor / 16)?;
+    if !rest.is_one() {
+        let root = rest.sqrt();
+        let (rest, multiplicity) = if &root * &root == rest { (root, 2) } else { (rest, 1) };
+        let prime = rest.to_u64()?;
+        if prime >= LIMIT * LIMIT {
+            return None;
+        }
+        push(prime, multiplicity);
+    }
+    Some(factors)
+}
+
+fn call(function: Function, argument: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    let half = Rational64::new(1, 2);
+    let turn = multiple_of_pi(argument, false);
+    let known = match function {
+        Function::Sin => turn.and_then(sine),
+        Function::Cos => turn.and_then(|turn| sine(turn + half)),
+        Function::Tan | Function::Cot | Function::Sec | Function::Csc => {
+            match (turn.and_then(sine), turn.and_then(|turn| sine(turn + half))) {
+                (Some(sin), Some(cos)) => {
+                    let (top, bottom) = match function {
+                        Function::Tan => (sin, cos),
+                        Function::Cot => (cos, sin),
+                        Function::Sec => (Polynomial::integer(1), cos),
+                        _ => (Polynomial::integer(1), sin),
+                    };
+                    // A pole is undefined, not opaque.
+                    return top.multiply(&inverse(&bottom, budget)?, budget);
+                }
+                _ => None,
+            }
+        }
+        Function::Arcsin | Function::Arccos | Function::Arctan => {
+            inverse_trigonometric(function, argument, budget)
+        }
+        Function::Ln => return logarithm(argument, budget),
+        Function::Exp => return power(&Polynomial::atom(Atom::E), argument, budget),
+        Function::Abs => argument.as_rational().map(|value| Polynomial::constant(value.abs())),
+        Function::Floor => argument.as_rational().map(|value| Polynomial::constant(value.floor())),
+        Function::Ceil => argument.as_rational().map(|value| Polynomial::constant(value.ceil())),
+        Function::Sinh | Function::Tanh if argument.is_zero() => Some(Polynomial::default()),
+        Function::Cosh if argument.is_zero() => Some(Polynomial::integer(1)),
+        Function::Sinh | Function::Cosh | Function::Tanh => None,
+    };
+    match known {
+        Some(value) => Some(value),
+        None => opaque(&format!("{function:?}"), &[argument.key()], budget),
+    }
+}
+
+/// `q` where the value is `q π` (or `q π i`).
+fn multiple_of_pi(value: &Polynomial, imaginary: bool) -> Option<Rational64> {
+    if value.is_zero() {
+        return Some(Rational64::zero());
+    }
+    let (monomial, coefficient) = value.single_term()?;
+    let atoms: Vec<_> =
+        monomial.iter().filter(|(_, exponent)| exponent.is_one()).map(|(atom, _)| atom).collect();
+    let expected: &[Atom] = if imaginary { &[Atom::I, Atom::Pi] } else { &[Atom::Pi] };
+    let same = atoms.len() == monomial.len() && atoms.iter().copied().eq(expected.iter());
+    let small = |part: &BigInt| part.to_i64().filter(|part| part.abs() < 1_000_000);
+    same.then(|| Some(Rational64::new(small(coefficient.numer())?, small(coefficient.denom())?)))?
+}
+
+/// `sin(q π)` for multiples of a sixth and a fourth.
+fn sine(turn: Rational64) -> Option<Polynomial> {
+    let two = Rational64::from_integer(2);
+    let turn = turn - (turn / two).floor() * two;
+    let (turn, sign) = if turn >= Rational64::one() { (turn - 1, -1) } else { (turn, 1) };
+    let turn = if turn > Rational64::new(1, 2) { Rational64::one() - turn } else { turn };
+    let half = BigRational::new(sign.into(), 2.into());
+    match (*turn.numer(), *turn.denom()) {
+        (0, 1) => Some(Polynomial::default()),
+        (1, 6) => Some(Polynomial::constant(half)),
+        (1, 4) => Polynomial::prime_power(2, Rational64::new(1, 2))?.scale(&half),
+        (1, 3) => Polynomial::prime_power(3, Rational64::new(1, 2))?.scale(&half),
+        (1, 2) => Some(Polynomial::integer(sign)),
+        _ => None,
+    }
+}
+
+/// The known angle whose sine, cosine or tangent the argument is.
+fn inverse_trigonometric(
+    function: Function,
+    argument: &Polynomial,
+    budget: &mut Budget,
+) -> Option<Polynomial> {
+    let half = Rational64::new(1, 2);
+    for twelfths in -6..=12 {
+        let turn = Rational64::new(twelfths, 12);
+        let in_range = if function == Function::Arccos { twelfths >= 0 } else { twelfths <= 6 };
+        let (Some(sin), Some(cos)) = (sine(turn), sine(turn + half)) else { continue };
+        let value = match function {
+            Function::Arcsin => sin,
+            Function::Arccos => cos,
+            _ if cos.is_zero() => continue,
+            _ => sin.multiply(&cos.inverse(budget)?, budget)?,
+        };
+        if in_range && value == *argument {
+            let turn = BigRational::new((*turn.numer()).into(), (*turn.denom()).into());
+            return Polynomial::atom(Atom::Pi).scale(&turn);
+        }
+    }
+    None
+}
+
+/// The natural logarithm: a sum over primes for positive rationals and roots, the exponent for powers of e.
+fn logarithm(value: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    if value.is_zero() {
+        return None;
+    }
+    match logarithm_of_term(value, budget) {
+        Some(sum) => Some(sum),
+        None => opaque("ln", &[value.key()], budget),
+    }
+}
+
+fn logarithm_of_term(value: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    let (monomial, coefficient) = value.single_term()?;
+    if !coefficient.is_positive() {
+        return None;
+    }
+    let mut sum = Polynomial::default();
+    let mut add = |log: Polynomial, times: Rational64, budget: &mut Budget| {
+        let times = BigRational::new((*times.numer()).into(), (*times.denom()).into());
+        sum = sum.add(&log.scale(&times)?, budget)?;
+        Some(())
+    };
+    let prime_log = |prime: u64| Polynomial::opaque(&format!("ln({prime})"));
+    for (part, sign) in [(coefficient.numer(), 1), (coefficient.denom(), -1)] {
+        for (prime, multiplicity) in factor(part, budget)? {
+            add(prime_log(prime), Rational64::from_integer(i64::from(multiplicity) * sign), budget)?;
+        }
+    }
+    for (atom, exponent) in monomial {
+        match atom {
+            Atom::Prime(prime) => add(prime_log(*prime), *exponent, budget)?,
+            Atom::E => add(Polynomial::integer(1), *exponent, budget)?,
+            _ => return None,
+        }
+    }
+    Some(sum)
+}

@@ -1,0 +1,201 @@
+//! The tree that the parser builds: expressions, and the structures that answers are made of.
+
+use num_rational::BigRational;
+
+/// A named function of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are the mathematics")]
+pub enum Function {
+    Sin,
+    Cos,
+    Tan,
+    Cot,
+    Sec,
+    Csc,
+    Arcsin,
+    Arccos,
+    Arctan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Ln,
+    Exp,
+    Abs,
+    Floor,
+    Ceil,
+}
+
+/// A relation between two expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the mathematics")]
+pub enum Relation {
+    Equal,
+    Approximate,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    In,
+}
+
+/// What encloses a sequence; the ends of an interval are part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// `a, b`: no brackets at all (or TeX braces, which are invisible).
+    Bare,
+    /// `\{a, b\}`
+    Set,
+    /// `(a, b)`: a point or an open interval.
+    Round,
+    /// `[a, b]`
+    Square,
+    /// `(a, b]`
+    RoundSquare,
+    /// `[a, b)`
+    SquareRound,
+}
+
+/// An expression or a structure of expressions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// An exact number.
+    Number(BigRational),
+    /// The circle constant.
+    Pi,
+    /// Euler's number.
+    E,
+    /// The imaginary unit.
+    I,
+    /// A variable with its subscript and primes; infinity is the variable `∞`.
+    Variable(String),
+    /// A sum.
+    Sum(Vec<Node>),
+    /// A product.
+    Product(Vec<Node>),
+    /// `-a`
+    Negative(Box<Node>),
+    /// `1/a`
+    Inverse(Box<Node>),
+    /// `a^b`
+    Power(Box<Node>, Box<Node>),
+    /// The n-th root (index, radicand): real for odd roots of negative numbers.
+    Root(Box<Node>, Box<Node>),
+    /// A known function.
+    Call(Function, Box<Node>),
+    /// A logarithm (base, argument); without a base it is *some* logarithm, equal to itself only.
+    Log(Option<Box<Node>>, Box<Node>),
+    /// An unknown function: name, arguments.
+    Apply(String, Vec<Node>),
+    /// `n!`
+    Factorial(Box<Node>),
+    /// `n` over `k`.
+    Binomial(Box<Node>, Box<Node>),
+    /// `a°` inside an expression, as in `\sin 30^\circ`.
+    Degrees(Box<Node>),
+    /// `a%` inside an expression.
+    Percent(Box<Node>),
+    /// `±a` (`false`) or `∓a` (`true`).
+    PlusMinus(Box<Node>, bool),
+    /// A list, tuple, interval or set.
+    Sequence(Shape, Vec<Node>),
+    /// Rows of cells.
+    Matrix(Vec<Vec<Node>>),
+    /// A union of sets.
+    Union(Vec<Node>),
+    /// An intersection of sets, or a set difference: the operator and its sides.
+    SetOperation(char, Vec<Node>),
+    /// `a = b < c`: one more side than relations.
+    Chain(Vec<Node>, Vec<Relation>),
+    /// Digits in a base: `52_8`.
+    Based(String, u32),
+    /// `a : b : c`
+    Ratio(Vec<Node>),
+    /// A quantity and its unit as written.
+    Quantity(Box<Node>, String),
+    /// Words.
+    Text(String),
+    /// All real numbers.
+    Reals,
+}
+
+impl Node {
+    /// An integer.
+    pub fn integer(value: i64) -> Node {
+        Node::Number(BigRational::from_integer(value.into()))
+    }
+
+    /// Whether this is an integer literal.
+    pub fn is_integer(&self) -> bool {
+        matches!(self, Node::Number(value) if value.is_integer())
+    }
+
+    /// The direct children, in order.
+    pub fn children(&self) -> Vec<&Node> {
+        match self {
+            Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => Vec::new(),
+            Node::Based(..) | Node::Text(_) | Node::Reals => Vec::new(),
+            Node::Sum(items) | Node::Product(items) | Node::Apply(_, items) | Node::Sequence(_, items) => {
+                items.iter().collect()
+            }
+            Node::Union(items)
+            | Node::SetOperation(_, items)
+            | Node::Chain(items, _)
+            | Node::Ratio(items) => items.iter().collect(),
+            Node::Matrix(rows) => rows.iter().flatten().collect(),
+            Node::Power(a, b) | Node::Root(a, b) | Node::Binomial(a, b) => vec![a, b],
+            Node::Log(base, argument) => base.iter().chain([argument]).map(|node| &**node).collect(),
+            Node::Negative(a) | Node::Inverse(a) | Node::Call(_, a) | Node::Factorial(a) => vec![a],
+            Node::Degrees(a) | Node::Percent(a) | Node::PlusMinus(a, _) | Node::Quantity(a, _) => vec![a],
+        }
+    }
+
+    /// The same node with each direct child replaced, in the order of [`Node::children`].
+    pub fn map_children(self, map: &mut dyn FnMut(Node) -> Node) -> Node {
+        let all = |items: Vec<Node>, map: &mut dyn FnMut(Node) -> Node| -> Vec<Node> {
+            items.into_iter().map(map).collect()
+        };
+        match self {
+            Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => self,
+            Node::Based(..) | Node::Text(_) | Node::Reals => self,
+            Node::Sum(items) => Node::Sum(all(items, map)),
+            Node::Product(items) => Node::Product(all(items, map)),
+            Node::Apply(name, items) => Node::Apply(name, all(items, map)),
+            Node::Sequence(shape, items) => Node::Sequence(shape, all(items, map)),
+            Node::Union(items) => Node::Union(all(items, map)),
+            Node::SetOperation(operator, items) => Node::SetOperation(operator, all(items, map)),
+            Node::Chain(items, relations) => Node::Chain(all(items, map), relations),
+            Node::Ratio(items) => Node::Ratio(all(items, map)),
+            Node::Matrix(rows) => Node::Matrix(rows.into_iter().map(|row| all(row, map)).collect()),
+            Node::Power(a, b) => Node::Power(Box::new(map(*a)), Box::new(map(*b))),
+            Node::Root(a, b) => Node::Root(Box::new(map(*a)), Box::new(map(*b))),
+            Node::Binomial(a, b) => Node::Binomial(Box::new(map(*a)), Box::new(map(*b))),
+            Node::Log(base, argument) => {
+                let base = base.map(|base| Box::new(map(*base)));
+                Node::Log(base, Box::new(map(*argument)))
+            }
+            Node::Negative(a) => Node::Negative(Box::new(map(*a))),
+            Node::Inverse(a) => Node::Inverse(Box::new(map(*a))),
+            Node::Call(function, a) => Node::Call(function, Box::new(map(*a))),
+            Node::Factorial(a) => Node::Factorial(Box::new(map(*a))),
+            Node::Degrees(a) => Node::Degrees(Box::new(map(*a))),
+            Node::Percent(a) => Node::Percent(Box::new(map(*a))),
+            Node::PlusMinus(a, opposite) => Node::PlusMinus(Box::new(map(*a)), opposite),
+            Node::Quantity(a, unit) => Node::Quantity(Box::new(map(*a)), unit),
+        }
+    }
+
+    /// Whether `test` holds for this node or one below it.
+    pub fn any(&self, test: &dyn Fn(&Node) -> bool) -> bool {
+        test(self) || self.children().into_iter().any(|child| child.any(test))
+    }
+
+    /// Whether a variable (infinity is not one) or an unknown function occurs.
+    pub fn has_variables(&self) -> bool {
+        self.any(&|node| match node {
+            Node::Variable(name) => name != "∞",
+            Node::Apply(..) | Node::Log(None, _) => true,
+            _ => false,
+        })
+    }
+}
