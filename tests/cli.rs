@@ -93,6 +93,7 @@ fn exit_codes_and_messages() {
         ("empty.jsonl.gz", b""),
         ("fake.jsonl.gz", good.as_bytes()),
         ("pairs.jsonl", pair("1/2", "0.5").as_bytes()),
+        ("odd.jsonl", b"[]\n{\"reference\": 5, \"prediction\": \"5\"}\n"),
     ]);
     std::fs::create_dir(directory.path().join("folder")).unwrap();
 
@@ -125,7 +126,12 @@ fn exit_codes_and_messages() {
         ("vote pairs.jsonl", 1, &["pairs.jsonl:1: `id`: missing", "1 of 1 line could not be read"]),
         ("vote good.jsonl --out folder", 1, &["cannot write `folder`: it is a directory"]),
         ("vote good.jsonl --out nowhere/x", 1, &["cannot create `nowhere/x.partial`", "directory"]),
-        ("grade good.jsonl", 1, &["good.jsonl:1: ", "`reference`"]),
+        ("grade good.jsonl", 1, &["good.jsonl:1: `reference`: missing; expected a string"]),
+        (
+            "grade odd.jsonl",
+            1,
+            &["odd.jsonl:1: expected an object", "`reference`: expected a string, found 5", "none of 2"],
+        ),
         ("grade pairs.jsonl", 0, &["1 pair, 1 equivalent"]),
         ("eval pairs.jsonl", 1, &["pairs.jsonl:1: "]),
         ("eval empty.jsonl", 0, &["empty.jsonl: has no lines"]),
@@ -208,7 +214,8 @@ fn vote_rows_follow_the_results_format() {
 #[test]
 fn grade_keeps_order_and_fields() {
     let pairs = [
-        json!({"id": 1, "reference": "1/2", "prediction": "0.50", "equivalent": true}).to_string(),
+        json!({"id": 1, "reference": "1/2", "prediction": "It is \\boxed{0.5}", "equivalent": true})
+            .to_string(),
         json!({"id": 2, "reference": "4", "prediction": "5", "equivalent": true}).to_string(),
         json!({"id": 3, "reference": "4", "prediction": "4"}).to_string(),
     ];
@@ -219,10 +226,74 @@ fn grade_keeps_order_and_fields() {
     assert_eq!(of("id"), [1, 2, 3]);
     assert_eq!(of("equivalent"), [true, false, true]);
     assert_eq!(of("input_equivalent"), [json!(true), json!(true), Value::Null]);
-    assert_eq!(of("answer"), ["0.50", "5", "4"]);
-    assert_eq!(of("prediction"), ["0.50", "5", "4"]);
+    assert_eq!(of("answer"), ["0.5", "5", "4"]);
+    assert_eq!(of("prediction"), ["It is \\boxed{0.5}", "5", "4"]);
     let summary = "3 pairs, 2 equivalent; agrees with the input's own `equivalent` on 1 of 2 (0 equivalent only here, 1 only there)\n";
     assert_eq!(run.stderr, summary);
+}
+
+#[test]
+fn eval_reports_sets_and_results_a_row_a_file() {
+    let labelled = json!({"id": "c", "problem": "?", "reference_answer": "2", "candidates": [
+        {"text": "\\boxed{2}", "ok": false}, {"text": "\\boxed{5}", "ok": true}, {"text": "\\boxed{2}"}]});
+    let sets =
+        set("a", "2", &["2", "2", "3"]) + &set("b", "2", &["3", "3", "2"]) + &labelled.to_string() + "\n";
+    let directory = directory(&[("sets.jsonl", sets.as_bytes())]);
+    let run = conclave(directory.path(), &["vote", "sets.jsonl", "--out", "results.jsonl"], b"");
+    assert_eq!(run.code, 0, "{run:?}");
+
+    let run = conclave(directory.path(), &["eval", "sets.jsonl", "results.jsonl", "--json"], b"");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    let reports: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    let figure = |report: usize, name: &str| {
+        let figure = &reports[report][name];
+        let [value, low, high] = ["value", "low", "high"].map(|part| figure[part].as_f64().expect(name));
+        assert!(low <= value && value <= high, "{name}: {figure}");
+        (value * 1000.0).round() / 1000.0
+    };
+    let names =
+        |report: usize| reports[report].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let of_sets = "file problems skipped num_candidates mean_at_1 majority_expected majority_first pass_at_k";
+    assert_eq!(names(0), of_sets);
+    let of_results = "accuracy gap_closed recoveries regressions prompt_tokens completion_tokens";
+    assert_eq!(names(1), format!("{of_sets} {of_results}"));
+    for report in [0, 1] {
+        let counts = ["problems", "skipped", "num_candidates"].map(|name| &reports[report][name]);
+        assert_eq!(counts, [&json!(3), &json!(0), &json!(3)]);
+        assert_eq!(figure(report, "mean_at_1"), 0.556);
+        assert_eq!(figure(report, "majority_first"), 0.667);
+        assert_eq!(figure(report, "pass_at_k"), 1.0);
+    }
+    assert_eq!((figure(1, "accuracy"), figure(1, "gap_closed")), (0.667, 0.0));
+
+    // The table: both kinds, each with its columns.
+    let run = conclave(directory.path(), &["eval", "sets.jsonl", "results.jsonl"], b"");
+    let first_words: Vec<&str> =
+        run.stdout.lines().map(|line| line.split_whitespace().next().unwrap_or_default()).collect();
+    assert_eq!(first_words, ["file", "sets.jsonl", "", "file", "results.jsonl"], "{run:?}");
+
+    // Labels instead of our grading: only the two labelled candidates of `c` count.
+    let run = conclave(directory.path(), &["eval", "sets.jsonl", "--labels", "ok", "--json"], b"");
+    let reports: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&reports[0]["problems"], &reports[0]["skipped"]), (&json!(1), &json!(2)));
+    assert_eq!(reports[0]["mean_at_1"]["value"], 0.5);
+    assert_eq!(run.stderr, "sets.jsonl: 2 of 3 rows left out: no candidate has the field `ok`\n");
+
+    let run = conclave(directory.path(), &["eval", "sets.jsonl", "--num-candidates", "1", "--json"], b"");
+    let reports: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(
+        (&reports[0]["num_candidates"], &reports[0]["mean_at_1"]["value"]),
+        (&json!(1), &json!(2.0 / 3.0))
+    );
+
+    // One file holds one kind of rows.
+    let both = sets + &std::fs::read_to_string(directory.path().join("results.jsonl")).unwrap();
+    let run = conclave(directory.path(), &["eval", "-"], both.as_bytes());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.stderr.contains("<stdin>:4: ") && run.stderr.contains("3 of 6 lines could not be read"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -307,6 +378,15 @@ fn an_output_file_appears_complete_or_not_at_all() {
     assert_eq!(run.code, 1, "{run:?}");
     let rows = std::fs::read_to_string(&path).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&rows).unwrap()["id"], "b");
+
+    // With nothing to write, the earlier file stays.
+    let run = conclave(directory.path(), &["vote", "-", "--out", "rows.jsonl"], b"nonsense\n[]\n");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.stderr.contains("`rows.jsonl` is not written") && run.stderr.contains("none of 2 lines"),
+        "{run:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), rows);
     assert!(!directory.path().join("rows.jsonl.partial").exists());
 }
 
@@ -337,7 +417,10 @@ fn a_full_disk_is_an_error_and_costs_nothing_written_before() {
     limited.arg(env!("CARGO_BIN_EXE_conclave"));
     let run = finish(limited, directory.path(), b"");
     assert_eq!(run.code, 1, "{run:?}");
-    assert!(run.stderr.contains("cannot write `") && run.stderr.contains("is as it was before"), "{run:?}");
+    assert!(
+        run.stderr.contains("cannot write `") && run.stderr.contains("(the file is as it was before)"),
+        "{run:?}"
+    );
     assert_eq!(std::fs::read_to_string(directory.path().join("rows.jsonl")).unwrap(), "before\n");
     assert!(!directory.path().join("rows.jsonl.partial").exists());
 }

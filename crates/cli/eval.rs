@@ -40,8 +40,7 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
             table.lines().iter().try_for_each(|line| output.line(line))?;
         }
     }
-    output.finish()?;
-    Ok(tally.finish().and(outcome))
+    Ok(output.finish_after(&tally, None)?.and(outcome))
 }
 
 fn evaluate(source: &Source, options: &EvalOptions, tally: &mut Tally) -> Result<Report> {

@@ -1,18 +1,19 @@
 //! `conclave grade`: judges pairs of a reference and a prediction, a line a pair.
 //!
-//! Every field of a pair passes through. Where the input already has a field called `answer` or `equivalent` (test
+//! Every field of a pair passes through, in its place. Where the input already has a field called `answer` or `equivalent` (test
 //! suites have the expected verdict there), the output has ours under that name and the input's as `input_answer` or
 //! `input_equivalent`; where that exists too, the file has been graded before and the oldest is kept.
 
 use anyhow::Result;
-use conclave_core::grade::{Grade, GradePair, grade};
+use conclave_core::grade::{Grade, grade};
 use conclave_core::sample_set::JsonLines;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::Outcome;
 use crate::arguments::GradeArguments;
 use crate::input::{Source, Tally};
-use crate::messages::{count, say};
+use crate::messages::count;
 use crate::output::Output;
 
 /// Runs the command.
@@ -22,23 +23,49 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
     let mut tally = Tally::default();
     let mut summary = Summary::default();
     for source in &sources {
-        source.read(&mut tally, JsonLines::new, |pair: GradePair| {
-            let verdict = grade(&pair.reference, &pair.prediction);
+        source.read(&mut tally, JsonLines::new, |pair: Pair| {
+            let verdict = grade(pair.text(REFERENCE), pair.text(PREDICTION));
             let row = graded(pair, &verdict);
             summary.add(&row, &verdict);
             output.json_line(&row)
         })?;
     }
-    output.finish()?;
-    say(&summary.text());
-    Ok(tally.finish())
+    output.finish_after(&tally, Some(summary.text()))
 }
 
-fn graded(pair: GradePair, verdict: &Grade) -> Map<String, Value> {
-    let mut row = Map::new();
-    row.insert("reference".to_owned(), pair.reference.into());
-    row.insert("prediction".to_owned(), pair.prediction.into());
-    row.extend(pair.extra);
+const REFERENCE: &str = "reference";
+const PREDICTION: &str = "prediction";
+
+/// A line of the input: an object in which both texts are there.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
+struct Pair(Map<String, Value>);
+
+impl TryFrom<Value> for Pair {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let Value::Object(row) = value else {
+            return Err("expected an object with `reference` and `prediction`".to_owned());
+        };
+        for field in [REFERENCE, PREDICTION] {
+            match row.get(field) {
+                Some(Value::String(_)) => {}
+                Some(other) => return Err(format!("`{field}`: expected a string, found {other}")),
+                None => return Err(format!("`{field}`: missing; expected a string")),
+            }
+        }
+        Ok(Pair(row))
+    }
+}
+
+impl Pair {
+    fn text(&self, field: &str) -> &str {
+        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+fn graded(Pair(mut row): Pair, verdict: &Grade) -> Map<String, Value> {
     for (name, ours) in
         [("answer", verdict.answer.clone().into()), ("equivalent", Value::Bool(verdict.equivalent))]
     {
@@ -92,16 +119,17 @@ mod tests {
     use serde_json::json;
 
     fn regrade(input: Value, equivalent: bool) -> Value {
-        let pair: GradePair = serde_json::from_value(input).unwrap();
+        let pair: Pair = serde_json::from_value(input).unwrap();
         Value::Object(graded(pair, &Grade { answer: Some("2".to_owned()), equivalent }))
     }
 
     #[test]
     fn fields_pass_through() {
-        let input = json!({"reference": "2", "prediction": "two", "id": 7, "nested": {"a": [1.5]}});
-        let expected = json!({"reference": "2", "prediction": "two", "id": 7, "nested": {"a": [1.5]},
+        let input = json!({"id": 7, "prediction": "two", "reference": "2", "nested": {"a": [1.5]}});
+        let expected = json!({"id": 7, "prediction": "two", "reference": "2", "nested": {"a": [1.5]},
             "answer": "2", "equivalent": true});
-        assert_eq!(regrade(input, true), expected);
+        // As text: the order of the fields is kept too.
+        assert_eq!(regrade(input, true).to_string(), expected.to_string());
     }
 
     #[test]

@@ -11,8 +11,11 @@ use anyhow::{Context, Result, bail};
 use conclave_core::sample_set::LineError;
 use flate2::bufread::MultiGzDecoder;
 
-use crate::messages::{count, say, visible};
+use crate::messages::{count, say, visible, visible_clipped};
 use crate::{Outcome, UsageError};
+
+/// Characters of a reason that a message shows: it may quote the line.
+const SHOWN_REASON: usize = 400;
 
 /// One input, as named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Source {
                 Ok(item) => each(item)?,
                 Err(LineError { line, reason, .. }) => {
                     tally.bad += 1;
-                    say(&format!("{name}:{line}: {}", visible(&reason)));
+                    say(&format!("{name}:{line}: {}", visible_clipped(&reason, SHOWN_REASON)));
                 }
             }
         }
@@ -127,9 +130,17 @@ impl Source {
 }
 
 impl Tally {
+    /// Whether there was something to read and none of it could be used: then nothing may replace an earlier output.
+    pub fn is_hopeless(&self) -> bool {
+        self.bad == self.lines && self.bad + self.broken > 0
+    }
+
     /// Ends a command: says how many lines could not be read, if any.
     pub fn finish(&self) -> Outcome {
-        if self.bad > 0 {
+        if self.is_hopeless() && self.bad > 1 {
+            let hint = "is it a file for this command, with one JSON object a line?";
+            say(&format!("none of {} could be read: {hint}", count(self.lines, "line")));
+        } else if self.bad > 0 {
             say(&format!("{} of {} could not be read", self.bad, count(self.lines, "line")));
         }
         if self.broken > 0 {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use crate::messages::is_unprintable;
+use crate::Outcome;
+use crate::input::Tally;
+use crate::messages::{is_unprintable, say};
 
 /// Whoever read our standard output has closed it.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Output {
         file.set_len(0).with_context(|| format!("cannot write {partial_name}"))?;
         let writer = file.try_clone().with_context(|| format!("cannot write {partial_name}"))?;
         let partial = Partial { file, path, target, finished: false };
-        Ok(Output { writer: Box::new(BufWriter::new(writer)), name: partial_name, partial: Some(partial) })
+        Ok(Output { writer: Box::new(BufWriter::new(writer)), name, partial: Some(partial) })
     }
 
     /// Writes one line of text.
@@ -100,6 +102,18 @@ impl Output {
     pub fn json_line_with<T: Serialize>(&mut self, value: &T, end: &str) -> Result<()> {
         let json = serde_json::to_string(value).context("cannot write a result as JSON")?;
         self.line(&(escape_unprintable(&json) + end))
+    }
+
+    /// Ends a command that has read its input and written what it had: completes the output, then says the summary
+    /// and what could not be read. Where nothing of the input could be used, an earlier file keeps its place.
+    pub fn finish_after(self, tally: &Tally, summary: Option<String>) -> Result<Outcome> {
+        if !tally.is_hopeless() {
+            self.finish()?;
+            summary.iter().for_each(|summary| say(summary));
+        } else if self.partial.is_some() {
+            say(&format!("{} is not written: there is nothing to write", self.name));
+        }
+        Ok(tally.finish())
     }
 
     /// Completes the output: everything is on disk, and the file has its name.
@@ -120,13 +134,9 @@ impl Output {
         if self.partial.is_none() && error.kind() == io::ErrorKind::BrokenPipe {
             return anyhow::Error::new(ClosedPipe);
         }
-        let untouched = match &self.partial {
-            Some(partial) if partial.target.exists() => {
-                format!(" (`{}` is as it was before)", partial.target.display())
-            }
-            _ => String::new(),
-        };
-        anyhow::Error::new(error).context(format!("cannot write {}{untouched}", self.name))
+        let kept = self.partial.as_ref().is_some_and(|partial| partial.target.exists());
+        let kept = if kept { " (the file is as it was before)" } else { "" };
+        anyhow::Error::new(error).context(format!("cannot write {}{kept}", self.name))
     }
 }
 

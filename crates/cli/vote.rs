@@ -10,7 +10,7 @@ use conclave_core::vote::majority_vote;
 use crate::Outcome;
 use crate::arguments::VoteArguments;
 use crate::input::{Source, Tally};
-use crate::messages::{count, say, visible_clipped};
+use crate::messages::{count, visible_clipped};
 use crate::output::Output;
 use crate::table::{Align, Table};
 
@@ -53,11 +53,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         output.line("")?;
         output.line(&summary.text())?;
     }
-    output.finish()?;
-    if json {
-        say(&summary.text());
-    }
-    Ok(tally.finish())
+    output.finish_after(&tally, json.then(|| summary.text()))
 }
 
 fn row(result: &AggregateResult) -> Vec<String> {
