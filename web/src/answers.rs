@@ -1,0 +1,136 @@
+//! Votes and grades of plain values: what a page can do without a model.
+
+use conclave_core::grade::grade as grade_pair;
+use conclave_core::{Candidate, SampleSet, majority_vote as vote_on};
+use js_sys::{Array, Reflect};
+use serde::Serialize;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::error;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+/** A candidate solution: its text, or an object as in a file of sample sets. */
+export type Candidate = string | { text: string; finish_reason?: string | null };
+
+/** Candidates with equivalent answers. */
+export interface AnswerCluster {
+  /** The answer as the earliest of the candidates wrote it. */
+  answer: string;
+  /** Number of candidates. */
+  votes: number;
+  /** `votes` over the number of answered candidates. */
+  share: number;
+  /** Indices of the candidates, ascending. */
+  candidates: number[];
+  /** The distinct ways in which the answer was written, first seen first. */
+  forms: string[];
+}
+
+/** The outcome of a majority vote. */
+export interface Vote {
+  /** The winning answer; null where no candidate has one. */
+  answer: string | null;
+  /** Probability that the winner leads the second: the stability of the vote, not the probability of being right. */
+  confidence: number;
+  /** Number of candidates with an answer. */
+  answered: number;
+  /** More votes first, ties by the earliest candidate. */
+  clusters: AnswerCluster[];
+}
+
+/** The verdict on one prediction. */
+export interface Grade {
+  /** The answer found in the prediction; null where there is none. */
+  answer: string | null;
+  /** Whether it is equivalent to the reference. */
+  equivalent: boolean;
+}
+"#;
+
+#[derive(Serialize)]
+struct VoteFace<'a> {
+    answer: Option<&'a str>,
+    confidence: f64,
+    answered: usize,
+    clusters: Vec<ClusterFace<'a>>,
+}
+
+#[derive(Serialize)]
+struct ClusterFace<'a> {
+    answer: &'a str,
+    votes: usize,
+    share: f64,
+    candidates: &'a [usize],
+    forms: &'a [String],
+}
+
+/// Groups the answers of the candidates by equivalence and counts them.
+///
+/// # Errors
+/// `input` where `candidates` is not an array of strings or of objects with a `text`.
+#[wasm_bindgen(js_name = majorityVote, unchecked_return_type = "Vote")]
+pub fn majority_vote(
+    #[wasm_bindgen(unchecked_param_type = "Candidate[]")] candidates: &JsValue,
+) -> Result<JsValue, JsValue> {
+    let set = SampleSet {
+        id: String::new(),
+        problem: String::new(),
+        reference_answer: None,
+        candidates: read_candidates(candidates)?,
+        extra: serde_json::Map::new(),
+    };
+    let vote = vote_on(&set);
+    let clusters = vote.clusters.iter().map(|cluster| ClusterFace {
+        answer: &cluster.answer,
+        votes: cluster.candidates.len(),
+        share: cluster.candidates.len() as f64 / vote.answered.max(1) as f64,
+        candidates: &cluster.candidates,
+        forms: &cluster.forms,
+    });
+    to_js(&VoteFace {
+        answer: vote.answer(),
+        confidence: vote.confidence,
+        answered: vote.answered,
+        clusters: clusters.collect(),
+    })
+}
+
+/// Whether the answer found in `prediction` is equivalent to `reference`.
+///
+/// # Errors
+/// `input` where one of them is not a string.
+#[wasm_bindgen(unchecked_return_type = "Grade")]
+pub fn grade(
+    #[wasm_bindgen(unchecked_param_type = "string")] reference: &JsValue,
+    #[wasm_bindgen(unchecked_param_type = "string")] prediction: &JsValue,
+) -> Result<JsValue, JsValue> {
+    to_js(&grade_pair(&error::text(reference, "reference")?, &error::text(prediction, "prediction")?))
+}
+
+fn read_candidates(value: &JsValue) -> Result<Vec<Candidate>, JsValue> {
+    let Some(array) = value.dyn_ref::<Array>() else {
+        return Err(error::input("candidates: expected an array"));
+    };
+    array.iter().enumerate().map(|(index, item)| read_candidate(index, &item)).collect()
+}
+
+fn read_candidate(index: usize, item: &JsValue) -> Result<Candidate, JsValue> {
+    if let Some(text) = item.as_string() {
+        return Ok(Candidate { text, ..Candidate::default() });
+    }
+    let expected =
+        || error::input(&format!("candidates[{index}]: expected a string or an object with a `text`"));
+    // A property of null or undefined is an error of JavaScript, as is one whose getter throws.
+    let field = |name: &str| Reflect::get(item, &name.into()).map_err(|_| expected());
+    let text = field("text")?.as_string().ok_or_else(expected)?;
+    Ok(Candidate { text, finish_reason: field("finish_reason")?.as_string(), ..Candidate::default() })
+}
+
+/// A plain object, with null where there is nothing.
+fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|error| error::input(&error.to_string()))
+}
