@@ -1,0 +1,55 @@
+// Votes and grades: the cases that the native tests read too, and what happens to arguments of the wrong kind.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { conclave, conclaveError, lines } from "./module.mjs";
+
+test("votes of the shared cases", () => {
+  const cases = lines("votes.jsonl");
+  assert.ok(cases.length > 20);
+  for (const { case: name, candidates, answer, votes, confidence } of cases) {
+    const vote = conclave.majorityVote(candidates);
+    assert.equal(vote.answer, answer, name);
+    assert.deepEqual(vote.clusters.map((cluster) => cluster.votes), votes, name);
+    assert.ok(Math.abs(vote.confidence - confidence) < 1e-12, `${name}: ${vote.confidence}`);
+    assert.equal(vote.answered, votes.reduce((sum, count) => sum + count, 0), name);
+  }
+});
+
+test("a vote says who voted for what", () => {
+  const vote = conclave.majorityVote(["\\boxed{8}", "none", { text: "\\boxed{7}" }, "7.0", "7"]);
+  assert.deepEqual(vote, {
+    answer: "7",
+    confidence: 0.8125,
+    answered: 4,
+    clusters: [
+      { answer: "7", votes: 3, share: 0.75, candidates: [2, 3, 4], forms: ["7", "7.0"] },
+      { answer: "8", votes: 1, share: 0.25, candidates: [0], forms: ["8"] },
+    ],
+  });
+});
+
+test("a grade says what was found", () => {
+  assert.deepEqual(conclave.grade("1234", "So the total is \\boxed{1,234}."), { answer: "1,234", equivalent: true });
+  assert.deepEqual(conclave.grade("1234", "\\boxed{1243}"), { answer: "1243", equivalent: false });
+  assert.deepEqual(conclave.grade("7", ""), { answer: null, equivalent: false });
+});
+
+test("wrong arguments are typed errors", () => {
+  for (const candidates of [undefined, null, 3, "7", { length: 1 }]) {
+    assert.throws(() => conclave.majorityVote(candidates), conclaveError("input", "candidates: expected an array"));
+  }
+  for (const candidate of [undefined, null, 7, [], {}, { text: 7 }]) {
+    assert.throws(() => conclave.majorityVote(["7", candidate]), conclaveError("input", "candidates[1]"));
+  }
+  const throwing = { get text() { throw new RangeError("no"); } };
+  assert.throws(() => conclave.majorityVote([throwing]), conclaveError("input", "candidates[0]"));
+  assert.throws(() => conclave.grade(7, "7"), conclaveError("input", "reference: expected a string"));
+  assert.throws(() => conclave.grade("7"), conclaveError("input", "prediction: expected a string"));
+});
+
+test("hostile texts are valid candidates", () => {
+  const texts = ["\\boxed{".repeat(10_000), "(".repeat(100_000), "\ud800", "\0", "9".repeat(100_000), "^{".repeat(50_000)];
+  const vote = conclave.majorityVote([...texts, "\\boxed{7}", "\\boxed{7}"]);
+  assert.equal(vote.answer, "7");
+  assert.deepEqual(conclave.majorityVote(new Array(10_000).fill("\\boxed{3}")).clusters.length, 1);
+});
