@@ -58,7 +58,7 @@ pub struct GradedClass {
     pub votes: usize,
     /// Index of its earliest candidate.
     pub earliest: usize,
-    /// 1 correct, 0 wrong; between where labels inside the class disagree: the share of correct ones.
+    /// 1 correct, 0 wrong.
     pub correct: f64,
 }
 

@@ -12,8 +12,9 @@
 //!
 //! Which rows count:
 //! 1. A candidate is correct where its class is equivalent to the reference; or, with `labels`, where the field of that
-//!    name says so. Candidates without a label are left out, and problems without any. A class whose labels disagree
-//!    counts as the share of them.
+//!    name says so. Candidates without a label are left out, and problems without any. The correct ones are then one
+//!    class, as all of them equal the reference; the others are classed by their answers. For labels `NAME_correct` an
+//!    answer is what `NAME_answer` says, where that is a string that is not blank: the verdict was on that.
 //! 2. `num_candidates` takes the first so many candidates of each set (labelled ones, with `labels`).
 //! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure.
 //! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums over rows.
@@ -25,9 +26,10 @@ use serde_json::Value;
 
 use crate::cluster::{cluster_answers, extract_answers};
 use crate::equivalence::{Answer, equivalence_classes, is_equivalent};
+use crate::extract::{ExtractedAnswer, Tier, clean_answer};
 use crate::metrics::{Figure, GradedClass, Majority, Ratio, majority, paired_bootstrap, pass_at_k};
 use crate::result::AggregateResult;
-use crate::sample_set::SampleSet;
+use crate::sample_set::{Candidate, SampleSet};
 
 /// The resamples of every report.
 const SEED: u64 = 20_260_101;
@@ -262,24 +264,22 @@ impl Evaluation {
             return Ok(Some(pool(answers.len(), classes)));
         };
         let labels = labels_of(set, field)?;
-        let labelled: Vec<usize> =
-            (0..labels.len()).filter(|&i| labels[i].is_some()).take(self.most_candidates()).collect();
+        let labelled = |i: &usize| labels[*i].is_some();
+        let labelled: Vec<usize> = (0..labels.len()).filter(labelled).take(self.most_candidates()).collect();
         if labelled.is_empty() {
             return Ok(None);
         }
-        let verdicts: Vec<bool> = labelled.iter().map(|&i| labels[i] == Some(true)).collect();
-        let answers: Vec<_> = labelled.iter().map(|&i| answers[i].take()).collect();
-        let share = |candidates: &[usize]| {
-            candidates.iter().filter(|&&i| verdicts[i]).count() as f64 / candidates.len().max(1) as f64
-        };
-        let clusters = cluster_answers(&answers);
-        let mut pool =
-            pool(verdicts.len(), clusters.iter().map(|c| (c.candidates.as_slice(), share(&c.candidates))));
-        // The verdicts count each candidate, also one in which we find no answer.
-        let correct = verdicts.iter().filter(|verdict| **verdict).count();
-        pool.mean_at_1 = correct as f64 / verdicts.len() as f64;
-        pool.any = any_of(verdicts.len(), correct);
-        Ok(Some(pool))
+        let (mut correct, mut wrong) = (Vec::new(), vec![None; labelled.len()]);
+        for (place, &i) in labelled.iter().enumerate() {
+            if labels[i] == Some(true) {
+                correct.push(place);
+            } else {
+                wrong[place] = labelled_answer(&set.candidates[i], field).or(answers[i].take());
+            }
+        }
+        let clusters = cluster_answers(&wrong);
+        let classes = clusters.iter().map(|cluster| (cluster.candidates.as_slice(), 0.0));
+        Ok(Some(pool(labelled.len(), classes.chain([(correct.as_slice(), 1.0)]))))
     }
 
     fn pool_of_result(&self, result: &AggregateResult, reference: &Answer) -> PoolScore {
@@ -371,6 +371,14 @@ fn labels_of(set: &SampleSet, field: &str) -> Result<Vec<Option<bool>>, ReportEr
         }),
     });
     labels.collect()
+}
+
+/// The answer that the verdict in `NAME_correct` was on: `NAME_answer`.
+fn labelled_answer(candidate: &Candidate, field: &str) -> Option<ExtractedAnswer> {
+    let answer = candidate.extra.get(&format!("{}_answer", field.strip_suffix("_correct")?))?.as_str()?;
+    let text = clean_answer(answer);
+    // Which tier found it is not known, and not used.
+    (!text.is_empty()).then(|| ExtractedAnswer { text: text.to_string(), tier: Tier::Last })
 }
 
 /// The score of a pool of `candidates` candidates with these classes: their candidates and how correct they are.

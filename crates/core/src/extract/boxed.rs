@@ -105,6 +105,10 @@ fn connects(between: &str) -> bool {
     if between.len() > 48 || between.contains(['\n', '.']) && !between.trim().is_empty() {
         return false;
     }
+    // A value or an equation between them is a step from one to the other.
+    if between.contains(|c: char| c == '=' || c.is_ascii_digit()) {
+        return false;
+    }
     const CORRECTIONS: [&str; 10] =
         ["then", "so", "but", "no", "not", "hence", "thus", "therefore", "is", "correct"];
     let words = || between.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());

@@ -12,6 +12,9 @@ pub(super) struct JsonAnswer {
     pub object: usize,
 }
 
+/// How many keys are tried, from the end.
+const MOST_TRIES: usize = 64;
+
 const KEYS: [&str; 5] = ["answer", "final_answer", "finalanswer", "final answer", "finalAnswer"];
 
 impl Scan {
@@ -19,17 +22,22 @@ impl Scan {
     pub(super) fn json_answer(&mut self, text: &str) -> Option<JsonAnswer> {
         self.charge(text.len());
         let mut end = text.len();
-        loop {
+        // A text may be full of keys without values; each try looks at a bounded window.
+        let mut tries = 0;
+        while tries < MOST_TRIES {
             // Every key ends with "nswer" and a quote.
             let at = text[..end].rfind("nswer")?;
             end = at;
             let Some((key, content)) = key_around(text, at) else { continue };
+            tries += 1;
             let Some(raw) = self.field_value(&text[content..]) else { continue };
             if let Some(answer) = value::answer_of(&raw) {
                 let object = text[..key].find('{').unwrap_or(key);
-                return Some(JsonAnswer { text: answer, key, object });
+                let text = value::value_in_prose(&answer).unwrap_or(answer);
+                return Some(JsonAnswer { text, key, object });
             }
         }
+        None
     }
 
     /// The value that `rest` begins with, decoded.

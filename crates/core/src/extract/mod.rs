@@ -7,9 +7,10 @@
 //! 4. phrases: "The final answer is", `#### 18`, `A: 18`, "The answer is (C)";
 //! 5. the last mathematical value, number or choice letter, only where the text was not cut off.
 //!
-//! Two deviations from a strict order, both about where an answer was *meant* to stand: text behind a closed
+//! Three deviations from a strict order, both about where an answer was *meant* to stand: text behind a closed
 //! `</think>` is searched before the thoughts; and a box inside the string of a JSON object that goes on to give its own
-//! `answer` belongs to the reasoning, so that field wins.
+//! `answer` belongs to the reasoning, so that field wins; and a choice
+//! letter announced behind a box that holds a value ("... = \boxed{0.151}. The answer is (H).") is the answer.
 //!
 //! What does not live here: what an answer means ([`crate::equivalence`]). No answer is a valid outcome. Every scan is
 //! linear in the text and charged to a step count, which the tests bound.
@@ -88,6 +89,11 @@ impl Scan {
             return Some(found(Tier::AnswerTag)(answer));
         }
         let boxed = self.last_boxed(text);
+        if let Some(boxed) = &boxed
+            && let Some(letter) = self.choice_behind(boxed, text)
+        {
+            return Some(found(Tier::Phrase)(letter));
+        }
         let json = self.json_answer(text);
         match (boxed, json) {
             (Some(boxed), Some(json)) if boxed.within.start > json.key || boxed.within.end < json.object => {
@@ -100,6 +106,13 @@ impl Scan {
                 .map(found(Tier::Phrase))
                 .or_else(|| if self.truncated { None } else { self.last_value(text).map(found(Tier::Last)) }),
         }
+    }
+
+    /// The choice letter announced behind a box that holds a value: the box is then a step on the way to the choice.
+    fn choice_behind(&mut self, boxed: &boxed::Boxed, text: &str) -> Option<String> {
+        let is_letter = |text: &str| text.len() == 1 && text.starts_with(|c: char| c.is_ascii_uppercase());
+        let letter = self.phrase(&text[boxed.within.end..])?;
+        (is_letter(&letter) && value::choice_at(&boxed.text).is_none()).then_some(letter)
     }
 
     /// The content of the last closed `<answer>` that holds one; else, where the text was not cut off, what follows a
@@ -135,7 +148,7 @@ impl Scan {
         if is_prose && let Some(phrase) = self.phrase(content) {
             return Some(phrase);
         }
-        Some(plain)
+        Some(value::value_in_prose(&plain).unwrap_or(plain))
     }
 
     /// The text before and behind the last `</think>`, where there is one.

@@ -48,35 +48,35 @@ fn announced(line: &str) -> Option<usize> {
 
 /// Where the value starts behind "answer is", "answer:", "answer to the question is", "correct option is".
 fn after_answer_word(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    // One word at a time, each searched from the end once: linear in the line.
+    ["answer", "correct option", "correct choice"]
+        .into_iter()
+        .filter_map(|word| after_word(&lower, word))
+        .max()
+}
+
+/// Where the value starts behind the last `word` that has a verb or a colon soon behind it.
+fn after_word(lower: &str, word: &str) -> Option<usize> {
     /// Between the word and its verb there is room for "to the original question".
     const ROOM: usize = 60;
-    let lower = line.to_ascii_lowercase();
+    const VERBS: [&str; 8] = [" is", ":", " are", " would be", " should be", " =", " was", "**"];
     let mut end = lower.len();
-    while let Some((at, word)) = ["answer", "correct option", "correct choice"]
-        .iter()
-        .filter_map(|word| lower[..end].rfind(word).map(|at| (at, word)))
-        .max()
-    {
+    while let Some(at) = lower[..end].rfind(word) {
         end = at;
         let behind = at + word.len();
         let room = &lower[behind..lower.floor_char_boundary(behind + ROOM)];
         let sentence = &room[..room.find(". ").unwrap_or(room.len())];
-        let verb = [" is", ":", " are", " would be", " should be", " =", " was", "**"]
-            .iter()
-            .filter_map(|verb| {
-                let found = sentence.find(verb)?;
-                let after = &sentence[found + verb.len()..];
-                let whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric());
-                whole.then_some((found, verb.len()))
-            })
-            .min();
-        if let Some((found, length)) = verb {
+        let verb = VERBS.iter().filter_map(|verb| {
+            let found = sentence.find(verb)?;
+            let after = &sentence[found + verb.len()..];
+            (!after.starts_with(|c: char| c.is_ascii_alphanumeric())).then_some((found, verb.len()))
+        });
+        if let Some((found, length)) = verb.min() {
             return Some(behind + found + length);
         }
-        if sentence.trim_matches(['*', '#', ' ', '.']).is_empty()
-            && line[behind..].trim_matches(['*', '#', ' ']).is_empty()
-        {
-            return Some(line.len()); // a heading: the value is on the next line
+        if room.len() < ROOM && room.trim_matches(['*', '#', ' ']).is_empty() {
+            return Some(lower.len()); // a heading: the value is on the next line
         }
     }
     None

@@ -45,6 +45,8 @@ fn boxes() {
         ("\\boxed{\\frac{1}{\\sqrt{2}}}.", "Boxed:\\frac{1}{\\sqrt{2}}"),
         ("first \\boxed{1}, then \\boxed{2} is 3", "Boxed:2"),
         ("\\boxed{\\boxed{5}}", "Boxed:5"),
+        ("\\boxed{3} and \\boxed{5}", "Boxed:3, 5"),
+        ("\\boxed{3} + 2 = \\boxed{5}", "Boxed:5"),
         ("\\fbox{7}", "Boxed:7"),
         ("$\\boxed 5$", "Boxed:5"),
         ("\\boxed {6}", "Boxed:6"),
@@ -57,6 +59,9 @@ fn boxes() {
         ("\\boxed{1} and \\boxed{1}", "Boxed:1"),
         ("\\boxed{1} is wrong. \\boxed{2}", "Boxed:2"),
         ("The answer is \\$5. \\boxed{}", "Phrase:\\$5"),
+        ("P = \\boxed{0.151}$. The answer is (H).", "Phrase:H"),
+        ("\\boxed{B}. The answer is (H).", "Boxed:B"),
+        ("\\boxed{7}. The answer is 8.", "Boxed:7"),
     ]);
     check_truncated(&[("\\boxed{12", "none"), ("\\boxed{4} so \\boxed{12", "Boxed:4")]);
 }
@@ -84,6 +89,14 @@ newline", "answer": 3.5
         (r#"{"reasoning": "we get \boxed{3}", "answer": "3 m"}"#, "Json:3 m"),
         (r#"{"answer": "4"} Now in a box: \boxed{5}"#, "Boxed:5"),
         (r#"{"Final_Answer": "10"#, "Json:10"),
+        (r#"{"answer": "Sally has 9 books."}"#, "Json:9"),
+        (r#"{"answer": "He has 9 of 12 books"}"#, "Json:He has 9 of 12 books"),
+        (r#"{"answer": "9 books"}"#, "Json:9 books"),
+        (
+            r#"{"answer": "The goats cost 3 * $500 = $1500. The cows cost $3000. So all of them cost $1500 + $3000 = $4500."}"#,
+            "Json:$4500",
+        ),
+        (r#"{"answer": "220""}"#, "Json:220"),
     ]);
     check_truncated(&[
         (r#"{"answer": "12"#, "none"),

@@ -5,11 +5,14 @@ use super::MAX_ANSWER_BYTES;
 /// `text` without what only presents an answer: blanks, `$...$`, `\(...\)`, `**...**`, quotes, backticks, a final stop.
 /// What belongs to the value (`\text{}`, units, braces) stays.
 pub fn clean_answer(text: &str) -> &str {
+    /// Real answers wear two or three wrappers; the bound keeps hostile ones linear.
+    const MOST_ROUNDS: usize = 16;
     let mut text = text;
-    loop {
+    for _ in 0..MOST_ROUNDS {
         let mut next = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200B}' | '\u{FEFF}'));
-        if let Some(stripped) = next.strip_suffix(['.', ';', ',', '。']) {
-            next = stripped;
+        // "0.333..." keeps its dots: they say that it goes on.
+        if !next.ends_with("...") {
+            next = next.trim_end_matches(['.', ';', ',', '。']);
         }
         for (open, close) in WRAPPERS {
             let inner = next.strip_prefix(open).and_then(|inner| inner.strip_suffix(close));
@@ -21,10 +24,11 @@ pub fn clean_answer(text: &str) -> &str {
         }
         next = unmatched_ends(next);
         if next.len() == text.len() {
-            return next;
+            break;
         }
         text = next;
     }
+    text
 }
 
 const WRAPPERS: [(&str, &str); 10] = [
@@ -54,6 +58,10 @@ fn unmatched_ends(text: &str) -> &str {
             text = &text[open.len()..];
         }
     }
+    if text.matches('"').count() == 1 && !text.contains('\'') {
+        // Of a string cut out of JSON; feet and inches keep theirs.
+        text = text.strip_suffix('"').or_else(|| text.strip_prefix('"')).unwrap_or(text);
+    }
     for mark in ["**", "__"] {
         if text.matches(mark).count() == 1 {
             text = text.strip_prefix(mark).or_else(|| text.strip_suffix(mark)).unwrap_or(text);
@@ -79,6 +87,37 @@ pub(super) fn answer_of(raw: &str) -> Option<String> {
         return None;
     }
     Some(text.to_string())
+}
+
+/// The value in an answer written out in words: the number of a sentence with exactly one, "Sally has 9 books."; the last
+/// value of the last sentence of a longer text, "The goats cost $1500. ... The total is $4500.".
+pub(super) fn value_in_prose(text: &str) -> Option<String> {
+    const LONG: usize = 12; // words
+    let mut words = text.split_whitespace();
+    let starts_with_word = words.next()?.chars().filter(|c| c.is_alphabetic()).nth(1).is_some();
+    if text.starts_with('\\') || !starts_with_word || words.nth(1).is_none() {
+        return None;
+    }
+    if words.nth(LONG).is_some() {
+        let text = text.trim_end_matches(|c: char| c.is_whitespace() || c == '.');
+        return super::last::last_in(&text[text.rfind(". ").map_or(0, |at| at + 2)..]);
+    }
+    if text.contains(['\\', '=', '^', '{', '(', '[', '<', '>', '/', '*', '+', '|', '_']) {
+        return None;
+    }
+    let mut number = None;
+    let mut at = 0;
+    let mut in_word = false;
+    while let Some(c) = text[at..].chars().next() {
+        let found = if in_word { None } else { number_at(&text[at..]) };
+        if found.is_some() && number.is_some() {
+            return None;
+        }
+        at += found.map_or(c.len_utf8(), str::len);
+        in_word = found.is_some() || c.is_alphanumeric();
+        number = number.or(found);
+    }
+    answer_of(number?)
 }
 
 /// The number that `text` begins with: sign, currency sign, thousands separators, decimals, `a/b`, a percent sign.

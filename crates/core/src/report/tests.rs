@@ -61,6 +61,19 @@ fn sets_by_labels() {
 }
 
 #[test]
+fn labels_decide_the_classes() {
+    // By its own words the majority is 9; the labels were given on other answers.
+    let set = r#"{"id":"a","problem":"p","candidates":[{"text":"9","s_correct":false,"s_answer":"8"},
+        {"text":"9","s_correct":false,"s_answer":null},{"text":"1/2","s_correct":true},{"text":"9","s_correct":true}]}"#;
+    let set = read_sample_sets(set.replace('\n', " ").as_bytes()).next().unwrap().unwrap();
+    let mut evaluation =
+        Evaluation::new(EvalOptions { num_candidates: None, labels: Some("s_correct".into()) });
+    evaluation.add_set(&set).unwrap();
+    let Report::Sets(report) = evaluation.report("f") else { panic!("sets give a report on sets") };
+    assert_near(values(&report), [0.5, 1.0, 1.0, 1.0]);
+}
+
+#[test]
 fn a_label_that_is_no_verdict_is_refused() {
     let set = r#"{"id":"a","problem":"p","candidates":[{"text":"7"},{"text":"7","ok":"yes"}]}"#;
     let set = read_sample_sets(set.as_bytes()).next().unwrap().unwrap();
