@@ -1,6 +1,7 @@
 //! The integration tests of the workspace.
 
 mod cli;
+mod tidy;
 mod transcript;
 #[cfg(feature = "wgpu")]
 mod wgpu;

@@ -1,0 +1,313 @@
+//! Which crate may use which: read from the manifests.
+//!
+//! An edge is forbidden for a crate and for everything of the workspace that it uses, so that nothing comes in by a
+//! detour. Development dependencies count for the names, not for the features: tests need a backend.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::{File, Problem};
+
+/// What a crate must not use. A name that ends with `*` stands for all that begin so.
+struct Layer {
+    package: &'static str,
+    never: &'static [&'static str],
+    reason: &'static str,
+}
+
+const LAYERS: &[Layer] = &[
+    Layer {
+        package: "conclave-core",
+        never: &[
+            "conclave*",
+            "burn*",
+            "cubecl*",
+            "wgpu*",
+            "tokenizers",
+            "tokio*",
+            "futures*",
+            "async-*",
+            "pollster",
+            "reqwest",
+            "wasm-bindgen*",
+            "js-sys",
+            "web-sys",
+        ],
+        reason: "core is what can be decided without a GPU, a network, a clock or a model",
+    },
+    Layer {
+        package: "conclave-client",
+        never: &[
+            "conclave",
+            "conclave-model",
+            "conclave-train",
+            "conclave-web",
+            "burn*",
+            "reqwest",
+            "tokio*",
+            "web-sys",
+        ],
+        reason: "the host passes in a Transport; the client knows neither the host nor a model",
+    },
+    Layer {
+        package: "conclave-model",
+        never: &[
+            "conclave",
+            "conclave-client",
+            "conclave-train",
+            "conclave-web",
+            "burn-*",
+            "cubecl*",
+            "wgpu*",
+            "wasm-bindgen*",
+            "js-sys",
+            "web-sys",
+        ],
+        reason: "the host passes in the device and the files; the model names neither a backend nor a platform",
+    },
+    Layer {
+        package: "conclave-train",
+        never: &["conclave", "conclave-client", "conclave-web", "wasm-bindgen*", "js-sys", "web-sys"],
+        reason: "training is native and takes its data from files",
+    },
+    Layer { package: "conclave", never: &["conclave-web"], reason: "one host does not use the other" },
+    Layer {
+        package: "conclave-web",
+        never: &["conclave", "conclave-train", "tokio*", "reqwest"],
+        reason: "the browser has its own network and event loop, and does not train",
+    },
+    Layer {
+        package: "xtask",
+        never: &["conclave*", "burn*"],
+        reason: "a developer command starts within seconds, so it does not build the tensor library",
+    },
+];
+
+/// Features of burn that choose a backend: the host's choice.
+const BACKENDS: [&str; 14] = [
+    "flex", "wgpu", "webgpu", "vulkan", "metal", "cuda", "rocm", "cpu", "ndarray", "tch", "candle", "remote",
+    "router", "default",
+];
+
+/// Crates that are libraries over a tensor library of any backend.
+const BACKEND_FREE: [&str; 2] = ["conclave-model", "conclave-train"];
+
+/// A dependency as a manifest has it.
+struct Dependency {
+    name: String,
+    value: Value,
+    is_development: bool,
+}
+
+struct Manifest<'a> {
+    file: &'a File,
+    table: Table,
+    dependencies: Vec<Dependency>,
+}
+
+impl Manifest<'_> {
+    /// The line of a key, or of the first mention of the name.
+    fn line(&self, name: &str) -> usize {
+        let text = self.file.text().unwrap_or_default();
+        let is_key =
+            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', ' ', '=']));
+        let found = text
+            .lines()
+            .position(|line| is_key(&line))
+            .or_else(|| text.lines().position(|line| line.contains(name)));
+        found.map_or(1, |index| index + 1)
+    }
+
+    fn problem(&self, name: &str, message: String) -> Problem {
+        Problem::new(&self.file.path, self.line(name), message)
+    }
+}
+
+/// All rules on manifests.
+pub fn check(files: &[File]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut manifests = BTreeMap::new();
+    for file in files.iter().filter(|file| file.path == "Cargo.toml" || file.path.ends_with("/Cargo.toml")) {
+        match file.text().map(str::parse::<Table>) {
+            Some(Ok(table)) => {
+                let dependencies = dependencies(&table);
+                let name =
+                    table.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
+                let name = name.unwrap_or(&file.path).to_owned();
+                manifests.insert(name, Manifest { file, table, dependencies });
+            }
+            _ => problems.push(Problem::new(&file.path, 1, "is not a manifest that can be read")),
+        }
+    }
+    for (package, manifest) in &manifests {
+        problems.extend(inherited(manifest));
+        problems.extend(platform_sections(manifest));
+        problems.extend(backends(package, manifest));
+        match LAYERS.iter().find(|layer| layer.package == package) {
+            Some(layer) => problems.extend(edges(layer, &manifests)),
+            None => {
+                let message = format!(
+                    "`{package}` has no row in LAYERS of tests/tidy/layers.rs: say what it must not use"
+                );
+                problems.push(manifest.problem("name", message));
+            }
+        }
+    }
+    problems
+}
+
+/// The dependencies of all sections, those of targets included.
+fn dependencies(table: &Table) -> Vec<Dependency> {
+    let targets = table.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
+    let mut found = Vec::new();
+    for section in std::iter::once(table).chain(targets.filter_map(Value::as_table)) {
+        for kind in ["dependencies", "build-dependencies", "dev-dependencies"] {
+            for (name, value) in section.get(kind).and_then(Value::as_table).into_iter().flatten() {
+                let (name, value) = (name.clone(), value.clone());
+                found.push(Dependency { name, value, is_development: kind == "dev-dependencies" });
+            }
+        }
+    }
+    found
+}
+
+/// Forbidden names among what the crate uses, by itself or through others of the workspace.
+fn edges(layer: &Layer, manifests: &BTreeMap<String, Manifest>) -> Vec<Problem> {
+    let (mut problems, mut open, mut seen) =
+        (Vec::new(), vec![layer.package.to_owned()], vec![layer.package.to_owned()]);
+    while let Some(package) = open.pop() {
+        let Some(manifest) = manifests.get(&package) else { continue };
+        let is_itself = package == layer.package;
+        for dependency in
+            manifest.dependencies.iter().filter(|dependency| is_itself || !dependency.is_development)
+        {
+            if let Some(pattern) = layer.never.iter().find(|pattern| matches(pattern, &dependency.name)) {
+                let (name, user) = (&dependency.name, layer.package);
+                let by = if is_itself { String::new() } else { format!(" (through `{package}`)") };
+                let message =
+                    format!("`{user}` must not use `{name}`{by}, by the rule `{pattern}`: {}", layer.reason);
+                problems.push(manifest.problem(name, message));
+            }
+            if !dependency.is_development && !seen.contains(&dependency.name) {
+                seen.push(dependency.name.clone());
+                open.push(dependency.name.clone());
+            }
+        }
+    }
+    problems
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
+/// Dependencies with a version of their own instead of the workspace's.
+fn inherited(manifest: &Manifest) -> Vec<Problem> {
+    let own =
+        |dependency: &&Dependency| dependency.value.get("workspace").and_then(Value::as_bool) != Some(true);
+    let message = |name: &str| {
+        format!(
+            "`{name}` is not inherited: write it once in [workspace.dependencies] and `{name}.workspace = true` here"
+        )
+    };
+    let owned = manifest.dependencies.iter().filter(own);
+    owned.map(|dependency| manifest.problem(&dependency.name, message(&dependency.name))).collect()
+}
+
+/// Dependencies that only the browser has, outside its host.
+fn platform_sections(manifest: &Manifest) -> Option<Problem> {
+    let targets = manifest.table.get("target").and_then(Value::as_table)?;
+    let target = targets.keys().find(|target| target.contains("wasm"))?;
+    let message = format!("[target.'{target}'] belongs to web/: the platform is known only to hosts");
+    (!manifest.file.path.starts_with("web/")).then(|| manifest.problem(target, message))
+}
+
+/// A backend by name, in a library or for the whole workspace.
+fn backends(package: &str, manifest: &Manifest) -> Option<Problem> {
+    let workspace = manifest.table.get("workspace").and_then(|workspace| workspace.get("dependencies"));
+    let shared = workspace.and_then(|dependencies| dependencies.get("burn"));
+    let is_own = |dependency: &&Dependency| dependency.name == "burn" && !dependency.is_development;
+    let own = manifest.dependencies.iter().find(is_own).map(|dependency| &dependency.value);
+    let own = own.filter(|_| BACKEND_FREE.contains(&package));
+    if shared.is_some_and(|burn| burn.get("default-features").and_then(Value::as_bool) != Some(false)) {
+        let message = "burn's default features choose a backend for everyone: default-features = false";
+        return Some(manifest.problem("burn", message.to_owned()));
+    }
+    let features =
+        [shared, own].into_iter().flatten().filter_map(|burn| burn.get("features")?.as_array()).flatten();
+    let backend = features.filter_map(Value::as_str).find(|feature| BACKENDS.contains(feature))?;
+    let message = format!("burn's feature `{backend}` chooses a backend: only hosts (and tests) do");
+    Some(manifest.problem("burn", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::places;
+
+    fn found(manifests: &[(&str, &str)]) -> Vec<String> {
+        places(check, manifests)
+    }
+
+    #[test]
+    fn a_forbidden_edge_is_found_in_every_section() {
+        for section in
+            ["dependencies", "dev-dependencies", "build-dependencies", "target.'cfg(unix)'.dependencies"]
+        {
+            let text = format!(
+                "[package]\nname = \"conclave-core\"\n[{section}]\nserde.workspace = true\nburn-flex.workspace = true\n"
+            );
+            assert_eq!(
+                found(&[("crates/core/Cargo.toml", &text)]),
+                ["crates/core/Cargo.toml:5"],
+                "{section}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_detour_is_found_and_development_dependencies_of_others_are_not() {
+        let web = "[package]\nname = \"conclave-web\"\n[dependencies]\nconclave-client.workspace = true\n";
+        let client =
+            "[package]\nname = \"conclave-client\"\n[dependencies]\nconclave-train.workspace = true\n";
+        let expected = ["crates/client/Cargo.toml:4", "crates/client/Cargo.toml:4"];
+        assert_eq!(found(&[("web/Cargo.toml", web), ("crates/client/Cargo.toml", client)]), expected);
+        let client = client.replace("[dependencies]", "[dev-dependencies]");
+        assert_eq!(found(&[("web/Cargo.toml", web), ("crates/client/Cargo.toml", &client)]), [expected[0]]);
+    }
+
+    #[test]
+    fn a_version_of_its_own_is_found() {
+        let text = "[package]\nname = \"xtask\"\n[dependencies]\nanyhow = \"1\"\nserde = { workspace = true, features = [\"rc\"] }\n";
+        assert_eq!(found(&[("crates/xtask/Cargo.toml", text)]), ["crates/xtask/Cargo.toml:4"]);
+    }
+
+    #[test]
+    fn a_backend_in_a_library_is_found_and_in_its_tests_is_not() {
+        let text = "[package]\nname = \"conclave-model\"\n[dependencies]\nburn = { workspace = true, features = [\"wgpu\"] }\n";
+        assert_eq!(found(&[("crates/model/Cargo.toml", text)]), ["crates/model/Cargo.toml:4"]);
+        assert_eq!(found(&[("crates/model/Cargo.toml", &text.replace("[dep", "[dev-dep"))]), [""; 0]);
+        let root = "[workspace.dependencies]\nburn = { version = \"=0.22.1\", default-features = false, features = [\"flex\"] }\n[package]\nname = \"conclave\"\n";
+        assert_eq!(found(&[("Cargo.toml", root)]), ["Cargo.toml:2"]);
+        let root = root.replace("default-features = false, features = [\"flex\"]", "features = [\"std\"]");
+        assert_eq!(found(&[("Cargo.toml", &root)]), ["Cargo.toml:2"]);
+    }
+
+    #[test]
+    fn a_browser_section_is_found_outside_the_browser_host() {
+        let text = "[package]\nname = \"conclave-web\"\n\n[target.'cfg(target_family = \"wasm\")'.dependencies]\njs-sys.workspace = true\n";
+        assert_eq!(found(&[("web/Cargo.toml", text)]), [""; 0]);
+        let text = text.replace("conclave-web", "conclave-client");
+        assert_eq!(found(&[("crates/client/Cargo.toml", &text)]), ["crates/client/Cargo.toml:4"]);
+    }
+
+    #[test]
+    fn a_crate_without_a_row_and_a_broken_manifest_are_found() {
+        assert_eq!(
+            found(&[("crates/other/Cargo.toml", "[package]\nname = \"conclave-other\"\n")]),
+            ["crates/other/Cargo.toml:2"]
+        );
+        assert_eq!(found(&[("Cargo.toml", "[package\n")]), ["Cargo.toml:1"]);
+    }
+}
