@@ -96,6 +96,28 @@ fn report(sets: &[SampleSet], label: Option<&str>) -> SetsReport {
     }
 }
 
+/// Slices are small enough to say exactly: the lines of tests/data/sets, and how many candidates of each differ.
+#[test]
+fn slices_agree_with_their_labels() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/sets");
+    let mut found = Vec::new();
+    for row in ROWS.iter().filter(|row| row.file.ends_with(".jsonl")) {
+        let sets = read(&folder.join(row.file));
+        let (agree, all) = agreement(row.file, &sets, row.label, &mut None);
+        found.push((row.file, sets.len(), all, all - agree));
+    }
+    let expected = [
+        ("gsm8k-json-pooled-20.jsonl", 4, 48, 0),
+        ("gsm8k-text-pooled-20.jsonl", 3, 36, 0),
+        ("math-l5-json-pooled-20.jsonl", 2, 28, 0),
+        ("math100-qwen-math-8.jsonl", 4, 32, 0),
+        ("math500-llama3b-16.jsonl", 2, 32, 0),
+        ("math500-qwen1.5b-16.jsonl", 2, 32, 0),
+        ("mmlu-pro-math-pooled-20.jsonl", 5, 60, 0),
+    ];
+    assert_eq!(found, expected);
+}
+
 fn value(figure: Option<conclave_core::Figure>) -> f64 {
     figure.map_or(f64::NAN, |figure| figure.value)
 }

@@ -28,7 +28,7 @@ impl Scan {
             if let Some(end) = end {
                 let open = usize::from(text.as_bytes().get(content) == Some(&b'{'));
                 let inner = &text[content + open..end];
-                if let Some(last) = value::answer_of(inner) {
+                if let Some(last) = value::answer_of(inner).map(plain) {
                     let text = self.with_neighbours(text, start, last);
                     return Some(Boxed { text, within: start..end + open });
                 }
@@ -93,6 +93,14 @@ impl Scan {
         self.charge(at - content);
         end
     }
+}
+
+/// The value of a box that holds a sentence, `\boxed{\text{Adam loses \$16.}}`; any other content as it is.
+fn plain(content: String) -> String {
+    let sentence = content.strip_prefix("\\text{").and_then(|inner| inner.strip_suffix('}'));
+    let sentence =
+        sentence.filter(|inner| !inner.contains(['{', '}'])).map(|inner| inner.replace("\\$", "$"));
+    sentence.and_then(|sentence| value::value_in_prose(&sentence)).unwrap_or(content)
 }
 
 /// Boxes that may make one answer.

@@ -66,8 +66,11 @@ pub(super) fn last_in(text: &str) -> Option<String> {
     last
 }
 
-/// The value of a formula: what stands behind its last equals sign outside braces.
+/// The value of a formula: what stands behind its last equals sign outside braces; all of it where it gives several.
 fn formula_value(formula: &str) -> Option<String> {
+    if [" or ", " and ", "\\lor", "\\land"].iter().any(|several| formula.contains(several)) {
+        return value::answer_of(formula);
+    }
     let mut depth = 0i32;
     let mut start = 0;
     for (at, byte) in formula.bytes().enumerate() {

@@ -9,29 +9,64 @@ const MOST_TRIES: usize = 64;
 
 impl Scan {
     /// The value behind the last phrase that announces one.
+    ///
+    /// A model that does not stop goes on to the next questions, or recites the examples of its prompt: lines that
+    /// announce one choice letter after another with nothing between. Of such a list the letter announced before it
+    /// counts, else its first.
     pub(super) fn phrase(&mut self, text: &str) -> Option<String> {
         let window = &text[super::window_start(text, WINDOW)..];
         self.charge(window.len());
+        let mut letters = Letters::default();
         let mut tries = 0;
-        let mut end = window.len();
-        while end > 0 && tries < MOST_TRIES {
-            let start = window[..end].rfind('\n').map_or(0, |at| at + 1);
-            let line = &window[start..end];
-            if let Some(value_start) = announced(line) {
-                tries += 1;
-                // Cut off on its last line, the value may be cut off too.
-                let cut_off = self.truncated && end == window.len();
-                let found = if cut_off { None } else { announced_value(&window[start + value_start..]) };
-                if found.is_some() {
-                    return found;
-                }
+        let mut end = Some(window.len());
+        while let Some(line_end) = end.filter(|_| tries < MOST_TRIES) {
+            let start = window[..line_end].rfind('\n').map_or(0, |at| at + 1);
+            let line = &window[start..line_end];
+            // Cut off on its last line, the value may be cut off too.
+            let cut_off = self.truncated && line_end == window.len();
+            let announced = if cut_off { None } else { announced(line) };
+            tries += usize::from(announced.is_some());
+            let value = announced.and_then(|at| announced_value(&window[start + at..]));
+            match value {
+                Some(value) if letters.is_list_line(line, &value) => letters.run.push(value),
+                Some(value) => return letters.decide().or(Some(value)),
+                None if line.trim().is_empty() => {}
+                None if letters.run.is_empty() => {}
+                None if letters.is_list() => letters.ended = true,
+                None => break,
             }
-            end = start.saturating_sub(1);
-            if start == 0 {
-                break;
-            }
+            end = start.checked_sub(1);
         }
-        None
+        letters.decide().or(letters.run.pop())
+    }
+}
+
+/// Choice letters announced line after line, from the end of the text.
+#[derive(Default)]
+struct Letters {
+    run: Vec<String>,
+    /// Whether something else stands before the list.
+    ended: bool,
+}
+
+impl Letters {
+    /// Whether `line` announces the letter `value` and nothing else, and belongs to the run.
+    fn is_list_line(&self, line: &str, value: &str) -> bool {
+        !self.ended
+            && line.trim().len() < 40
+            && value.len() == 1
+            && value.starts_with(|c: char| c.is_ascii_uppercase())
+    }
+
+    /// Whether the run answers several questions: three different letters or more.
+    fn is_list(&self) -> bool {
+        let different: std::collections::BTreeSet<&String> = self.run.iter().collect();
+        different.len() >= 3
+    }
+
+    /// The letter of a run that is no list: the last in the text. None for a list, which something before it decides.
+    fn decide(&self) -> Option<String> {
+        if self.is_list() { None } else { self.run.first().cloned() }
     }
 }
 
@@ -84,9 +119,14 @@ fn after_word(lower: &str, word: &str) -> Option<usize> {
 
 /// The value that stands at the start of `rest`: on its line, or where nothing does, on the next that is not blank.
 fn announced_value(rest: &str) -> Option<String> {
+    let is_heading =
+        rest.lines().next().is_none_or(|line| line.trim_matches(['*', '_', ':', '#', ' ']).is_empty());
     let rest =
         rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | ':' | '#' | '`'));
     let rest = &rest[..rest.floor_char_boundary(super::MAX_ANSWER_BYTES)];
+    if is_heading && announced(rest.lines().next()?).is_some() {
+        return None; // the next line speaks for itself
+    }
     if let Some(letter) = value::choice_at(rest) {
         return Some(letter.to_string());
     }

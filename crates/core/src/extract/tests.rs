@@ -46,6 +46,8 @@ fn boxes() {
         ("first \\boxed{1}, then \\boxed{2} is 3", "Boxed:2"),
         ("\\boxed{\\boxed{5}}", "Boxed:5"),
         ("\\boxed{3} and \\boxed{5}", "Boxed:3, 5"),
+        ("\\boxed{\\text{Adam loses \\$16.}}", "Boxed:$16"),
+        ("\\boxed{\\text{no solution}}", "Boxed:\\text{no solution}"),
         ("\\boxed{3} + 2 = \\boxed{5}", "Boxed:5"),
         ("\\fbox{7}", "Boxed:7"),
         ("$\\boxed 5$", "Boxed:5"),
@@ -97,6 +99,10 @@ newline", "answer": 3.5
             "Json:$4500",
         ),
         (r#"{"answer": "220""}"#, "Json:220"),
+        (r#"{"answer": "43 (Dad's age) + 7 (his brother's) = 50"}"#, "Json:50"),
+        (r#"{"answer": "200 bags * $5/bag = $1000"}"#, "Json:$1000"),
+        (r#"{"answer": "3x + 2y = 12"}"#, "Json:3x + 2y = 12"),
+        (r#"{"answer": "y = 2 cos x"}"#, "Json:y = 2 cos x"),
     ]);
     check_truncated(&[
         (r#"{"answer": "12"#, "none"),
@@ -113,6 +119,12 @@ fn phrases() {
         ("The answer is (C).", "Phrase:C"),
         ("The answer is C", "Phrase:C"),
         ("The answer is (A).\n\nThe answer is (H).", "Phrase:H"),
+        ("The answer is (A).\n\nThe answer is (H).\n\nThe answer is (C).\n", "Phrase:A"),
+        (
+            "so the answer is (J).\n\nAll of them:\nThe answer is A.\nThe answer is H.\nThe answer is C.",
+            "Phrase:J",
+        ),
+        ("It is 4.\nThe answer is (D).\nThe answer is (D).", "Phrase:D"),
         ("Therefore, the final answer is $\\frac{3}{4}$.", "Phrase:\\frac{3}{4}"),
         ("**Answer:** 12 cm", "Phrase:12 cm"),
         ("**Final Answer**\n\n17", "Phrase:17"),
@@ -135,6 +147,10 @@ fn last_values() {
         ("It is 3 + 4 = 7 apples", "Last:7"),
         ("He pays $1,250.50 in total.", "Last:$1,250.50"),
         ("We get $x = \\frac{1}{2}$ here", "Last:\\frac{1}{2}"),
+        (
+            "Both hold: \\[ r = 4 \\text{ or } r = \\frac{7}{2}. \\]",
+            "Last:r = 4 \\text{ or } r = \\frac{7}{2}",
+        ),
         ("so I pick **D**", "Last:D"),
         ("no value at all", "none"),
         ("", "none"),

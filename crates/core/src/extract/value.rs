@@ -92,6 +92,29 @@ pub(super) fn answer_of(raw: &str) -> Option<String> {
 /// The value in an answer written out in words: the number of a sentence with exactly one, "Sally has 9 books."; the last
 /// value of the last sentence of a longer text, "The goats cost $1500. ... The total is $4500.".
 pub(super) fn value_in_prose(text: &str) -> Option<String> {
+    computed_in_words(text).or_else(|| sentence_value(text))
+}
+
+/// The result of a computation written out with words or money, "43 (his age) + 7 = 50", "3 bags * $5/bag = $15": the
+/// number behind the last equals sign. An equation in variables is no computation.
+fn computed_in_words(text: &str) -> Option<String> {
+    let (left, right) = text.rsplit_once('=')?;
+    let mut runs = left.split(|c: char| !c.is_alphabetic() && c != '\'').filter(|run| !run.is_empty());
+    let has_variable = runs.clone().any(|run| run.chars().count() == 1 && run != "x");
+    let has_words = runs.any(|run| run.len() > 2) || left.contains('$');
+    let is_computed = left.contains(|c: char| c.is_ascii_digit()) && !text.contains(['\\', '^', '<', '>']);
+    if has_variable || !has_words || !is_computed {
+        return None;
+    }
+    let right = right.trim();
+    let number = number_at(right)?;
+    right[number.len()..]
+        .chars()
+        .all(|c| c.is_alphabetic() || matches!(c, ' ' | '.'))
+        .then(|| answer_of(number))?
+}
+
+fn sentence_value(text: &str) -> Option<String> {
     const LONG: usize = 12; // words
     let mut words = text.split_whitespace();
     let starts_with_word = words.next()?.chars().filter(|c| c.is_alphabetic()).nth(1).is_some();
