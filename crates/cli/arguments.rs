@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::aggregate_arguments::AggregateArguments;
+use crate::model::arguments::ModelCommand;
+
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
 
 const EXIT_CODES: &str = "\
@@ -28,6 +31,11 @@ pub enum Command {
     Grade(GradeArguments),
     /// Report how good candidates, votes or results are, a row a file
     Eval(EvalArguments),
+    /// Turn each sample set into one answer, by the vote or by a model
+    Aggregate(AggregateArguments),
+    /// Make, look at, check, measure and rewrite model directories
+    #[command(subcommand)]
+    Model(ModelCommand),
 }
 
 /// `conclave vote`.

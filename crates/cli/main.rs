@@ -1,12 +1,18 @@
 //! The `conclave` command line, the native host: it reads arguments and files, asks the libraries, and prints.
 //! Here are the entry point and the exit codes; each command is a module of its own.
 
+mod aggregate;
+mod aggregate_arguments;
 mod arguments;
+mod device;
+mod directory;
 mod eval;
 mod grade;
 mod input;
 mod messages;
+mod model;
 mod output;
+mod resume;
 mod table;
 mod vote;
 
@@ -65,5 +71,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Vote(arguments) => vote::run(&arguments),
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Aggregate(arguments) => aggregate::run(&arguments),
+        Command::Model(command) => model::run(&command),
     }
 }

@@ -100,8 +100,7 @@ impl Output {
 
     /// Writes one value as a line of JSON with `end` behind it: the comma of an array.
     pub fn json_line_with<T: Serialize>(&mut self, value: &T, end: &str) -> Result<()> {
-        let json = serde_json::to_string(value).context("cannot write a result as JSON")?;
-        self.line(&(escape_unprintable(&json) + end))
+        self.line(&(to_json_line(value)? + end))
     }
 
     /// Ends a command that has read its input and written what it had: completes the output, then says the summary
@@ -165,6 +164,12 @@ pub fn lock(file: &File, path: &Path) -> Result<()> {
             bail!("another run is writing `{}`; wait for it or choose another --out", path.display())
         }
     }
+}
+
+/// A value as a line of JSON that is harmless to a terminal, without the line break.
+pub fn to_json_line<T: Serialize>(value: &T) -> Result<String> {
+    let json = serde_json::to_string(value).context("cannot write a result as JSON")?;
+    Ok(escape_unprintable(&json))
 }
 
 /// The same JSON, harmless to a terminal: characters that JSON lets through but a terminal obeys become `\u` escapes.

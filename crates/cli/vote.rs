@@ -56,17 +56,18 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     output.finish_after(&tally, json.then(|| summary.text()))
 }
 
+/// Whether the answer is right, where that is known.
+pub fn verdict(result: &AggregateResult) -> Option<String> {
+    let reference = result.reference_answer.as_deref().unwrap_or_default();
+    result.correct.map(|correct| match correct {
+        true => "correct".to_owned(),
+        false => format!("wrong: expected {}", visible_clipped(reference, SHOWN)),
+    })
+}
+
 fn row(result: &AggregateResult) -> Vec<String> {
     let votes = result.clusters.first().map_or(0, |cluster| cluster.votes);
-    let mut notes = Vec::new();
-    match result.correct {
-        Some(true) => notes.push("correct".to_owned()),
-        Some(false) => {
-            let reference = result.reference_answer.as_deref().unwrap_or_default();
-            notes.push(format!("wrong: expected {}", visible_clipped(reference, SHOWN)));
-        }
-        None => {}
-    }
+    let mut notes = Vec::from_iter(verdict(result));
     match tied(result) {
         [_, second, rest @ ..] => {
             let others = if rest.is_empty() {

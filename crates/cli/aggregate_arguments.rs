@@ -1,0 +1,144 @@
+//! The flags of `conclave aggregate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use conclave_core::prompt::PromptVariant;
+use conclave_core::router::Policy;
+use conclave_model::manifest::Mode;
+
+use crate::model::arguments::ModelArguments;
+
+/// When the model is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyName {
+    /// Where the vote is not stable
+    Auto,
+    /// For every set
+    Always,
+    /// Never
+    Vote,
+}
+
+/// How the model answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeName {
+    /// Writes the answer
+    Generate,
+    /// Chooses among the candidates' answers by their probability
+    Select,
+}
+
+/// Whether the model thinks before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VariantName {
+    /// Thinks first
+    Think,
+    /// Answers at once
+    NoThink,
+}
+
+/// `conclave aggregate`.
+#[derive(Args, Debug)]
+pub struct AggregateArguments {
+    /// Sample sets: {"id", "problem", "reference_answer"?, "candidates": [{"text", ...}]} a line
+    #[arg(required = true, value_name = "SETS")]
+    pub sets: Vec<PathBuf>,
+
+    /// The model and the device.
+    #[command(flatten)]
+    pub model: ModelArguments,
+
+    /// When the model is asked; `auto` leaves stable votes alone
+    #[arg(long, value_enum, default_value_t = PolicyName::Auto)]
+    pub policy: PolicyName,
+
+    /// How it answers [default: the model's own, else generate]
+    #[arg(long, value_enum)]
+    pub mode: Option<ModeName>,
+
+    /// The prompt of generate mode [default: the model's own, else no-think]
+    #[arg(long, value_enum)]
+    pub variant: Option<VariantName>,
+
+    /// 0 writes the most probable tokens
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
+    pub temperature: f64,
+
+    /// Keep only the K most probable tokens
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top_k: Option<u32>,
+
+    /// Keep only the most probable tokens of mass P together
+    #[arg(long, value_name = "P", value_parser = mass)]
+    pub top_p: Option<f64>,
+
+    /// Tokens of an answer at most [default: 128, or 512 with thinking, and at most a quarter of the context]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_tokens: Option<u32>,
+
+    /// Seed of sampling and of candidate orders
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Aggregate each set under N orders of its candidates, a row each (`eval` then reports the flip rate)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub permutations: Option<u32>,
+
+    /// Stop after N sets
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Print results as JSON lines instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write results as JSON lines to FILE, which appears when all are done; the same command again continues
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+impl PolicyName {
+    /// As core names it.
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::Auto => Policy::Auto,
+            Self::Always => Policy::Always,
+            Self::Vote => Policy::Vote,
+        }
+    }
+}
+
+impl ModeName {
+    /// As the model names it.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Generate => Mode::Generate,
+            Self::Select => Mode::Select,
+        }
+    }
+}
+
+impl VariantName {
+    /// As core names it.
+    pub fn variant(self) -> PromptVariant {
+        match self {
+            Self::Think => PromptVariant::Think,
+            Self::NoThink => PromptVariant::NoThink,
+        }
+    }
+}
+
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("must be a number from 0 to 100".to_owned()),
+    }
+}
+
+fn mass(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("must be a number above 0 and at most 1".to_owned()),
+    }
+}

@@ -1,0 +1,131 @@
+//! A model directory on disk: read in ranges, written a whole file at a time.
+
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind as IoErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use conclave_model::error::Error;
+use conclave_model::export::ModelSink;
+use conclave_model::files::{ModelFiles, missing_file, outside_file};
+
+use crate::output::partial_path;
+
+/// The files of a directory, for reading.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The directory at `path`, which must be one.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            let hint = "a model directory has config.json, tokenizer.json and model.safetensors";
+            bail!("`{}` is not a directory ({hint})", path.display());
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    fn failure(&self, file: &str, error: std::io::Error) -> Error {
+        if error.kind() == IoErrorKind::NotFound {
+            return missing_file(file);
+        }
+        Error::io(format!("cannot read `{}`: {error}", self.path.join(file).display()))
+    }
+}
+
+impl ModelFiles for Directory {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, Error> {
+        let mut handle = File::open(self.path.join(file)).map_err(|error| self.failure(file, error))?;
+        let len = handle.metadata().map_err(|error| self.failure(file, error))?.len();
+        let range = range.unwrap_or(0..len);
+        if range.start > range.end || range.end > len {
+            return Err(outside_file(file, &range, len));
+        }
+        let size = usize::try_from(range.end - range.start)
+            .map_err(|_| Error::capacity(format!("`{file}` is larger than this machine can address")))?;
+        let mut bytes = vec![0; size];
+        handle
+            .seek(SeekFrom::Start(range.start))
+            .and_then(|_| handle.read_exact(&mut bytes))
+            .map_err(|error| self.failure(file, error))?;
+        Ok(bytes)
+    }
+
+    async fn len(&self, file: &str) -> Result<Option<u64>, Error> {
+        match std::fs::metadata(self.path.join(file)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failure(file, error)),
+        }
+    }
+}
+
+/// A new directory that is being written. Each file has its name only once it is whole and on disk.
+#[derive(Debug)]
+pub struct NewDirectory {
+    path: PathBuf,
+    open: Option<(PathBuf, BufWriter<File>)>,
+}
+
+impl NewDirectory {
+    /// Creates `path`, which must not exist or be empty: a model is never mixed with another's files.
+    pub fn create(path: &Path) -> Result<Self> {
+        let name = path.display();
+        match std::fs::read_dir(path) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    bail!("`{name}` is not empty: name a new directory with --out, or remove it first");
+                }
+            }
+            Err(error) if error.kind() == IoErrorKind::NotFound => {
+                std::fs::create_dir_all(path).with_context(|| format!("cannot create `{name}`"))?;
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot write to `{name}`")),
+        }
+        Ok(Self { path: path.to_owned(), open: None })
+    }
+
+    fn failure(path: &Path, error: std::io::Error) -> Error {
+        Error::io(format!("cannot write `{}`: {error}", path.display()))
+    }
+}
+
+impl ModelSink for NewDirectory {
+    fn create(&mut self, file: &str) -> Result<(), Error> {
+        let target = self.path.join(file);
+        let partial = partial_path(&target);
+        let handle = File::create(&partial).map_err(|error| Self::failure(&partial, error))?;
+        self.open = Some((target, BufWriter::with_capacity(1 << 20, handle)));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        match &mut self.open {
+            Some((target, writer)) => writer.write_all(bytes).map_err(|error| Self::failure(target, error)),
+            None => Err(Error::input("no file was begun")),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        let Some((target, mut writer)) = self.open.take() else {
+            return Err(Error::input("no file was begun"));
+        };
+        writer
+            .flush()
+            .and_then(|()| writer.get_ref().sync_all())
+            .and_then(|()| std::fs::rename(partial_path(&target), &target))
+            .map_err(|error| Self::failure(&target, error))
+    }
+}
+
+impl Drop for NewDirectory {
+    fn drop(&mut self) {
+        if let Some((target, _)) = &self.open {
+            // Half a file is of no use, and on a full disk its space is wanted.
+            let _ = std::fs::remove_file(partial_path(target));
+        }
+    }
+}

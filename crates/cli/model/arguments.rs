@@ -1,0 +1,177 @@
+//! The flags of `conclave model`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::device::{DeviceName, Precision};
+
+/// The commands of `conclave model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Make a model of random weights
+    Init(InitArguments),
+    /// Show what a model directory holds
+    Inspect(InspectArguments),
+    /// Run the known-answer test: logits and greedy tokens against recorded ones
+    Check(CheckArguments),
+    /// Measure prefill and decode speed
+    Bench(BenchArguments),
+    /// Rewrite a model directory in another precision or shard size
+    Export(ExportArguments),
+}
+
+/// Where a model is and what computes it.
+#[derive(Args, Debug)]
+pub struct ModelArguments {
+    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards)
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+
+    /// What computes
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+
+    /// Precision to hold the weights and compute in
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub dtype: Precision,
+}
+
+/// How a model directory is written.
+#[derive(Args, Debug)]
+pub struct WriteArguments {
+    /// Directory to write, new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Precision of the weights
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub dtype: Precision,
+
+    /// Tensor bytes a file at most, such as 500MB or 2GiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "4GiB")]
+    pub max_shard_size: u64,
+}
+
+/// `conclave model init`.
+#[derive(Args, Debug)]
+pub struct InitArguments {
+    /// Shape: qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b or tiny
+    #[arg(long, value_name = "NAME")]
+    pub preset: String,
+
+    /// tokenizer.json, or the same gzipped
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: PathBuf,
+
+    /// Seed of the weights
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Where and how to write.
+    #[command(flatten)]
+    pub write: WriteArguments,
+}
+
+/// `conclave model inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArguments {
+    /// Model directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+
+    /// Check the sha256 of every file that conclave.json names
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `conclave model check`.
+#[derive(Args, Debug)]
+pub struct CheckArguments {
+    /// The model and the device.
+    #[command(flatten)]
+    pub model: ModelArguments,
+
+    /// Reference: safetensors with NAME.ids, NAME.logits, NAME.greedy [default: DIR/selftest.safetensors]
+    #[arg(long, value_name = "FILE")]
+    pub reference: Option<PathBuf>,
+
+    /// Largest difference of a logit that passes [default: 1e-4 on cpu, 1e-3 on a GPU, 5e-2 in 16 bits]
+    #[arg(long, value_name = "X")]
+    pub tolerance: Option<f64>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `conclave model bench`.
+#[derive(Args, Debug)]
+pub struct BenchArguments {
+    /// The model and the device.
+    #[command(flatten)]
+    pub model: ModelArguments,
+
+    /// Tokens of the prompt
+    #[arg(long, value_name = "P", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
+    pub prompt_tokens: u32,
+
+    /// Tokens decoded after it
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub new_tokens: u32,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `conclave model export`.
+#[derive(Args, Debug)]
+pub struct ExportArguments {
+    /// Model directory to read
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+
+    /// Where and how to write.
+    #[command(flatten)]
+    pub write: WriteArguments,
+}
+
+/// A number of bytes with an optional unit.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return Err("expected a number of bytes such as 500MB or 2GiB".to_owned()),
+    };
+    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
+        Some(0) | None => Err("expected a number of bytes such as 500MB or 2GiB".to_owned()),
+        Some(size) => Ok(size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("32MiB"), Ok(32 << 20));
+        assert_eq!(parse_size("5 gb"), Ok(5_000_000_000));
+        assert_eq!(parse_size("1000"), Ok(1000));
+        for wrong in ["", "0", "MB", "1.5GB", "-1", "99999999999999999999", "10000000000gib"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}
