@@ -16,7 +16,7 @@ pub fn run(arguments: &[String]) -> Result<bool> {
 
 /// The peer's rate, for comparison; left out, and said so, where it cannot be measured.
 fn math_verify() -> Result<bool> {
-    let script = root().join("crates/xtask/scripts/math_verify_rate.py");
+    let script = root().join("crates/xtask/scripts/bench_grade.py");
     if !works("python3", &["-c", "import math_verify"]) {
         println!("\nMath-Verify is not installed, so its rate is not shown: `pip install math-verify`");
         return Ok(true);
