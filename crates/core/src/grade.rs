@@ -34,6 +34,11 @@ pub fn grade(reference: &str, prediction: &str) -> Grade {
     Grade { answer: Some(answer.text().to_owned()), equivalent }
 }
 
+/// The answer that a reference is, or holds, read as [`grade`] reads it.
+pub fn reference_answer(reference: &str) -> Answer {
+    answer_in(reference).unwrap_or_else(|| Answer::parse(reference))
+}
+
 /// Words up to this many are an answer ("no real solution"); more are a text.
 const MAX_WORDS: usize = 4;
 

@@ -19,17 +19,19 @@
 //! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure.
 //! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums over rows.
 
+mod pool;
+
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cluster::{cluster_answers, extract_answers};
 use crate::equivalence::{Answer, equivalence_classes, is_equivalent};
-use crate::extract::{ExtractedAnswer, Tier, clean_answer};
-use crate::metrics::{Figure, GradedClass, Majority, Ratio, majority, paired_bootstrap, pass_at_k};
+use crate::grade::reference_answer;
+use crate::metrics::{Figure, Majority, Ratio, paired_bootstrap};
 use crate::result::AggregateResult;
-use crate::sample_set::{Candidate, SampleSet};
+use crate::sample_set::SampleSet;
+use pool::PoolScore;
 
 /// The resamples of every report.
 const SEED: u64 = 20_260_101;
@@ -163,15 +165,6 @@ pub struct Evaluation {
     is_results: Option<bool>,
 }
 
-/// What the candidates of one row are worth.
-#[derive(Debug, Clone, Copy)]
-struct PoolScore {
-    candidates: usize,
-    mean_at_1: f64,
-    majority: Majority,
-    any: f64,
-}
-
 /// One result row.
 #[derive(Debug, Clone)]
 struct ResultScore {
@@ -206,7 +199,11 @@ impl Evaluation {
     /// As [`Self::add`].
     pub fn add_set(&mut self, set: &SampleSet) -> Result<(), ReportError> {
         self.expect_kind(false, &set.id)?;
-        match self.pool_of_set(set)? {
+        let pool = match &self.options.labels {
+            Some(field) => pool::labelled(set, field, self.most_candidates())?,
+            None => pool::graded(set, self.most_candidates()),
+        };
+        match pool {
             Some(pool) => self.sets.push(pool),
             None => self.skipped += 1,
         }
@@ -222,7 +219,7 @@ impl Evaluation {
         if let Some(field) = &self.options.labels {
             return Err(ReportError::LabelledResult { id: result.id.clone(), field: field.clone() });
         }
-        let Some(reference) = result.reference_answer.as_deref().map(Answer::parse) else {
+        let Some(reference) = result.reference_answer.as_deref().map(reference_answer) else {
             self.skipped += 1;
             return Ok(());
         };
@@ -230,7 +227,7 @@ impl Evaluation {
             result.answer.as_deref().is_some_and(|answer| is_equivalent(&reference, &Answer::parse(answer)));
         self.results.push(ResultScore {
             id: result.id.clone(),
-            pool: self.pool_of_result(result, &reference),
+            pool: pool::of_result(result, &reference, self.most_candidates()),
             answer: result.answer.clone(),
             correct: f64::from(u8::from(correct)),
             prompt_tokens: result.usage.prompt_tokens,
@@ -248,56 +245,6 @@ impl Evaluation {
 
     fn most_candidates(&self) -> usize {
         self.options.num_candidates.unwrap_or(usize::MAX)
-    }
-
-    /// The score of a set's candidates; none where there is nothing to grade by.
-    fn pool_of_set(&self, set: &SampleSet) -> Result<Option<PoolScore>, ReportError> {
-        let mut answers = extract_answers(set);
-        let Some(field) = &self.options.labels else {
-            let Some(reference) = set.reference_answer.as_deref().map(Answer::parse) else { return Ok(None) };
-            answers.truncate(self.most_candidates());
-            let clusters = cluster_answers(&answers);
-            let classes = clusters.iter().map(|cluster| {
-                let correct = is_equivalent(&reference, &Answer::parse(&cluster.answer));
-                (cluster.candidates.as_slice(), f64::from(u8::from(correct)))
-            });
-            return Ok(Some(pool(answers.len(), classes)));
-        };
-        let labels = labels_of(set, field)?;
-        let labelled = |i: &usize| labels[*i].is_some();
-        let labelled: Vec<usize> = (0..labels.len()).filter(labelled).take(self.most_candidates()).collect();
-        if labelled.is_empty() {
-            return Ok(None);
-        }
-        let (mut correct, mut wrong) = (Vec::new(), vec![None; labelled.len()]);
-        for (place, &i) in labelled.iter().enumerate() {
-            if labels[i] == Some(true) {
-                correct.push(place);
-            } else {
-                wrong[place] = labelled_answer(&set.candidates[i], field).or(answers[i].take());
-            }
-        }
-        let clusters = cluster_answers(&wrong);
-        let classes = clusters.iter().map(|cluster| (cluster.candidates.as_slice(), 0.0));
-        Ok(Some(pool(labelled.len(), classes.chain([(correct.as_slice(), 1.0)]))))
-    }
-
-    fn pool_of_result(&self, result: &AggregateResult, reference: &Answer) -> PoolScore {
-        let most = self.most_candidates();
-        let kept: Vec<(Vec<usize>, f64)> = result
-            .clusters
-            .iter()
-            .map(|cluster| {
-                let correct = is_equivalent(reference, &Answer::parse(&cluster.answer));
-                let candidates =
-                    cluster.candidates.iter().copied().filter(|&candidate| candidate < most).collect();
-                (candidates, f64::from(u8::from(correct)))
-            })
-            .collect();
-        pool(
-            result.num_candidates.min(most),
-            kept.iter().map(|(candidates, correct)| (candidates.as_slice(), *correct)),
-        )
     }
 
     /// The report on the rows added so far.
@@ -356,50 +303,6 @@ impl Evaluation {
             pass_at_k: figures[3],
         }
     }
-}
-
-/// The verdicts of a set's candidates.
-fn labels_of(set: &SampleSet, field: &str) -> Result<Vec<Option<bool>>, ReportError> {
-    let labels = set.candidates.iter().enumerate().map(|(i, candidate)| match candidate.extra.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(label)) => Ok(Some(*label)),
-        Some(other) => Err(ReportError::BadLabel {
-            id: set.id.clone(),
-            candidate: i + 1,
-            field: field.to_string(),
-            found: other.to_string(),
-        }),
-    });
-    labels.collect()
-}
-
-/// The answer that the verdict in `NAME_correct` was on: `NAME_answer`.
-fn labelled_answer(candidate: &Candidate, field: &str) -> Option<ExtractedAnswer> {
-    let answer = candidate.extra.get(&format!("{}_answer", field.strip_suffix("_correct")?))?.as_str()?;
-    let text = clean_answer(answer);
-    // Which tier found it is not known, and not used.
-    (!text.is_empty()).then(|| ExtractedAnswer { text: text.to_string(), tier: Tier::Last })
-}
-
-/// The score of a pool of `candidates` candidates with these classes: their candidates and how correct they are.
-fn pool<'a>(candidates: usize, classes: impl Iterator<Item = (&'a [usize], f64)>) -> PoolScore {
-    let classes: Vec<GradedClass> = classes
-        .filter_map(|(members, correct)| {
-            Some(GradedClass { votes: members.len(), earliest: *members.iter().min()?, correct })
-        })
-        .collect();
-    let correct: f64 = classes.iter().map(|class| class.votes as f64 * class.correct).sum();
-    PoolScore {
-        candidates,
-        mean_at_1: correct / candidates.max(1) as f64,
-        majority: majority(&classes),
-        any: any_of(candidates, correct.round() as usize),
-    }
-}
-
-/// pass@k with k the number of candidates; a problem without candidates is not solved.
-fn any_of(candidates: usize, correct: usize) -> f64 {
-    pass_at_k(candidates as u64, correct as u64, candidates as u64).unwrap_or(0.0)
 }
 
 fn pool_ratios(pools: &[PoolScore]) -> Vec<Ratio> {

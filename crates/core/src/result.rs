@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::equivalence::{Answer, is_equivalent};
+use crate::grade::reference_answer;
 use crate::sample_set::SampleSet;
 use crate::vote::Vote;
 
@@ -131,7 +132,7 @@ impl AggregateResult {
         self.correct = self.reference_answer.as_deref().map(|reference| {
             answer
                 .as_deref()
-                .is_some_and(|answer| is_equivalent(&Answer::parse(reference), &Answer::parse(answer)))
+                .is_some_and(|answer| is_equivalent(&reference_answer(reference), &Answer::parse(answer)))
         });
         self.answer = answer;
     }

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use conclave_core::cluster::extract_answers;
+use conclave_core::grade::reference_answer;
 use conclave_core::report::{EvalOptions, Evaluation, Report, SetsReport};
 use conclave_core::{Answer, SampleSet, is_equivalent, read_sample_sets};
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ fn agreement(file: &str, sets: &[SampleSet], label: &str, out: &mut Option<File>
     let (mut agree, mut all) = (0, 0);
     for set in sets {
         let Some(text) = &set.reference_answer else { continue };
-        let reference = Answer::parse(text);
+        let reference = reference_answer(text);
         for (index, (answer, candidate)) in extract_answers(set).iter().zip(&set.candidates).enumerate() {
             let Some(expected) = candidate.extra.get(label).and_then(Value::as_bool) else { continue };
             let ours =
