@@ -51,24 +51,46 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The files that git tracks, and those that it would track if they were added now.
+/// The files that git tracks, and those that it would track if they were added now; in a source archive, all files.
 fn repository() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
-        .expect("these tests list the files of the repository with git");
-    assert!(list.status.success(), "git ls-files: {}", String::from_utf8_lossy(&list.stderr));
-    let paths = String::from_utf8(list.stdout).expect("paths are UTF-8");
-    let read = |path: &str| {
-        // A file that was deleted and not yet committed is still listed; a link is judged by what it leads to.
-        let bytes = std::fs::read(root.join(path)).ok()?;
-        Some(File { path: path.to_owned(), bytes })
+        .ok()
+        .filter(|list| root.join(".git").exists() && list.status.success());
+    let paths = match list {
+        Some(list) => {
+            let text = String::from_utf8(list.stdout).expect("paths are UTF-8");
+            text.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect()
+        }
+        None => walk(root, ""),
     };
-    let files: Vec<File> = paths.split('\0').filter(|path| !path.is_empty()).filter_map(read).collect();
+    let read = |path: String| {
+        // A file that was deleted and not yet committed is still listed.
+        let bytes = std::fs::read(root.join(&path)).ok()?;
+        Some(File { path, bytes })
+    };
+    let files: Vec<File> = paths.into_iter().filter_map(read).collect();
     assert!(files.iter().any(|file| file.path == "Cargo.toml"), "the list of files is not complete");
     files
+}
+
+/// All files below `folder`, save what builds leave behind.
+fn walk(root: &Path, folder: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(root.join(folder)).expect("a folder of the repository") {
+        let entry = entry.expect("an entry of a folder");
+        let name = entry.file_name().into_string().expect("paths are UTF-8");
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        match entry.file_type().expect("a file type").is_dir() {
+            true if matches!(name.as_str(), ".git" | "target" | "node_modules" | "out") => {}
+            true => paths.extend(walk(root, &path)),
+            false => paths.push(path),
+        }
+    }
+    paths
 }
 
 fn assert_none(problems: &[Problem]) {
