@@ -117,6 +117,22 @@ fn after_word(lower: &str, word: &str) -> Option<usize> {
     None
 }
 
+/// Words between an announcement and its value that say nothing of it.
+const FILLERS: [&str; 12] = [
+    "option ",
+    "Option ",
+    "choice ",
+    "Choice ",
+    "letter ",
+    "approximately ",
+    "about ",
+    "roughly ",
+    "equal to ",
+    "simply ",
+    "therefore ",
+    "just ",
+];
+
 /// The value that stands at the start of `rest`: on its line, or where nothing does, on the next that is not blank.
 fn announced_value(rest: &str) -> Option<String> {
     let is_heading =
@@ -127,6 +143,7 @@ fn announced_value(rest: &str) -> Option<String> {
     if is_heading && announced(rest.lines().next()?).is_some() {
         return None; // the next line speaks for itself
     }
+    let rest = FILLERS.iter().find_map(|filler| rest.strip_prefix(filler)).unwrap_or(rest).trim_start();
     if let Some(letter) = value::choice_at(rest) {
         return Some(letter.to_string());
     }
@@ -179,5 +196,8 @@ fn sentence_value(sentence: &str) -> Option<String> {
         }
     }
     const MOST_WORDS: usize = 12;
-    if words <= MOST_WORDS { value::answer_of(sentence) } else { super::last::last_in(sentence) }
+    if words > MOST_WORDS {
+        return super::last::last_in(sentence);
+    }
+    value::value_in_prose(sentence).or_else(|| value::answer_of(sentence))
 }

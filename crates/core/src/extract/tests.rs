@@ -133,6 +133,11 @@ fn phrases() {
         ("The final answer is:\n\\[ x = 5 \\]", "Phrase:x = 5"),
         ("The answer is A total of 5 of them", "Phrase:A total of 5 of them"),
         ("Answer: B) twelve", "Phrase:B"),
+        ("The correct answer is option (C), as shown.", "Phrase:C"),
+        ("The answer is approximately 3.14.", "Phrase:3.14"),
+        ("The answer is that Sally has 9 books.", "Phrase:9"),
+        ("The answer is certainly not 9 books.", "Phrase:certainly not 9 books"),
+        ("So the answer is \\( x = 3 \\) or \\( x = -2 \\).", "Phrase:\\( x = 3 \\) or \\( x = -2 \\)"),
     ]);
     check_truncated(&[("The answer is 1", "none"), ("The answer is 12.\nLet me check", "Phrase:12")]);
 }

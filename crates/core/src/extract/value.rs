@@ -128,6 +128,13 @@ fn sentence_value(text: &str) -> Option<String> {
     if text.contains(['\\', '=', '^', '{', '(', '[', '<', '>', '/', '*', '+', '|', '_']) {
         return None;
     }
+    // "not 5" is no 5.
+    let negated = |word: &str| {
+        ["not", "no", "none", "never", "neither", "cannot", "nor"].contains(&word) || word.ends_with("n't")
+    };
+    if text.split(|c: char| !c.is_alphabetic() && c != '\'').any(|word| negated(&word.to_lowercase())) {
+        return None;
+    }
     let mut number = None;
     let mut at = 0;
     let mut in_word = false;
