@@ -246,7 +246,7 @@ fn matrix(node: Node, budget: &mut Budget) -> Option<Vec<Vec<Node>>> {
     budget.take(1)?;
     match node {
         Node::Matrix(rows) => Some(rows),
-        Node::Negative(inner) => Some(scaled(matrix(*inner, budget)?, &Node::integer(-1))),
+        Node::Negative(inner) => scaled(matrix(*inner, budget)?, &Node::integer(-1), budget),
         Node::Sum(terms) => {
             let mut terms = terms.into_iter();
             let mut sum = matrix(terms.next()?, budget)?;
@@ -279,15 +279,16 @@ fn matrix(node: Node, budget: &mut Budget) -> Option<Vec<Vec<Node>>> {
                 });
             }
             let product = product?;
-            Some(if factor.is_empty() { product } else { scaled(product, &Node::Product(factor)) })
+            if factor.is_empty() { Some(product) } else { scaled(product, &Node::Product(factor), budget) }
         }
         _ => None,
     }
 }
 
-fn scaled(rows: Vec<Vec<Node>>, factor: &Node) -> Vec<Vec<Node>> {
+fn scaled(rows: Vec<Vec<Node>>, factor: &Node, budget: &mut Budget) -> Option<Vec<Vec<Node>>> {
+    budget.take(factor.size() * (rows.len() * rows[0].len()) as u64)?;
     let scale = |cell: Node| Node::Product(vec![factor.clone(), cell]);
-    rows.into_iter().map(|row| row.into_iter().map(scale).collect()).collect()
+    Some(rows.into_iter().map(|row| row.into_iter().map(scale).collect()).collect())
 }
 
 fn matrix_product(left: &[Vec<Node>], right: &[Vec<Node>], budget: &mut Budget) -> Option<Vec<Vec<Node>>> {
@@ -296,7 +297,9 @@ fn matrix_product(left: &[Vec<Node>], right: &[Vec<Node>], budget: &mut Budget) 
     if left[0].len() != inner {
         return None;
     }
-    budget.take((left.len() * width * inner) as u64 * 4)?;
+    // Every cell is copied once for each cell of the other side's row or column.
+    let size = |rows: &[Vec<Node>]| rows.iter().flatten().map(Node::size).sum::<u64>();
+    budget.take(size(left) * width as u64 + size(right) * left.len() as u64)?;
     let cell = |row: &Vec<Node>, column: usize| {
         let term = |k: usize| Node::Product(vec![row[k].clone(), right[k][column].clone()]);
         Node::Sum((0..inner).map(term).collect())

@@ -190,6 +190,11 @@ impl Node {
         test(self) || self.children().into_iter().any(|child| child.any(test))
     }
 
+    /// How many nodes there are, this one included.
+    pub fn size(&self) -> u64 {
+        1 + self.children().into_iter().map(Node::size).sum::<u64>()
+    }
+
     /// Whether a variable (infinity is not one) or an unknown function occurs.
     pub fn has_variables(&self) -> bool {
         self.any(&|node| match node {

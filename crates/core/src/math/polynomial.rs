@@ -36,7 +36,7 @@ type Monomial = Vec<(Atom, Rational64)>;
 /// More terms than this are refused: real answers have a dozen.
 const MAX_TERMS: usize = 128;
 /// Longer coefficients than this are refused.
-const MAX_BITS: u64 = 4_096;
+const MAX_BITS: u64 = 8_192;
 /// Larger exponents than this are refused.
 const MAX_EXPONENT: i64 = 100_000;
 
@@ -139,9 +139,9 @@ impl Polynomial {
 
     /// The sum.
     pub fn add(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
-        budget.take(1 + other.terms.len() as u64)?;
         let mut sum = self.clone();
         for (monomial, coefficient) in &other.terms {
+            budget.take(cost(coefficient))?;
             sum.add_term(monomial.clone(), coefficient.clone())?;
         }
         Some(sum)
@@ -187,16 +187,17 @@ impl Polynomial {
 
     /// The product.
     pub fn multiply(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
-        budget.take(1 + (self.terms.len() * other.terms.len()) as u64)?;
         if let Some(factor) = other.as_rational() {
+            budget.take(cost(&factor) * (1 + self.terms.len() as u64))?;
             return self.scale(&factor);
         }
         if let Some(factor) = self.as_rational() {
-            return other.scale(&factor);
+            return other.multiply(&Self::constant(factor), budget);
         }
         let mut product = Self::default();
         for (left, left_value) in &self.terms {
             for (right, right_value) in &other.terms {
+                budget.take(cost(left_value).max(cost(right_value)))?;
                 let mut coefficient = left_value * right_value;
                 let monomial = multiply_monomials(left, right, &mut coefficient)?;
                 check_bits(&coefficient)?;
@@ -354,6 +355,12 @@ fn write_atom(key: &mut String, atom: &Atom) {
 /// The size of a rational in bits.
 pub fn bits(value: &BigRational) -> u64 {
     value.numer().bits().max(value.denom().bits())
+}
+
+/// Steps for one operation with this number: reducing a fraction is quadratic in its length.
+fn cost(value: &BigRational) -> u64 {
+    let words = bits(value) / 64;
+    1 + words * words / 16
 }
 
 fn check_bits(value: &BigRational) -> Option<()> {

@@ -95,7 +95,7 @@ impl Parser<'_> {
         match word {
             "pi" | "Pi" | "PI" => return Ok(Node::Pi),
             "inf" | "infinity" | "Infinity" | "oo" | "infty" => return Ok(Node::Variable("∞".to_owned())),
-            _ if super::is_word(word) => {
+            _ if super::is_word(word) && !is_points(word) => {
                 // `Area = 5`: a word may name a value, and nothing else.
                 let names = self.symbol() == Some('=');
                 return if names { Ok(Node::Text(word.to_owned())) } else { Err(ParseError) };
@@ -427,6 +427,11 @@ impl Parser<'_> {
         }
         Ok(Node::Matrix(rows))
     }
+}
+
+/// Names of points in geometry, `ABC`: a product of names, so that it may stand in expressions.
+fn is_points(word: &str) -> bool {
+    word.len() <= 4 && word.bytes().all(|b| b.is_ascii_uppercase())
 }
 
 fn items_of(inside: Node) -> Vec<Node> {
