@@ -160,7 +160,9 @@ proptest! {
     #[test]
     fn an_expression_equals_itself_in_other_words(text in expression()) {
         let answer = parse(&text);
-        prop_assume!(!answer.is_text() && !answer.canonical_key().starts_with('~'));
+        if answer.is_text() {
+            return Ok(());
+        }
         for other in [format!("${text}$"), format!("\\boxed{{{text}}}"), format!(" {text} ."), format!("{{{text}}}")] {
             prop_assert!(is_equivalent(&answer, &parse(&other)), "{} | {}", text, other);
         }
@@ -168,7 +170,9 @@ proptest! {
 
     #[test]
     fn a_shifted_expression_is_another(text in expression()) {
-        prop_assume!(!text.contains(','));
+        if text.contains(',') {
+            return Ok(()); // a list plus a number is nothing
+        }
         let (answer, shifted) = (parse(&text), parse(&format!("{text}+10^{{-18}}")));
         prop_assert!(!is_equivalent(&answer, &shifted), "{}", text);
     }

@@ -21,7 +21,7 @@ pub struct Bucket {
 
 /// Slow comparisons allowed per answer. Beyond them answers stay apart (which an honest file never reaches: its buckets
 /// hold a handful of answers that are equal anyway).
-const COMPARISONS_PER_ANSWER: usize = 64;
+const COMPARISONS_PER_ANSWER: usize = 16;
 
 /// The buckets of an answer: equivalent answers with different keys have one in common. Empty for text.
 pub(super) fn buckets(answer: &Answer) -> Vec<Bucket> {
@@ -37,15 +37,22 @@ pub(super) fn buckets(answer: &Answer) -> Vec<Bucket> {
 }
 
 fn of_value(value: &Value, budget: &mut Budget) -> Vec<Bucket> {
+    let difference = match value {
+        Value::Named { equation, .. } => equation.as_ref(),
+        Value::Equation(difference) | Value::Inequality { difference, .. } => Some(difference),
+        _ => None,
+    };
+    let mut buckets = difference.map_or_else(Vec::new, |difference| of_equation(difference, budget));
+    if matches!(value, Value::Equation(_) | Value::Inequality { .. }) {
+        return buckets;
+    }
     let mut sum = Sum::default();
     sum.add(value, budget);
-    let mut buckets = cells(b'v', sum.items, sum.total);
-    match value {
-        Value::Named { equation: Some(difference), .. } | Value::Equation(difference) => {
-            buckets.extend(of_equation(difference, budget));
-        }
-        Value::Inequality { difference, .. } => buckets.extend(of_equation(difference, budget)),
-        _ => {}
+    buckets.extend(cells(b'v', sum.items, sum.total));
+    if sum.has_equations {
+        let mut loose = Sum { loose: true, ..Sum::default() };
+        loose.add(value, budget);
+        buckets.extend(cells(b'l', loose.items, loose.total));
     }
     buckets
 }
@@ -85,11 +92,21 @@ fn weight(re: f64, im: f64) -> f64 {
 struct Sum {
     total: f64,
     items: u32,
+    /// Whether an equation is among the items, which may also be written as a name and its value.
+    has_equations: bool,
+    /// Count such items and names without their values.
+    loose: bool,
 }
 
 impl Sum {
     fn add(&mut self, value: &Value, budget: &mut Budget) {
+        let is_equation = matches!(value, Value::Named { equation: Some(_), .. } | Value::Equation(_));
+        self.has_equations |= is_equation;
         match value {
+            _ if is_equation && self.loose => {
+                self.items += 1;
+                self.total += 1.0;
+            }
             Value::Named { value, .. } | Value::Quantity(value, _) => self.add(value, budget),
             Value::Scalar(scalar) => self.scalar(scalar, budget),
             Value::Sequence(_, items) | Value::Union(items) | Value::Ratio(items) => {
