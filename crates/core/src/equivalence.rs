@@ -136,5 +136,5 @@ fn of_plain(number: &PlainNumber, budget: &mut Budget) -> Value {
 /// Answers are first joined by key, then compared within shared buckets ([`Answer::buckets`]): 10,000 distinct answers
 /// take well under two seconds.
 pub fn equivalence_classes(answers: &[Answer]) -> Vec<usize> {
-    classes::classes(answers)
+    classes::classes(answers).0
 }

@@ -78,6 +78,12 @@ impl Value {
             Node::SetOperation(operator, items) => Some(Value::SetOperation(operator, all(items, budget)?)),
             Node::Ratio(items) => Some(Value::Ratio(all(items, budget)?)),
             Node::Based(digits, base) => Some(Value::Based(digits.trim_start_matches('0').to_owned(), base)),
+            Node::Negative(inner) if matches!(*inner, Node::Based(..)) => match *inner {
+                Node::Based(digits, base) => {
+                    Some(Value::Based(format!("-{}", digits.trim_start_matches('0')), base))
+                }
+                _ => None,
+            },
             Node::Text(words) => Some(Value::Text(words.to_lowercase())),
             Node::Quantity(inner, unit) => quantity(*inner, &unit, budget),
             Node::Reals => {

@@ -1,7 +1,10 @@
 //! Characters to tokens, for LaTeX, Unicode and plain maths alike. Spacing, sizing and font commands vanish here.
 
+mod number;
+mod symbols;
+
 use super::budget::Budget;
-use super::plain::is_grouped;
+use symbols::{greek_command, greek_letter, plain_symbol, superscripts, symbol_command};
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,56 +147,6 @@ impl<'a> Lexer<'a> {
         };
         self.skip(length);
         self.symbol(symbol);
-    }
-
-    /// A decimal literal, with thousands separators (`1,234` outside brackets, `1{,}234`, `1,\!234`, `1\,234`).
-    fn number(&mut self) {
-        let bytes = self.rest.as_bytes();
-        let run = bytes.iter().take_while(|b| b.is_ascii_digit() || **b == b',').count();
-        let whole = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
-        let plain = &self.rest[..run];
-        let plain = plain.trim_end_matches(',');
-        let (mut digits, mut used) =
-            if plain.len() > whole && self.brackets == 0 && is_grouped(plain.as_bytes()) {
-                (plain.replace(',', ""), plain.len())
-            } else {
-                (self.rest[..whole].to_owned(), whole)
-            };
-        if used == whole && (1..=3).contains(&whole) {
-            while let Some((group, length)) = typeset_group(&self.rest[used..]) {
-                digits.push_str(group);
-                used += length;
-            }
-        }
-        self.skip(used);
-        self.fraction_part(digits);
-    }
-
-    /// What follows the whole part: `.25`, `.1\overline{6}`, `e-3`.
-    fn fraction_part(&mut self, mut digits: String) {
-        if let Some(after) = self.rest.strip_prefix('.') {
-            let length = after.bytes().take_while(u8::is_ascii_digit).count();
-            let repeating = repeating_tail(&after[length..]);
-            if length > 0 || repeating.is_some() {
-                digits.push('.');
-                digits.push_str(&after[..length]);
-                self.skip(1 + length);
-            } else if !digits.is_empty() {
-                // `5.` at the end of a clause; the point means nothing.
-                self.skip(1);
-            }
-            if let Some((tail, used)) = repeating {
-                self.skip(used);
-                self.push(Kind::Repeating(digits, tail.to_owned()));
-                return;
-            }
-        }
-        if let Some(length) = exponent_length(self.rest) {
-            digits.push('e');
-            digits.push_str(&self.rest[1..length]);
-            self.skip(length);
-        }
-        self.push(Kind::Number(digits));
     }
 
     fn letters(&mut self) {
@@ -466,146 +419,8 @@ fn is_matrix(environment: &str) -> bool {
     matches!(environment, "pmatrix" | "bmatrix" | "matrix" | "array" | "Bmatrix" | "smallmatrix")
 }
 
-/// `,\!234`, `{,}234`, `\,234`, `\!234`: a typeset thousands separator and its group; the bytes used.
-fn typeset_group(rest: &str) -> Option<(&str, usize)> {
-    const SEPARATORS: [&str; 7] = ["{,}", ",\\!", ",\\,", "\\,", "\\!", "{,\\!}", " {, }"];
-    let separator = SEPARATORS.iter().find(|separator| rest.starts_with(**separator))?;
-    let after = rest[separator.len()..].trim_start();
-    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-    (digits == 3).then(|| (&after[..3], rest.len() - after.len() + 3))
-}
-
-/// `\overline{6}` and the like; the digits and the bytes used.
-fn repeating_tail(rest: &str) -> Option<(&str, usize)> {
-    let inside = ["\\overline{", "\\bar{", "\\dot{"].iter().find_map(|prefix| rest.strip_prefix(*prefix))?;
-    let length = inside.bytes().take_while(u8::is_ascii_digit).count();
-    (length > 0 && length <= 18 && inside[length..].starts_with('}'))
-        .then(|| (&inside[..length], rest.len() - inside.len() + length + 1))
-}
-
-/// The length of `e-12` after a number, if that is what follows.
-fn exponent_length(rest: &str) -> Option<usize> {
-    let after = rest.strip_prefix(['e', 'E'])?;
-    let digits = after.strip_prefix(['+', '-']).unwrap_or(after);
-    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let ends = !digits[length..].starts_with(|c: char| c.is_ascii_alphanumeric());
-    ((1..=6).contains(&length) && ends).then(|| rest.len() - digits.len() + length)
-}
-
 /// `u221a`, left over from JSON that was never decoded.
 fn json_escape(rest: &str) -> Option<(char, usize)> {
     let hex = rest.strip_prefix('u')?.get(..4)?;
     Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, 5))
-}
-
-fn superscripts() -> impl Iterator<Item = (char, char)> {
-    "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ".chars().zip("0123456789-n".chars())
-}
-
-fn plain_symbol(c: char) -> Option<char> {
-    Some(match c {
-        '+' | '-' | '*' | '/' | '^' | '_' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | ',' | ';' | ':'
-        | '%' | '\'' | '&' | '°' | '±' | '∓' | '∈' | '∪' | '∩' | '∞' | '≤' | '≥' | '≠' | '≈' | '⟨' | '⟩'
-        | '⌊' | '⌋' | '⌈' | '⌉' | '€' | '£' | '¥' | '¢' => c,
-        '×' | '·' | '⋅' | '∗' | '∙' | '•' => '*',
-        '÷' | '∕' | '⁄' => '/',
-        '−' | '–' | '‐' | '‑' => '-',
-        '⩽' | '≦' => '≤',
-        '⩾' | '≧' => '≥',
-        '≃' | '∼' => '≈',
-        '，' | '、' => ',',
-        '；' => ';',
-        '：' => ':',
-        '（' => '(',
-        '）' => ')',
-        '％' => '%',
-        '′' | '’' => '\'',
-        '∖' => '∖',
-        _ => return None,
-    })
-}
-
-fn symbol_command(name: &str) -> Option<char> {
-    Some(match name {
-        "cdot" | "times" | "ast" | "bullet" => '*',
-        "div" => '/',
-        "pm" => '±',
-        "mp" => '∓',
-        "le" | "leq" | "leqslant" | "leqq" => '≤',
-        "ge" | "geq" | "geqslant" | "geqq" => '≥',
-        "lt" => '<',
-        "gt" => '>',
-        "ne" | "neq" => '≠',
-        "approx" | "simeq" | "sim" | "doteq" | "approxeq" => '≈',
-        "in" => '∈',
-        "cup" | "bigcup" => '∪',
-        "cap" => '∩',
-        "setminus" | "backslash" => '∖',
-        "infty" | "infinity" => '∞',
-        "circ" | "degree" | "textdegree" => '°',
-        "lbrace" => '⦃',
-        "rbrace" => '⦄',
-        "lbrack" => '[',
-        "rbrack" => ']',
-        "langle" => '⟨',
-        "rangle" => '⟩',
-        "lvert" | "rvert" | "vert" | "mid" => '|',
-        "lfloor" => '⌊',
-        "rfloor" => '⌋',
-        "lceil" => '⌈',
-        "rceil" => '⌉',
-        "prime" => '\'',
-        "colon" => ':',
-        "textdollar" => '$',
-        "euro" => '€',
-        "pounds" => '£',
-        "cent" => '¢',
-        "lparen" => '(',
-        "rparen" => ')',
-        _ => return None,
-    })
-}
-
-const GREEK: [(&str, char); 30] = [
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("delta", 'δ'),
-    ("epsilon", 'ε'),
-    ("varepsilon", 'ϵ'),
-    ("zeta", 'ζ'),
-    ("eta", 'η'),
-    ("theta", 'θ'),
-    ("vartheta", 'ϑ'),
-    ("iota", 'ι'),
-    ("kappa", 'κ'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("nu", 'ν'),
-    ("xi", 'ξ'),
-    ("rho", 'ρ'),
-    ("sigma", 'σ'),
-    ("tau", 'τ'),
-    ("upsilon", 'υ'),
-    ("phi", 'φ'),
-    ("varphi", 'ϕ'),
-    ("chi", 'χ'),
-    ("psi", 'ψ'),
-    ("omega", 'ω'),
-    ("Gamma", 'Γ'),
-    ("Delta", 'Δ'),
-    ("Omega", 'Ω'),
-    ("Sigma", 'Σ'),
-    ("ell", 'ℓ'),
-];
-
-fn greek_command(name: &str) -> Option<&'static str> {
-    GREEK.iter().find(|(command, _)| *command == name).map(|(command, _)| *command)
-}
-
-fn greek_letter(c: char) -> Option<&'static str> {
-    if c.is_ascii() {
-        return None;
-    }
-    GREEK.iter().find(|(_, letter)| *letter == c).map(|(command, _)| *command)
 }

@@ -8,6 +8,7 @@
 //! quantity = [currency] sum [unit]
 //! ```
 
+mod calls;
 mod expression;
 mod primary;
 
@@ -334,7 +335,7 @@ fn is_unit_word(word: &str) -> bool {
         return true;
     }
     let ascending = word.as_bytes().windows(2).all(|pair| pair[0] < pair[1]);
-    word.len() >= 4 && !ascending && primary::function(word).is_none() && word != "sqrt" && word != "cbrt"
+    word.len() >= 4 && !ascending && calls::function(word).is_none() && word != "sqrt" && word != "cbrt"
 }
 
 /// Whether a bare run of letters reads as a word of language and not as a product of variables.
@@ -350,7 +351,7 @@ pub(crate) fn is_word(word: &str) -> bool {
     let shouted = letters.len() > 2 && letters.iter().all(u8::is_ascii_uppercase);
     // `abcd` is a product; no word of four letters has its letters in alphabetical order, or nearly none.
     let product = letters.len() < 5 && letters.windows(2).all(|pair| pair[0] < pair[1]);
-    if primary::is_constant(word) || matches!(word, "Infinity" | "infty" | "Pi" | "PI") {
+    if calls::is_constant(word) || matches!(word, "Infinity" | "infty" | "Pi" | "PI") {
         return false;
     }
     SHORT.contains(&word) || letters.len() > 3 && !product || capitalised || shouted

@@ -1,6 +1,6 @@
 //! Sums, products and powers, with implicit multiplication and mixed numbers.
 
-use super::{Kind, ParseError, Parsed, Parser, is_unit_word, primary};
+use super::{Kind, ParseError, Parsed, Parser, calls, is_unit_word};
 use crate::math::node::Node;
 
 impl Parser<'_> {
@@ -74,9 +74,9 @@ impl Parser<'_> {
     fn starts_factor(&self, factors: &[Node]) -> bool {
         match self.kind() {
             Some(Kind::Number(_) | Kind::Repeating(..)) => !matches!(factors.last(), Some(Node::Number(_))),
-            Some(Kind::Letters(word)) => !(self.spaced() && is_unit_word(word)) || primary::is_constant(word),
+            Some(Kind::Letters(word)) => !(self.spaced() && is_unit_word(word)) || calls::is_constant(word),
             Some(Kind::Greek(_)) => true,
-            Some(Kind::Command(name)) => primary::starts_primary(name),
+            Some(Kind::Command(name)) => calls::starts_primary(name),
             Some(Kind::Symbol('(' | '{' | '⌊' | '⌈')) => true,
             Some(Kind::Symbol('|')) => self.bars == 0,
             Some(Kind::BeginMatrix) => true,
@@ -110,8 +110,8 @@ impl Parser<'_> {
     fn exponent_base(&mut self) -> Parsed {
         if let Some(Kind::Letters(word)) = self.kind()
             && word.len() > 1
-            && !primary::is_constant(word)
-            && primary::function(word).is_none()
+            && !calls::is_constant(word)
+            && calls::function(word).is_none()
             && word != "sqrt"
         {
             return Err(ParseError);
