@@ -23,7 +23,18 @@ pub fn step(counts: &mut Counts) -> Result<Outcome> {
 }
 
 fn check(counts: &mut Counts) -> Result<Outcome> {
-    run_command(&mut cargo(&["deny", "--all-features", "check", "licenses", "bans", "sources"]), counts)
+    run_command(
+        &mut cargo(&[
+            "deny",
+            "--all-features",
+            "check",
+            "--hide-inclusion-graph",
+            "licenses",
+            "bans",
+            "sources",
+        ]),
+        counts,
+    )
 }
 
 fn is_installed() -> bool {
