@@ -42,7 +42,10 @@ pub(super) fn last_in(text: &str) -> Option<String> {
             && matches!(c, '$' | '\\')
             && let Some((inner, behind)) = phrases::math_span(rest)
         {
-            last = formula_value(inner).or(last);
+            // "for each $x$": a variable's name is no value.
+            let is_name =
+                |value: &String| value.len() == 1 && value.starts_with(|c: char| c.is_ascii_lowercase());
+            last = formula_value(inner).filter(|value| !is_name(value)).or(last);
             at = text.len() - behind.len();
         } else if !word
             && matches!(c, '0'..='9' | '-' | '+' | '−' | '$' | '.')

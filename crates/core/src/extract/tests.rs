@@ -156,6 +156,7 @@ fn last_values() {
             "Both hold: \\[ r = 4 \\text{ or } r = \\frac{7}{2}. \\]",
             "Last:r = 4 \\text{ or } r = \\frac{7}{2}",
         ),
+        ("We get $x = \\frac{1}{2}$ and call it $x$.", "Last:\\frac{1}{2}"),
         ("so I pick **D**", "Last:D"),
         ("no value at all", "none"),
         ("", "none"),
