@@ -1,6 +1,7 @@
 //! `conclave model init` and `conclave model export`: writing model directories.
 
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -112,8 +113,11 @@ fn write(
     let dtype = arguments.dtype.stored();
     let export = Export { config, dtype, max_shard_size: arguments.max_shard_size, files };
     let bar = progress_bar(config.num_parameters(), "writing {bar:32} {percent}% ({eta} left)");
-    manifest.files =
-        pollster::block_on(write_model(&export, weights, &mut sink, &mut |count| bar.inc(count)))?;
+    let mut on_written = |count| {
+        bar.inc(count);
+        ControlFlow::Continue(())
+    };
+    manifest.files = pollster::block_on(write_model(&export, weights, &mut sink, &mut on_written))?;
     bar.finish_and_clear();
 
     let directory = pollster::block_on(ModelDirectory::open(Directory::open(&arguments.out)?))?;

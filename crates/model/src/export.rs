@@ -4,6 +4,7 @@
 //! Where the bytes go is the host's [`ModelSink`]; hashes are taken on the way.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -75,7 +76,8 @@ impl<K: ModelSink> Hashed<'_, K> {
     }
 }
 
-/// Writes weights, configuration and the other files; returns their hashes for [`write_manifest`].
+/// Writes weights, configuration and the other files; returns their hashes for [`write_manifest`]. `progress` is told
+/// the parameters written since it was told last, and cancels by breaking.
 ///
 /// # Errors
 ///
@@ -84,7 +86,7 @@ pub async fn write_model<S: WeightSource, K: ModelSink>(
     export: &Export<'_>,
     source: &S,
     sink: &mut K,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<BTreeMap<String, String>, Error> {
     if !matches!(export.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
         let message = format!("weights cannot be written as {}: use F32, F16 or BF16", export.dtype);
@@ -186,7 +188,7 @@ async fn write_tensor<S: WeightSource, K: ModelSink>(
     name: &str,
     shape: &[usize],
     out: &mut Hashed<'_, K>,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<(), Error> {
     expect_shape(source, name, shape)?;
     let width: usize = shape[1..].iter().product();
@@ -195,7 +197,9 @@ async fn write_tensor<S: WeightSource, K: ModelSink>(
         let end = (start + rows).min(shape[0]);
         let piece = source.read(name, Some(start..end)).await?.to_dtype(dtype)?;
         out.write(&piece.bytes)?;
-        progress(((end - start) * width) as u64);
+        if progress(((end - start) * width) as u64).is_break() {
+            return Err(Error::cancelled().context("writing the model"));
+        }
     }
     Ok(())
 }

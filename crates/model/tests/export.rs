@@ -70,7 +70,11 @@ fn write(config: &Qwen2Config, dtype: Dtype, max_shard_size: u64) -> Memory {
     let export = Export { config, dtype, max_shard_size, files: &files };
     let weights = RandomWeights::new(config, 11);
     let mut written = 0;
-    let hashes = block_on(write_model(&export, &weights, &mut sink, &mut |count| written += count)).unwrap();
+    let mut on_written = |count| {
+        written += count;
+        ControlFlow::Continue(())
+    };
+    let hashes = block_on(write_model(&export, &weights, &mut sink, &mut on_written)).unwrap();
     assert_eq!(written, config.num_parameters());
     let manifest = Manifest { mode: Mode::Select, files: hashes, ..Manifest::default() };
     write_manifest(&manifest, &mut sink).unwrap();
@@ -107,6 +111,18 @@ fn an_exported_directory_is_whole_and_loads_the_same_weights() {
             assert_eq!(block_on(directory.weights.read(name, None)).unwrap(), expected, "{name}");
         }
     }
+}
+
+#[test]
+fn writing_can_be_cancelled() {
+    let config = config();
+    let export = Export { config: &config, dtype: Dtype::F32, max_shard_size: u64::MAX, files: &[] };
+    let mut sink = Memory::default();
+    let weights = RandomWeights::new(&config, 11);
+    let mut stop = |_| ControlFlow::Break(());
+    let error = block_on(write_model(&export, &weights, &mut sink, &mut stop)).unwrap_err();
+    assert!(error.is_cancelled(), "{error}");
+    assert!(sink.files.is_empty(), "half a file is no file");
 }
 
 #[test]
