@@ -123,6 +123,29 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
+/// A constant expression and its value by plain floating point, which shares no code with ours.
+fn constant() -> impl Strategy<Value = (String, f64)> {
+    let leaf = prop_oneof![
+        (0u32..12).prop_map(|n| (n.to_string(), f64::from(n))),
+        (1u32..9, 1u32..9).prop_map(|(a, b)| (format!("\\frac{{{a}}}{{{b}}}"), f64::from(a) / f64::from(b))),
+        (2u32..20).prop_map(|n| (format!("\\sqrt{{{n}}}"), f64::from(n).sqrt())),
+        (2u32..9).prop_map(|n| (format!("\\ln {n}"), f64::from(n).ln())),
+        (1u32..9).prop_map(|n| {
+            (format!("\\cos\\frac{{\\pi}}{{{n}}}"), (std::f64::consts::PI / f64::from(n)).cos())
+        }),
+        Just(("\\pi".to_owned(), std::f64::consts::PI)),
+        Just(("e".to_owned(), std::f64::consts::E)),
+    ];
+    leaf.prop_recursive(2, 6, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|((a, x), (b, y))| (format!("({a}+{b})"), x + y)),
+            (inner.clone(), inner.clone()).prop_map(|((a, x), (b, y))| (format!("({a}-{b})"), x - y)),
+            (inner.clone(), inner.clone()).prop_map(|((a, x), (b, y))| (format!("{a}\\cdot {b}"), x * y)),
+            (inner, 2i32..4).prop_map(|((a, x), n)| (format!("({a})^{n}"), x.powi(n))),
+        ]
+    })
+}
+
 /// Reads an answer and checks what it cost.
 fn parse(text: &str) -> Answer {
     let mut budget = Budget::default();
@@ -166,6 +189,13 @@ proptest! {
         for other in [format!("${text}$"), format!("\\boxed{{{text}}}"), format!(" {text} ."), format!("{{{text}}}")] {
             prop_assert!(is_equivalent(&answer, &parse(&other)), "{} | {}", text, other);
         }
+    }
+
+    #[test]
+    fn equivalent_constants_have_one_value((left, x) in constant(), (right, y) in constant()) {
+        let same = is_equivalent(&parse(&left), &parse(&right));
+        let close = (x - y).abs() <= 1e-9 * x.abs().max(y.abs()).max(1e-3);
+        prop_assert!(close || !same, "{} = {} | {} = {}", left, x, right, y);
     }
 
     #[test]
