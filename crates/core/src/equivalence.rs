@@ -62,7 +62,7 @@ impl Answer {
         if let Some(number) = PlainNumber::parse(cleaned) {
             return Answer { key: number.canonical(), content: Content::Plain(number), text };
         }
-        let unescaped = clean::unescape(cleaned);
+        let unescaped = clean::without_blanks(cleaned).or_else(|| clean::unescape(cleaned));
         let cleaned = unescaped.as_deref().unwrap_or(cleaned);
         match meaning(cleaned, budget) {
             Some(Value::Text(words)) => Answer { key: format!("t:{words}"), content: Content::Text, text },

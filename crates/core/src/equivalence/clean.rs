@@ -24,6 +24,19 @@ pub(super) fn clean(text: &str) -> &str {
     }
 }
 
+/// A whole answer of digits grouped by blanks, `9 500`, without them.
+pub(super) fn without_blanks(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let mut groups = digits.split([' ', '\u{a0}', '\u{202f}']);
+    let is_digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
+    let lead =
+        groups.next().filter(|lead| (1..=3).contains(&lead.len()) && is_digits(lead) && *lead != digits)?;
+    groups.all(|group| group.len() == 3 && is_digits(group)).then(|| {
+        let sign = &text[..text.len() - digits.len()];
+        format!("{sign}{lead}{}", digits[lead.len()..].replace([' ', '\u{a0}', '\u{202f}'], ""))
+    })
+}
+
 /// Undoes doubled backslashes (`\\\\frac`, from text that was escaped twice); `None` where there are none, or where they
 /// may be the row breaks of a matrix.
 pub(super) fn unescape(text: &str) -> Option<String> {

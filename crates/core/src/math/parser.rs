@@ -323,10 +323,10 @@ fn relation_of(symbol: char) -> Option<Relation> {
 }
 
 /// Short unit symbols that may stand bare after a number; longer words are recognised by their length.
-const SHORT_UNITS: [&str; 40] = [
-    "cm", "mm", "km", "dm", "nm", "kg", "mg", "lb", "lbs", "oz", "ft", "yd", "mi", "mph", "kph", "hr", "hrs",
-    "min", "mins", "sec", "secs", "ms", "ml", "mL", "km", "kW", "Hz", "kHz", "pm", "am", "PM", "AM", "day",
-    "men", "way", "car", "cup", "cat", "USD", "cc",
+const SHORT_UNITS: [&str; 46] = [
+    "g", "L", "th", "st", "nd", "rd", "cm", "mm", "km", "dm", "nm", "kg", "mg", "lb", "lbs", "oz", "ft",
+    "yd", "mi", "mph", "kph", "hr", "hrs", "min", "mins", "sec", "secs", "ms", "ml", "mL", "km", "kW", "Hz",
+    "kHz", "pm", "am", "PM", "AM", "day", "men", "way", "car", "cup", "cat", "USD", "cc",
 ];
 
 /// Whether a bare run of letters after a number reads as a unit and not as a product of variables.

@@ -74,7 +74,11 @@ impl Parser<'_> {
     fn starts_factor(&self, factors: &[Node]) -> bool {
         match self.kind() {
             Some(Kind::Number(_) | Kind::Repeating(..)) => !matches!(factors.last(), Some(Node::Number(_))),
-            Some(Kind::Letters(word)) => !(self.spaced() && is_unit_word(word)) || calls::is_constant(word),
+            Some(Kind::Letters(word)) => {
+                let ordinal = matches!(word.as_str(), "th" | "st" | "nd" | "rd")
+                    && matches!(factors.last(), Some(Node::Number(_)));
+                !ordinal && !(self.spaced() && is_unit_word(word)) || calls::is_constant(word)
+            }
             Some(Kind::Greek(_)) => true,
             Some(Kind::Command(name)) => calls::starts_primary(name),
             Some(Kind::Symbol('(' | '{' | '⌊' | '⌈')) => true,
