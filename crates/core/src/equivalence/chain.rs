@@ -107,7 +107,7 @@ fn mentions(value: &Node, name: &Node) -> bool {
     }
 }
 
-/// The text of a side that names something: a variable, a product or ratio of variables (`AB`, `NO/BO`, `p(x)`),
+/// The text of a side that names something: a variable, a product or ratio of capitals (`AB`, `NO/BO`),
 /// a tuple of names, a function of a name. Not a sum, and nothing with a number in it.
 pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
     budget.take(1)?;
@@ -120,8 +120,8 @@ pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
         Node::Degrees(inner) => name_of(inner, budget),
         Node::Quantity(inner, unit) => Some(format!("{} {unit}", name_of(inner, budget)?)),
         Node::Call(function, inner) => Some(format!("{function:?} {}", name_of(inner, budget)?)),
-        Node::Inverse(inner) => Some(format!("1/{}", name_of(inner, budget)?)),
-        Node::Product(parts) => {
+        Node::Inverse(inner) if is_point(inner) => Some(format!("1/{}", name_of(inner, budget)?)),
+        Node::Product(parts) if parts.iter().all(is_point) => {
             let mut names = names_of(parts, budget)?;
             names.sort_unstable();
             Some(names.join("*"))
@@ -129,6 +129,16 @@ pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
         Node::Ratio(parts) => Some(names_of(parts, budget)?.join(":")),
         Node::Sequence(Shape::Round, parts) => Some(format!("({})", names_of(parts, budget)?.join(","))),
         _ => None,
+    }
+}
+
+/// Capital letters and their products and ratios: the points, segments and angles of geometry. `xy` is a product.
+fn is_point(node: &Node) -> bool {
+    match node {
+        Node::Variable(name) => name.starts_with(|c: char| c.is_ascii_uppercase()),
+        Node::Product(parts) => parts.iter().all(is_point),
+        Node::Inverse(inner) => is_point(inner),
+        _ => false,
     }
 }
 
@@ -186,7 +196,8 @@ type End<'a> = Option<(&'a Node, bool)>;
 
 /// The name and interval of `low <= middle <= high`, where the middle is a name, or linear in one variable.
 fn interval(middle: &Node, low: End, high: End, budget: &mut Budget) -> Option<Value> {
-    let (name, slope, offset) = match name_of(middle, budget) {
+    let may_name = matches!(middle, Node::Variable(_) | Node::Apply(..) | Node::Text(_));
+    let (name, slope, offset) = match name_of(middle, budget).filter(|_| may_name) {
         Some(name) => (name, None, None),
         None => {
             let (name, slope, offset) = linear(&exact(middle, budget)?)?;

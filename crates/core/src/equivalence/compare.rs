@@ -107,11 +107,22 @@ fn proportional(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Option<bool> {
 fn same_sequence(x: Shape, v: &[Value], y: Shape, w: &[Value], budget: &mut Budget) -> bool {
     let unordered = |shape| matches!(shape, Shape::Bare | Shape::Set);
     if unordered(x) && unordered(y) {
-        return in_any_order(v, w, budget);
+        // `x = 1, y = 2` against `1, 2`: with two names, order says which is which.
+        let ordered = has_two_names(v) != has_two_names(w);
+        return if ordered { in_order(v, w, budget) } else { in_any_order(v, w, budget) };
     }
     // `(1, 2)` and `[1, 2]` may be written without brackets, but then in that order.
     let bare = |bare, other| bare == Shape::Bare && matches!(other, Shape::Round | Shape::Square);
     (x == y || bare(x, y) || bare(y, x)) && in_order(v, w, budget)
+}
+
+fn has_two_names(items: &[Value]) -> bool {
+    let mut names = items.iter().filter_map(|item| match item {
+        Value::Named { name, .. } => Some(name),
+        _ => None,
+    });
+    let first = names.next();
+    names.any(|name| Some(name) != first)
 }
 
 fn in_order(v: &[Value], w: &[Value], budget: &mut Budget) -> bool {

@@ -77,7 +77,8 @@ impl Parser<'_> {
             Some(Kind::Letters(word)) => {
                 let ordinal = matches!(word.as_str(), "th" | "st" | "nd" | "rd")
                     && matches!(factors.last(), Some(Node::Number(_)));
-                !ordinal && !(self.spaced() && is_unit_word(word)) || calls::is_constant(word)
+                let unit = ordinal || self.spaced() && is_unit_word(word);
+                !unit || calls::is_constant(word)
             }
             Some(Kind::Greek(_)) => true,
             Some(Kind::Command(name)) => calls::starts_primary(name),

@@ -125,7 +125,11 @@ impl Parser<'_> {
             return Ok(simple_name(name));
         }
         let variable = self.variable(name.to_owned())?;
-        if matches!(name, "f" | "g" | "h")
+        // `f(2)`, and `p(x) = ...`, which names p(x); other brackets multiply.
+        let defines = matches!(self.kind_at(1), Some(Kind::Letters(word)) if word.len() == 1)
+            && self.symbol_at(2) == Some(')')
+            && self.symbol_at(3) == Some('=');
+        if (matches!(name, "f" | "g" | "h") || defines)
             && self.symbol() == Some('(')
             && let Node::Variable(name) = &variable
         {
@@ -144,6 +148,14 @@ impl Parser<'_> {
             let subscript = self.argument()?;
             name.push('_');
             name.push_str(&subscript_name(&subscript).ok_or(ParseError)?);
+        } else if let Some(Kind::Number(digits)) = self.kind()
+            && !self.spaced()
+            && digits.bytes().all(|b| b.is_ascii_digit())
+        {
+            // `x1`: nobody writes x times one so.
+            name.push('_');
+            name.push_str(digits);
+            self.at += 1;
         }
         while self.eat('\'') {
             self.step()?;
