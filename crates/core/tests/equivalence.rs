@@ -142,8 +142,14 @@ fn hostile() -> Vec<String> {
     ]
 }
 
+/// In a quarter of the stack that a browser gives a module.
 #[test]
-fn hostile_answers_stay_within_the_budget() {
+fn hostile_answers_stay_within_budget_and_stack() {
+    let thread = std::thread::Builder::new().stack_size(256 * 1024);
+    thread.spawn(check_hostile).expect("a thread starts").join().expect("no check fails");
+}
+
+fn check_hostile() {
     let hostile = hostile();
     let parsed: Vec<Answer> = hostile
         .iter()
