@@ -241,7 +241,7 @@ impl Parser<'_> {
         }
         let unit = self.unit()?;
         Ok(match unit.or(currency) {
-            Some(unit) => Node::Quantity(Box::new(sum), unit),
+            Some(unit) => Node::Quantity(Box::new(in_unit(sum, &unit)), unit),
             None => sum,
         })
     }
@@ -287,6 +287,19 @@ impl Parser<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// `30^\circ + 45^\circ`: the unit at the end is that of every term.
+fn in_unit(sum: Node, unit: &str) -> Node {
+    let bare = |term: Node| match term {
+        Node::Degrees(inner) if unit == "°" => *inner,
+        Node::Percent(inner) if unit == "%" => *inner,
+        term => term,
+    };
+    match sum {
+        Node::Sum(terms) => Node::Sum(terms.into_iter().map(bare).collect()),
+        sum => sum,
     }
 }
 

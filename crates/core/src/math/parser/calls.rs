@@ -70,8 +70,11 @@ impl Parser<'_> {
     /// A bracketed argument, or the factors up to the next sign, function or end: `\sin 2x \cos y`.
     fn function_argument(&mut self) -> Parsed {
         if matches!(self.symbol(), Some('(' | '[' | '{')) {
-            let argument = self.primary()?;
-            return self.degrees(argument);
+            return match self.primary()? {
+                // `\sin(30^\circ)`
+                Node::Quantity(angle, unit) if unit == "°" => Ok(Node::Degrees(angle)),
+                argument => self.degrees(argument),
+            };
         }
         let negative = self.eat('-');
         let mut factors = vec![self.power()?];

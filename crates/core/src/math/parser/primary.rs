@@ -185,6 +185,7 @@ impl Parser<'_> {
                 Ok(Node::Root(Box::new(index), Box::new(self.radicand()?)))
             }
             "log" | "lg" | "ln" => self.logarithm(name),
+            "max" | "min" => Ok(Node::Text(name.to_owned())),
             "angle" | "triangle" | "measuredangle" | "operatorname" => self.primary(),
             _ => match function(name) {
                 Some(function) => self.call(function),
