@@ -3,9 +3,10 @@
 //! Problems and candidates ([`sample_set`]), answers found in texts ([`extract`]), when two answers are the same
 //! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
 //! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
-//! ([`metrics`], [`report`]).
+//! ([`metrics`], [`report`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
 //! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
+pub mod arithmetic;
 pub mod cluster;
 pub mod equivalence;
 pub mod extract;

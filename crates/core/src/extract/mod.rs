@@ -4,7 +4,7 @@
 //! 1. `<answer>...</answer>`, by a tolerant scanner (`<` and `&` inside are just text);
 //! 2. the last `\boxed{...}`;
 //! 3. the `answer` field of a JSON object, malformed ones too;
-//! 4. phrases: "The final answer is", `#### 18`, `A: 18`, "The answer is (C)";
+//! 4. phrases: "The final answer is", `#### 18`, `A: 18`, "The answer is (C)", `2*9=18;#18`;
 //! 5. the last mathematical value, number or choice letter, only where the text was not cut off.
 //!
 //! Three deviations from a strict order, both about where an answer was *meant* to stand: text behind a closed

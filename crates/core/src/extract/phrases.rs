@@ -1,4 +1,5 @@
-//! Tier 4: phrases that announce an answer: "The final answer is", `#### 18`, `A: 18`, "**Answer:** 18".
+//! Tier 4: phrases that announce an answer: "The final answer is", `#### 18`, `A: 18`, "**Answer:** 18", and
+//! the `;#18` at the end of a chain of steps.
 
 use super::{Scan, value};
 
@@ -78,7 +79,14 @@ fn announced(line: &str) -> Option<usize> {
     let indent = line.len() - trimmed.len();
     let labelled = ["A:", "Ans:", "ANS:", "A :"].iter().find(|label| trimmed.starts_with(**label));
     let labelled = labelled.map(|label| indent + label.len());
-    hashes.max(labelled).max(after_answer_word(line))
+    hashes.max(labelled).max(after_answer_word(line)).max(behind_chain(line))
+}
+
+/// Where the value starts behind a chain of steps, `2*3=6;6+1=7;#7`. Anywhere else `#7` is the name of something.
+fn behind_chain(line: &str) -> Option<usize> {
+    let (chain, value) = line.rsplit_once('#')?;
+    let is_number = value::number_at(value).is_some_and(|number| value[number.len()..].trim().is_empty());
+    (is_number && chain.trim_end().ends_with(';')).then_some(chain.len() + 1)
 }
 
 /// Where the value starts behind "answer is", "answer:", "answer to the question is", "correct option is".

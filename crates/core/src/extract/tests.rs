@@ -116,6 +116,12 @@ fn phrases() {
     check(&[
         ("so 5 + 13 = 18\n#### 18", "Phrase:18"),
         ("2 + 2\nA: 18", "Phrase:18"),
+        ("155*77=11935;36*50=1800;11935+95=12030;12030-1800=10230;#10230", "Phrase:10230"),
+        ("95-1800=-1705;#-1705\n", "Phrase:-1705"),
+        ("2*3=6; #6", "Phrase:6"),
+        ("The answer is 6; it is in box #7", "Phrase:6; it is in box #7"),
+        ("It is 6, as in problem #7", "Last:7"),
+        ("2*3=6;#6 or so", "Last:6"),
         ("The answer is (C).", "Phrase:C"),
         ("The answer is C", "Phrase:C"),
         ("The answer is (A).\n\nThe answer is (H).", "Phrase:H"),
@@ -139,7 +145,11 @@ fn phrases() {
         ("The answer is certainly not 9 books.", "Phrase:certainly not 9 books"),
         ("So the answer is \\( x = 3 \\) or \\( x = -2 \\).", "Phrase:\\( x = 3 \\) or \\( x = -2 \\)"),
     ]);
-    check_truncated(&[("The answer is 1", "none"), ("The answer is 12.\nLet me check", "Phrase:12")]);
+    check_truncated(&[
+        ("The answer is 1", "none"),
+        ("2*9=18;#1", "none"),
+        ("The answer is 12.\nLet me check", "Phrase:12"),
+    ]);
 }
 
 #[test]
