@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::aggregate_arguments::AggregateArguments;
 use crate::model::arguments::ModelCommand;
@@ -33,6 +33,9 @@ pub enum Command {
     Eval(EvalArguments),
     /// Turn each sample set into one answer, by the vote or by a model
     Aggregate(AggregateArguments),
+    /// Make sample sets of simulated solvers
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Make, look at, check, measure and rewrite model directories
     #[command(subcommand)]
     Model(ModelCommand),
@@ -91,6 +94,47 @@ pub struct EvalArguments {
     /// Write the JSON array to FILE
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// The commands of `conclave data`.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Make word problems of three to five steps, with candidates that get them wrong
+    Arithmetic(ArithmeticArguments),
+}
+
+/// `conclave data arithmetic`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct ArithmeticArguments {
+    /// What fixes every byte; problem i of a seed does not depend on how many are made
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Problems to make
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub problems: u64,
+
+    /// Candidates for each; fewer are the first of more
+    #[arg(long, value_name = "K", default_value_t = 8, value_parser = clap::value_parser!(u64).range(..=100_000))]
+    pub num_candidates: u64,
+
+    /// Who writes the candidates
+    #[arg(long, value_enum, default_value_t = Solvers::Standard)]
+    pub solvers: Solvers,
+
+    /// Write the sample sets to FILE, which appears when all are done
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Simulated models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Solvers {
+    /// One with the error rates of the problems
+    Standard,
+    /// One of half these rates, one of these, one of one and a half times these
+    Mixed,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

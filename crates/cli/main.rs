@@ -4,6 +4,7 @@
 mod aggregate;
 mod aggregate_arguments;
 mod arguments;
+mod data;
 mod device;
 mod directory;
 mod eval;
@@ -72,6 +73,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Aggregate(arguments) => aggregate::run(&arguments),
+        Command::Data(command) => data::run(&command),
         Command::Model(command) => model::run(&command),
     }
 }
