@@ -1,81 +1,12 @@
-//! The command line as its users meet it: exit codes, messages, bad input, pipes and files. Every test runs the built
-//! binary in a directory of its own. What answers are right is tested in core.
+//! The command line as its users meet it: exit codes, messages, bad input, pipes and files, with the commands that need
+//! no model. Every test runs the built binary in a directory of its own. What answers are right is tested in core.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// What a run of the binary left behind.
-#[derive(Debug)]
-pub struct Run {
-    /// The exit code; -1 when a signal ended it.
-    pub code: i32,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
-/// Runs the built binary in `directory`.
-pub fn conclave(directory: &Path, arguments: &[&str], stdin: &[u8]) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_conclave"));
-    command.args(arguments);
-    finish(command, directory, stdin)
-}
-
-fn finish(mut command: Command, directory: &Path, stdin: &[u8]) -> Run {
-    command.current_dir(directory);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("spawn");
-    let mut pipe = child.stdin.take().expect("stdin");
-    let stdin = stdin.to_vec();
-    // In a thread, so that neither side waits for the other; it fails when the child reads nothing, as it may.
-    let writer = std::thread::spawn(move || drop(pipe.write_all(&stdin)));
-    let output = child.wait_with_output().expect("wait");
-    writer.join().expect("the writer");
-    Run {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8 on standard output"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8 on standard error"),
-    }
-}
-
-impl Run {
-    fn rows(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
-    }
-}
-
-/// A line with a set whose candidates answer like this.
-fn set(id: &str, reference: &str, answers: &[&str]) -> String {
-    let candidates: Vec<Value> =
-        answers.iter().map(|answer| json!({"text": format!("So \\boxed{{{answer}}}.")})).collect();
-    json!({"id": id, "problem": "?", "reference_answer": reference, "candidates": candidates}).to_string()
-        + "\n"
-}
-
-fn pair(reference: &str, prediction: &str) -> String {
-    json!({"reference": reference, "prediction": prediction}).to_string() + "\n"
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn directory(files: &[(&str, &[u8])]) -> TempDir {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    for (name, bytes) in files {
-        std::fs::write(directory.path().join(name), bytes).expect(name);
-    }
-    directory
-}
+use crate::binary::{Run, conclave, conclave_line, directory, finish, gzip, pair, set};
 
 #[test]
 fn exit_codes_and_messages() {
@@ -139,23 +70,27 @@ fn exit_codes_and_messages() {
         ("eval good.jsonl --labels peer_correct", 1, &["peer_correct"]),
     ];
     for (arguments, code, parts) in cases {
-        let words: Vec<&str> = arguments.split_whitespace().collect();
-        let run = conclave(directory.path(), &words, b"");
-        assert_eq!(run.code, *code, "conclave {arguments}: {run:?}");
-        for part in *parts {
-            assert!(run.stderr.contains(part), "conclave {arguments}: no `{part}` in {run:?}");
-        }
-        assert!(!run.stderr.contains("panicked"), "conclave {arguments}: {run:?}");
-        assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "coloured: {run:?}");
+        conclave_line(directory.path(), arguments).expect(arguments, *code, parts);
     }
 }
 
 #[test]
 fn help_and_version_go_to_standard_output() {
     let directory = directory(&[]);
-    for arguments in [&["--help"][..], &["vote", "--help"], &["grade", "--help"], &["eval", "--help"]] {
-        let run = conclave(directory.path(), arguments, b"");
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{arguments:?}");
+    for command in [
+        "",
+        "vote",
+        "grade",
+        "eval",
+        "aggregate",
+        "model init",
+        "model inspect",
+        "model check",
+        "model bench",
+        "model export",
+    ] {
+        let run = conclave_line(directory.path(), &format!("{command} --help"));
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{command}");
         assert!(
             run.stdout.contains("Usage: conclave") && run.stdout.contains("Exit codes: 0 done"),
             "{run:?}"

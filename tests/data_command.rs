@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::conclave;
+use crate::binary::{Run, conclave_line};
 
 const EXAMPLE: &str = "data arithmetic --seed 1 --problems 20 --num-candidates 8";
 
-fn run(directory: &Path, arguments: &str) -> crate::cli::Run {
-    conclave(directory, &arguments.split_whitespace().collect::<Vec<_>>(), b"")
+fn run(directory: &Path, arguments: &str) -> Run {
+    conclave_line(directory, arguments)
 }
 
 /// examples/README.md gives the command.

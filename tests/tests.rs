@@ -1,7 +1,11 @@
 //! The integration tests of the workspace.
 
+mod aggregate;
+mod binary;
+mod checkpoint;
 mod cli;
 mod data_command;
+mod model;
 mod tidy;
 mod transcript;
 #[cfg(feature = "wgpu")]

@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use crate::cli::conclave;
+use crate::binary::conclave;
 
 /// A command of the transcript and what it printed.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ fn the_transcript_in_the_readme_is_what_the_commands_print() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = std::fs::read_to_string(repository.join("README.md")).expect("README.md");
     let steps = steps(&readme);
-    for command in ["vote", "grade", "eval"] {
+    for command in ["vote", "grade", "eval", "model init", "aggregate"] {
         let start = format!("conclave {command} ");
         assert!(steps.iter().any(|step| step.command.starts_with(&start)), "README.md shows no `{start}`");
     }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::aggregate_arguments::AggregateArguments;
+use crate::aggregate::arguments::AggregateArguments;
 use crate::model::arguments::ModelCommand;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
 
-const EXIT_CODES: &str = "\
+/// Ends the help of every command.
+pub const EXIT_CODES: &str = "\
 Files are JSON lines; `-` is standard input, and gzip is unzipped on the way. Data goes to standard output, messages \
 to standard error. Exit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong.";
 

@@ -27,6 +27,15 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
     /// As burn names it.
     pub fn dtype(self) -> DType {
         match self {
@@ -66,7 +75,7 @@ impl DeviceName {
         };
         // Asked of the device, except for f32, which all have.
         if precision != Precision::F32 && !device.supports_dtype(precision.dtype()) {
-            bail!("device `{}` cannot compute in {precision:?}: use --dtype f32", self.name());
+            bail!("device `{}` cannot compute in {}: use --dtype f32", self.name(), precision.name());
         }
         Ok(device)
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, ErrorKind as IoErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail};
 use conclave_model::error::Error;
@@ -23,9 +24,21 @@ impl Directory {
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_dir() {
             let hint = "a model directory has config.json, tokenizer.json and model.safetensors";
-            bail!("`{}` is not a directory ({hint})", path.display());
+            let problem = if path.exists() { "is not a directory" } else { "does not exist" };
+            bail!("the model `{}` {problem} ({hint}; nothing is downloaded)", path.display());
         }
         Ok(Self { path: path.to_owned() })
+    }
+
+    /// How messages name it.
+    pub fn name(&self) -> String {
+        format!("`{}`", self.path.display())
+    }
+
+    /// When `file` was last written, in nanoseconds of the file system's clock; 0 where it is not known.
+    pub fn modified(&self, file: &str) -> u128 {
+        let modified = std::fs::metadata(self.path.join(file)).and_then(|metadata| metadata.modified());
+        modified.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |time| time.as_nanos())
     }
 
     fn failure(&self, file: &str, error: std::io::Error) -> Error {
@@ -63,29 +76,46 @@ impl ModelFiles for Directory {
     }
 }
 
-/// A new directory that is being written. Each file has its name only once it is whole and on disk.
+/// A new directory that is being written. Each file has its name only once it is whole and on disk, and dropped before
+/// [`NewDirectory::complete`] it takes its files away again.
 #[derive(Debug)]
 pub struct NewDirectory {
     path: PathBuf,
+    /// Whether it was not there before.
+    created: bool,
     open: Option<(PathBuf, BufWriter<File>)>,
+    written: Vec<PathBuf>,
+    complete: bool,
 }
 
 impl NewDirectory {
     /// Creates `path`, which must not exist or be empty: a model is never mixed with another's files.
     pub fn create(path: &Path) -> Result<Self> {
         let name = path.display();
-        match std::fs::read_dir(path) {
+        let created = match std::fs::read_dir(path) {
             Ok(mut entries) => {
                 if entries.next().is_some() {
                     bail!("`{name}` is not empty: name a new directory with --out, or remove it first");
                 }
+                false
             }
             Err(error) if error.kind() == IoErrorKind::NotFound => {
                 std::fs::create_dir_all(path).with_context(|| format!("cannot create `{name}`"))?;
+                true
+            }
+            Err(error) if error.kind() == IoErrorKind::NotADirectory => {
+                bail!(
+                    "cannot create `{name}`: it, or what it is in, is not a directory; name a new one with --out"
+                )
             }
             Err(error) => return Err(error).with_context(|| format!("cannot write to `{name}`")),
-        }
-        Ok(Self { path: path.to_owned(), open: None })
+        };
+        Ok(Self { path: path.to_owned(), created, open: None, written: Vec::new(), complete: false })
+    }
+
+    /// Says that every file is there.
+    pub fn complete(mut self) {
+        self.complete = true;
     }
 
     fn failure(path: &Path, error: std::io::Error) -> Error {
@@ -117,15 +147,29 @@ impl ModelSink for NewDirectory {
             .flush()
             .and_then(|()| writer.get_ref().sync_all())
             .and_then(|()| std::fs::rename(partial_path(&target), &target))
-            .map_err(|error| Self::failure(&target, error))
+            .map_err(|error| {
+                let _ = std::fs::remove_file(partial_path(&target));
+                Self::failure(&target, error)
+            })?;
+        self.written.push(target);
+        Ok(())
     }
 }
 
 impl Drop for NewDirectory {
     fn drop(&mut self) {
+        if self.complete {
+            return;
+        }
+        // Half a model is of no use: its space is wanted on a full disk, and its name by the next try.
         if let Some((target, _)) = &self.open {
-            // Half a file is of no use, and on a full disk its space is wanted.
             let _ = std::fs::remove_file(partial_path(target));
+        }
+        for file in &self.written {
+            let _ = std::fs::remove_file(file);
+        }
+        if self.created {
+            let _ = std::fs::remove_dir(&self.path);
         }
     }
 }

@@ -2,7 +2,6 @@
 //! Here are the entry point and the exit codes; each command is a module of its own.
 
 mod aggregate;
-mod aggregate_arguments;
 mod arguments;
 mod data;
 mod device;
@@ -22,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use arguments::{Arguments, Command};
 use clap::Parser;
-use messages::say;
+use messages::{say, visible};
 
 /// How a command that ran to its end went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +60,23 @@ fn main() -> ExitCode {
         // The reader of our output has seen enough (`conclave vote ... | head`): that is no failure.
         Err(error) if error.is::<output::ClosedPipe>() => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("conclave: {error:#}"));
+            say(&format!("conclave: {}", visible(&whole_message(&error))));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
+}
+
+/// The message with its causes, without those that it quotes already.
+fn whole_message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 fn run(command: Command) -> Result<Outcome> {

@@ -60,19 +60,14 @@ impl Output {
 
     fn file(path: &Path) -> Result<Self> {
         let name = format!("`{}`", path.display());
-        // Through a link, so that the rename replaces what it points to and not the link.
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        match target.metadata() {
-            Ok(metadata) if metadata.is_dir() => {
-                bail!("cannot write {name}: it is a directory; name a file in it")
-            }
-            // A device or a named pipe cannot be replaced by a file: it is written directly.
-            Ok(metadata) if !metadata.is_file() => {
-                let file = OpenOptions::new().write(true).open(&target);
-                let file = file.with_context(|| format!("cannot write {name}"))?;
-                return Ok(Output { writer: Box::new(BufWriter::new(file)), name, partial: None });
-            }
-            _ => {}
+        let target = resolve_link(path);
+        if target.is_dir() {
+            bail!("cannot write {name}: it is a directory; name a file in it");
+        }
+        if !is_replaceable(&target) {
+            let file = OpenOptions::new().write(true).open(&target);
+            let file = file.with_context(|| format!("cannot write {name}"))?;
+            return Ok(Output { writer: Box::new(BufWriter::new(file)), name, partial: None });
         }
         let path = partial_path(&target);
         let partial_name = format!("`{}`", path.display());
@@ -115,9 +110,14 @@ impl Output {
         Ok(tally.finish())
     }
 
+    /// Hands on what has been written so far.
+    pub fn flush(&mut self) -> Result<()> {
+        self.writer.flush().map_err(|error| self.failure(error))
+    }
+
     /// Completes the output: everything is on disk, and the file has its name.
     pub fn finish(mut self) -> Result<()> {
-        self.writer.flush().map_err(|error| self.failure(error))?;
+        self.flush()?;
         if let Some(partial) = &mut self.partial {
             let renamed =
                 partial.file.sync_all().and_then(|()| std::fs::rename(&partial.path, &partial.target));
@@ -146,6 +146,17 @@ impl Drop for Partial {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whether a file can take the place of `path` when it is complete. A device or a named pipe is written directly.
+/// (A directory can be neither; it is refused when it is opened.)
+pub fn is_replaceable(path: &Path) -> bool {
+    path.metadata().map_or(true, |metadata| metadata.is_file() || metadata.is_dir())
+}
+
+/// What a link points to, so that a rename replaces that and not the link.
+pub fn resolve_link(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// `FILE.partial`, beside `FILE`, so that the rename stays on one file system.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::arguments::EXIT_CODES;
 use crate::device::{DeviceName, Precision};
 
 /// The commands of `conclave model`.
@@ -55,6 +56,7 @@ pub struct WriteArguments {
 
 /// `conclave model init`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct InitArguments {
     /// Shape: qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b or tiny
     #[arg(long, value_name = "NAME")]
@@ -75,6 +77,7 @@ pub struct InitArguments {
 
 /// `conclave model inspect`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct InspectArguments {
     /// Model directory
     #[arg(long, value_name = "DIR")]
@@ -91,6 +94,7 @@ pub struct InspectArguments {
 
 /// `conclave model check`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct CheckArguments {
     /// The model and the device.
     #[command(flatten)]
@@ -100,8 +104,8 @@ pub struct CheckArguments {
     #[arg(long, value_name = "FILE")]
     pub reference: Option<PathBuf>,
 
-    /// Largest difference of a logit that passes [default: 1e-4 on cpu, 1e-3 on a GPU, 5e-2 in 16 bits]
-    #[arg(long, value_name = "X")]
+    /// Largest difference of a logit that passes [default: 1e-4 on cpu, 1e-3 on a GPU; 0.05 in f16, 0.4 in bf16]
+    #[arg(long, value_name = "X", value_parser = parse_tolerance)]
     pub tolerance: Option<f64>,
 
     /// Print JSON
@@ -111,14 +115,15 @@ pub struct CheckArguments {
 
 /// `conclave model bench`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct BenchArguments {
     /// The model and the device.
     #[command(flatten)]
     pub model: ModelArguments,
 
-    /// Tokens of the prompt
-    #[arg(long, value_name = "P", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
-    pub prompt_tokens: u32,
+    /// Tokens of the prompt [default: 512, or what the context has room for]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u32).range(1..))]
+    pub prompt_tokens: Option<u32>,
 
     /// Tokens decoded after it
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
@@ -131,6 +136,7 @@ pub struct BenchArguments {
 
 /// `conclave model export`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct ExportArguments {
     /// Model directory to read
     #[arg(long, value_name = "DIR")]
@@ -139,6 +145,13 @@ pub struct ExportArguments {
     /// Where and how to write.
     #[command(flatten)]
     pub write: WriteArguments,
+}
+
+fn parse_tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        _ => Err("must be a number such as 1e-4".to_owned()),
+    }
 }
 
 /// A number of bytes with an optional unit.

@@ -3,36 +3,32 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use conclave_model::decoder::Decoder;
 use conclave_model::open::read_tokenizer;
 use conclave_model::sampler::Choice;
 use serde_json::json;
 
 use super::arguments::BenchArguments;
-use super::{LoadBar, open};
-use crate::Outcome;
+use super::open;
 use crate::output::Output;
+use crate::{Outcome, UsageError};
+
+/// Tokens of the prompt where none are asked for and the context has room.
+const PROMPT_TOKENS: usize = 512;
 
 /// Runs the command.
 pub fn run(arguments: &BenchArguments) -> Result<Outcome> {
     let opened = open(&arguments.model)?;
     let config = &opened.directory.config;
+    let (prompt_tokens, new_tokens) = lengths(arguments, config.max_position_embeddings)?;
     // A benchmark needs no tokenizer; where there is one, only its ids are chosen among.
     let tokenizer = pollster::block_on(read_tokenizer(&opened.files, config)).ok();
     let num_tokens = tokenizer.as_ref().map_or(config.vocab_size, |tokenizer| tokenizer.vocab_size());
     drop(tokenizer);
-    let bar = LoadBar::new(config.num_parameters());
     let started = Instant::now();
-    let mut decoder = pollster::block_on(opened.directory.decoder(
-        num_tokens,
-        &opened.device,
-        &opened.options,
-        &mut bar.on_progress(),
-    ))?;
+    let mut decoder = opened.decoder(num_tokens)?;
     let load_seconds = started.elapsed().as_secs_f64();
-    drop(bar);
-    let (prompt_tokens, new_tokens) = (arguments.prompt_tokens as usize, arguments.new_tokens as usize);
     // Spread over the vocabulary; the same every time.
     let prompt: Vec<u32> = (0..prompt_tokens).map(|i| ((i * 7919 + 13) % num_tokens) as u32).collect();
     // Once before, on a few tokens: compilation of kernels, first touches of memory.
@@ -45,7 +41,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Outcome> {
         output.json_line(&json!({
             "parameters": config.num_parameters(),
             "device": arguments.model.device.name(),
-            "dtype": format!("{:?}", arguments.model.dtype).to_lowercase(),
+            "dtype": arguments.model.dtype.name(),
             "prompt_tokens": prompt_tokens,
             "new_tokens": new_tokens,
             "load_seconds": load_seconds,
@@ -64,6 +60,21 @@ pub fn run(arguments: &BenchArguments) -> Result<Outcome> {
     }
     output.finish()?;
     Ok(Outcome::Done)
+}
+
+/// Tokens of the prompt and after it, which the context must have room for.
+fn lengths(arguments: &BenchArguments, context: usize) -> Result<(usize, usize)> {
+    let new_tokens = arguments.new_tokens as usize;
+    let room = context.saturating_sub(new_tokens);
+    let prompt_tokens = arguments.prompt_tokens.map_or(PROMPT_TOKENS.min(room), |asked| asked as usize);
+    if prompt_tokens == 0 || prompt_tokens > room {
+        bail!(UsageError(format!(
+            "{} prompt and {new_tokens} new tokens do not fit the model's context of {context}: lower \
+             --prompt-tokens or --new-tokens",
+            prompt_tokens.max(1)
+        )));
+    }
+    Ok((prompt_tokens, new_tokens))
 }
 
 /// Seconds of the prefill and of decoding `new_tokens` greedy tokens.

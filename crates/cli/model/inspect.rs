@@ -2,17 +2,21 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use conclave_core::prompt::PromptVariant;
 use conclave_model::files::ModelFiles;
+use conclave_model::init::tensor_shapes;
+use conclave_model::manifest::Mode;
 use conclave_model::open::{ModelDirectory, read_tokenizer};
-use conclave_model::weights::WeightSource;
+use conclave_model::safetensors::Dtype;
+use conclave_model::weights::{WeightSource, expect_shape};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::arguments::InspectArguments;
 use crate::Outcome;
 use crate::directory::Directory;
-use crate::messages::{say, visible, visible_clipped};
+use crate::messages::{count, say, visible, visible_clipped};
 use crate::output::Output;
 use crate::table::{Align, Table};
 
@@ -27,15 +31,22 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
     let files = Directory::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(files.clone()))
         .with_context(|| format!("cannot open the model in `{}`", arguments.model.display()))?;
+    if arguments.verify && directory.manifest.files.is_empty() {
+        bail!(
+            "{} has no conclave.json that names its files: there is nothing to verify them by",
+            files.name()
+        );
+    }
     let damaged = if arguments.verify { verify(&files, &directory)? } else { Vec::new() };
+    let problems = problems(&directory);
     let mut output = Output::open(None)?;
     if arguments.json {
-        let tensors: Vec<_> = tensors(&directory)
+        let tensors: Vec<_> = tensors_of(&directory)
             .map(|(name, info)| json!({"name": name, "dtype": info.dtype, "shape": info.shape}))
             .collect();
-        let config: serde_json::Value =
-            serde_json::from_str(&directory.config.to_json(conclave_model::safetensors::Dtype::F32))
-                .context("cannot write the configuration as JSON")?;
+        let dtype = tensors_of(&directory).next().map_or(Dtype::F32, |(_, info)| info.dtype);
+        let config: serde_json::Value = serde_json::from_str(&directory.config.to_json(dtype))
+            .context("cannot write the configuration as JSON")?;
         let tokenizer = pollster::block_on(read_tokenizer(&files, &directory.config)).ok();
         output.json_line(&json!({
             "parameters": directory.config.num_parameters(),
@@ -43,6 +54,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
             "tokenizer_size": tokenizer.map(|tokenizer| tokenizer.vocab_size()),
             "manifest": directory.manifest,
             "tensors": tensors,
+            "problems": problems,
             "damaged": arguments.verify.then_some(&damaged),
         }))?;
     } else {
@@ -51,7 +63,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         }
         output.line("")?;
         let mut table = Table::new(&[("tensor", Align::Left), ("type", Align::Left), ("shape", Align::Left)]);
-        for (name, info) in tensors(&directory) {
+        for (name, info) in tensors_of(&directory) {
             table.push(vec![visible(name), info.dtype.to_string(), format!("{:?}", info.shape)]);
         }
         for line in table.lines() {
@@ -59,21 +71,24 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         }
     }
     output.finish()?;
+    for problem in &problems {
+        say(&visible(problem));
+    }
     for file in &damaged {
-        say(&format!("{file}: its sha256 is not the one in conclave.json: copy or download it again"));
+        say(&format!(
+            "{file}: missing, or its sha256 is not the one in conclave.json: copy or download it again"
+        ));
     }
     if arguments.verify && damaged.is_empty() {
-        say(&match directory.manifest.files.len() {
-            0 => "conclave.json names no files: nothing was verified".to_owned(),
-            count => format!("{count} files are what conclave.json says"),
-        });
+        let files = count(directory.manifest.files.len() as u64, "file");
+        say(&format!("verified: {files} as conclave.json says"));
     }
-    Ok(if damaged.is_empty() { Outcome::Done } else { Outcome::Incomplete })
+    Ok(if damaged.is_empty() && problems.is_empty() { Outcome::Done } else { Outcome::Incomplete })
 }
 
 type Directories = ModelDirectory<Directory>;
 
-fn tensors(
+fn tensors_of(
     directory: &Directories,
 ) -> impl Iterator<Item = (&str, &conclave_model::safetensors::TensorInfo)> {
     let names = directory.weights.names().into_iter();
@@ -102,13 +117,30 @@ fn summary(files: &Directory, directory: &Directories) -> Vec<String> {
             "context      {} tokens, stop ids {:?}",
             config.max_position_embeddings, config.eos_token_ids
         ),
-        format!("answers by   {:?}, prompt {:?}", directory.manifest.mode, directory.manifest.prompt_variant),
+        format!(
+            "answers by   {}, {}",
+            match directory.manifest.mode {
+                Mode::Generate => "writing them (generate)",
+                Mode::Select => "choosing among the candidates' (select)",
+            },
+            match directory.manifest.prompt_variant {
+                PromptVariant::Think => "thinking first (think)",
+                PromptVariant::NoThink => "without thinking (no-think)",
+            },
+        ),
     ];
     for (key, value) in &directory.manifest.provenance {
         let value = visible_clipped(&value.to_string(), SHOWN);
         lines.push(format!("provenance   {} = {value}", visible_clipped(key, SHOWN)));
     }
     lines
+}
+
+/// Tensors that the configuration asks for and the weights do not have in that shape.
+fn problems(directory: &Directories) -> Vec<String> {
+    let expected = tensor_shapes(&directory.config).into_iter();
+    let found = expected.filter_map(|(name, shape)| expect_shape(&directory.weights, &name, &shape).err());
+    found.map(|error| error.to_string()).collect()
 }
 
 /// The files whose hash is not the recorded one.

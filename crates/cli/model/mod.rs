@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
+use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::load::{LoadOptions, LoadProgress};
 use conclave_model::open::ModelDirectory;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -40,6 +41,16 @@ pub struct Opened {
     pub device: Device,
     /// How the weights are to be loaded.
     pub options: LoadOptions,
+}
+
+impl Opened {
+    /// Loads the weights into a decoder that chooses among `num_tokens` ids.
+    pub fn decoder(&self, num_tokens: usize) -> Result<Qwen2Decoder> {
+        let bar = LoadBar::new(self.directory.config.num_parameters());
+        let mut on_progress = bar.on_progress();
+        let decoder = self.directory.decoder(num_tokens, &self.device, &self.options, &mut on_progress);
+        pollster::block_on(decoder).with_context(|| format!("cannot load the model in {}", self.files.name()))
+    }
 }
 
 /// Opens a model directory and a device.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use conclave_model::config::Qwen2Config;
 use conclave_model::export::{Export, write_manifest, write_model, write_self_test};
@@ -73,7 +73,7 @@ pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
     let mut manifest = directory.manifest.clone();
     let of = std::mem::take(&mut manifest.provenance);
     manifest.provenance = object(json!({"made_by": "conclave model export",
-        "commit": env!("CONCLAVE_COMMIT"), "dtype": format!("{:?}", arguments.write.dtype).to_lowercase()}));
+        "commit": env!("CONCLAVE_COMMIT"), "dtype": arguments.write.dtype.name()}));
     if !of.is_empty() {
         manifest.provenance.insert("of".to_owned(), Value::Object(of));
     }
@@ -90,6 +90,9 @@ fn object(value: Value) -> Map<String, Value> {
 /// The tokenizer's JSON, unzipped where it is gzipped.
 fn read_tokenizer_file(path: &Path) -> Result<Vec<u8>> {
     let name = path.display();
+    if path.is_dir() {
+        bail!("cannot read the tokenizer `{name}`: it is a directory; name the tokenizer.json in it");
+    }
     let bytes = std::fs::read(path).with_context(|| format!("cannot read the tokenizer `{name}`"))?;
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
@@ -110,6 +113,7 @@ fn write(
     mut manifest: Manifest,
 ) -> Result<Outcome> {
     let mut sink = NewDirectory::create(&arguments.out)?;
+    let directory_name = arguments.out.display();
     let dtype = arguments.dtype.stored();
     let export = Export { config, dtype, max_shard_size: arguments.max_shard_size, files };
     let bar = progress_bar(config.num_parameters(), "writing {bar:32} {percent}% ({eta} left)");
@@ -139,6 +143,8 @@ fn write(
     let case = pollster::block_on(record_case(&mut decoder, "selftest", &ids, SELF_TEST_NEW_TOKENS))?;
     manifest.files.extend([write_self_test(&[case], &mut sink)?]);
     write_manifest(&manifest, &mut sink)?;
-    say(&format!("`{}`: {} parameters in {dtype}", arguments.out.display(), config.num_parameters()));
+    sink.complete();
+    let (parameters, dtype) = (config.num_parameters(), arguments.dtype.name());
+    say(&format!("`{directory_name}`: {parameters} parameters in {dtype}, with a self-test"));
     Ok(Outcome::Done)
 }

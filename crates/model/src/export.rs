@@ -195,7 +195,8 @@ async fn write_tensor<S: WeightSource, K: ModelSink>(
     let rows = (PIECE_BYTES / (width * 4).max(1)).max(1);
     for start in (0..shape[0]).step_by(rows) {
         let end = (start + rows).min(shape[0]);
-        let piece = source.read(name, Some(start..end)).await?.to_dtype(dtype)?;
+        let piece = source.read(name, Some(start..end)).await?;
+        let piece = piece.to_dtype(dtype).map_err(|error| error.context(format!("`{name}`")))?;
         out.write(&piece.bytes)?;
         if progress(((end - start) * width) as u64).is_break() {
             return Err(Error::cancelled().context("writing the model"));

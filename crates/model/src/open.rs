@@ -54,7 +54,7 @@ pub async fn read_tokenizer<F: ModelFiles>(files: &F, config: &Qwen2Config) -> R
     let Some(json) = read_text(files, "tokenizer.json", MAX_TOKENIZER_BYTES).await? else {
         return Err(missing_file("tokenizer.json"));
     };
-    let tokenizer = Tokenizer::from_json(json.as_bytes()).map_err(|error| error.context("tokenizer.json"))?;
+    let tokenizer = Tokenizer::from_json(json.as_bytes())?;
     tokenizer.check_fits(config)?;
     Ok(tokenizer)
 }

@@ -7,6 +7,7 @@ use conclave_core::prompt::PromptVariant;
 use conclave_core::router::Policy;
 use conclave_model::manifest::Mode;
 
+use crate::arguments::EXIT_CODES;
 use crate::model::arguments::ModelArguments;
 
 /// When the model is asked.
@@ -40,6 +41,7 @@ pub enum VariantName {
 
 /// `conclave aggregate`.
 #[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
 pub struct AggregateArguments {
     /// Sample sets: {"id", "problem", "reference_answer"?, "candidates": [{"text", ...}]} a line
     #[arg(required = true, value_name = "SETS")]
@@ -85,7 +87,7 @@ pub struct AggregateArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub permutations: Option<u32>,
 
-    /// Stop after N sets
+    /// Take the first N sets only
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 

@@ -1,0 +1,181 @@
+//! `conclave aggregate`: one answer for each sample set, by the vote or by a model. Here is the run itself; where its
+//! rows go is [`rows`], and what it must have in common with the run that it continues is [`settings`].
+
+pub mod arguments;
+mod rows;
+mod settings;
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use conclave_core::result::AggregateResult;
+use conclave_core::sample_set::{SampleSet, read_sample_sets};
+use conclave_core::vote::majority_vote;
+use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
+use conclave_model::decoder::Qwen2Decoder;
+use conclave_model::error::ErrorKind;
+use conclave_model::generate::SamplingParams;
+use indicatif::ProgressBar;
+
+use crate::device::Precision;
+use crate::input::{Source, Tally};
+use crate::messages::{count, say, visible_clipped};
+use crate::model::{LoadBar, Opened, open, progress_bar};
+use crate::{Outcome, UsageError};
+use arguments::AggregateArguments;
+use rows::Rows;
+
+/// Characters of an id and of an answer that a table or a message shows.
+const SHOWN: usize = 32;
+
+/// The field that tells the rows of one set apart.
+const PERMUTATION: &str = "permutation";
+
+/// The field that says why the model was not asked about a set.
+const ERROR: &str = "error";
+
+/// Runs the command.
+pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
+    let sources = Source::resolve(&arguments.sets)?;
+    let opened = open(&arguments.model)?;
+    check_room(arguments, &opened)?;
+    let mut tally = Tally::default();
+    let sets = read(&sources, arguments.limit, &mut tally)?;
+    let settings = settings::settings(arguments, &opened, &sets)?;
+    let jobs = jobs(arguments, &sets);
+    let mut rows = Rows::open(arguments, &settings, &jobs)?;
+    if rows.done() > 0 {
+        say(&format!("{} of {} were done by an earlier run", rows.done(), count(jobs.len() as u64, "row")));
+    }
+    match work(arguments, opened, &jobs, &mut rows) {
+        Ok(()) => rows.finish(&tally),
+        Err(error) => {
+            rows.keep(jobs.len());
+            Err(error)
+        }
+    }
+}
+
+/// One row to make.
+struct Job<'a> {
+    set: &'a SampleSet,
+    /// Which order of the candidates, where several are asked for.
+    permutation: Option<u32>,
+}
+
+fn read(sources: &[Source], limit: Option<usize>, tally: &mut Tally) -> Result<Vec<SampleSet>> {
+    let mut sets: Vec<SampleSet> = Vec::new();
+    for source in sources {
+        source.read(tally, read_sample_sets, |set| {
+            if limit.is_none_or(|limit| sets.len() < limit) {
+                sets.push(set);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(sets)
+}
+
+fn jobs<'a>(arguments: &AggregateArguments, sets: &'a [SampleSet]) -> Vec<Job<'a>> {
+    let orders: Vec<Option<u32>> =
+        arguments.permutations.map_or(vec![None], |orders| (0..orders).map(Some).collect());
+    sets.iter().flat_map(|set| orders.iter().map(move |&permutation| Job { set, permutation })).collect()
+}
+
+/// A completion that leaves no room for any prompt is a wrong argument, not a fault of the sets.
+fn check_room(arguments: &AggregateArguments, opened: &Opened) -> Result<()> {
+    let context = opened.directory.config.max_position_embeddings;
+    match arguments.max_new_tokens {
+        Some(asked) if asked as usize >= context => Err(anyhow::Error::new(UsageError(format!(
+            "--max-new-tokens {asked} leaves no room for a prompt in the model's context of {context} tokens"
+        )))),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the rows that are not there yet.
+fn work(arguments: &AggregateArguments, opened: Opened, jobs: &[Job<'_>], rows: &mut Rows) -> Result<()> {
+    let left = &jobs[rows.done()..];
+    if left.is_empty() {
+        return Ok(());
+    }
+    let mut aggregator = load(arguments, opened)?;
+    let bar = progress_bar(jobs.len() as u64, "{pos}/{len} {bar:32} {per_sec}, {eta} left {msg}");
+    bar.set_position(rows.done() as u64);
+    bar.reset_eta();
+    for job in left {
+        let row = aggregate(&mut aggregator, job, arguments, &bar)?;
+        bar.suspend(|| rows.push(&row))?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn load(arguments: &AggregateArguments, opened: Opened) -> Result<Aggregator<Qwen2Decoder>> {
+    let bar = LoadBar::new(opened.directory.config.num_parameters());
+    let Opened { directory, device, options, .. } = opened;
+    pollster::block_on(directory.aggregator(&device, &options, &mut bar.on_progress()))
+        .with_context(|| format!("cannot load the model in `{}`", arguments.model.model.display()))
+}
+
+fn aggregate(
+    aggregator: &mut Aggregator<Qwen2Decoder>,
+    job: &Job<'_>,
+    arguments: &AggregateArguments,
+    bar: &ProgressBar,
+) -> Result<AggregateResult> {
+    let started = Instant::now();
+    let result = pollster::block_on(aggregator.aggregate(job.set, &options(job, arguments), &mut |event| {
+        match event {
+            Event::Prompt { done, total } => bar.set_message(format!("· reading {done}/{total} tokens")),
+            Event::Scored { done, total } => bar.set_message(format!("· scoring {done}/{total} answers")),
+            Event::Text(_) => bar.set_message("· writing"),
+        }
+        ControlFlow::Continue(())
+    }));
+    let mut result = match result {
+        Ok(result) => result,
+        // The set does not fit the model. The vote needs none, and the other sets must not suffer.
+        Err(error) if error.kind() == ErrorKind::Input => {
+            let reason = error.to_string();
+            bar.suspend(|| say(&format!("{}; the vote is taken", visible_clipped(&reason, 400))));
+            let mut result = AggregateResult::from_vote(job.set, &majority_vote(job.set));
+            result.extra.insert(ERROR.to_owned(), reason.into());
+            result
+        }
+        Err(error) => {
+            let half = error.kind() == ErrorKind::NotFinite && arguments.model.dtype != Precision::F32;
+            let remedy =
+                if half { " (or the numbers are too large for 16 bits: try --dtype f32)" } else { "" };
+            let place = format!("cannot aggregate set `{}`{remedy}", visible_clipped(&job.set.id, SHOWN));
+            return Err(anyhow::Error::new(error).context(place));
+        }
+    };
+    result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+    if let Some(permutation) = job.permutation {
+        result.extra.insert(PERMUTATION.to_owned(), permutation.into());
+    }
+    Ok(result)
+}
+
+fn options(job: &Job<'_>, arguments: &AggregateArguments) -> AggregateOptions {
+    AggregateOptions {
+        policy: arguments.policy.policy(),
+        mode: arguments.mode.map(|mode| mode.mode()),
+        variant: arguments.variant.map(|variant| variant.variant()),
+        sampling: SamplingParams {
+            temperature: arguments.temperature,
+            top_k: arguments.top_k.map(|k| k as usize),
+            top_p: arguments.top_p,
+            max_new_tokens: arguments.max_new_tokens.unwrap_or(0) as usize,
+            seed: arguments.seed,
+        },
+        // The first order is the set's own, so that a single row is what a run without permutations gives.
+        permutation_seed: job
+            .permutation
+            .filter(|&permutation| permutation > 0)
+            .map(|permutation| arguments.seed.wrapping_add(u64::from(permutation))),
+    }
+}

@@ -1,0 +1,238 @@
+//! Where the rows of an aggregation go, and what they add up to.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use conclave_core::result::{AggregateResult, Method};
+use serde_json::Value;
+
+use super::arguments::AggregateArguments;
+use super::{ERROR, Job, PERMUTATION, SHOWN};
+use crate::Outcome;
+use crate::input::Tally;
+use crate::messages::{count, say, visible_clipped};
+use crate::output::{Output, is_replaceable, to_json_line};
+use crate::resume::ResumableOutput;
+use crate::table::{Align, Table};
+use crate::vote::verdict;
+
+/// The rows made so far, those of an earlier run included.
+pub struct Rows {
+    sink: Sink,
+    summary: Summary,
+    done: usize,
+}
+
+enum Sink {
+    /// A file that a later run can continue.
+    File(ResumableOutput),
+    /// Each row at once.
+    Json(Output),
+    /// All rows at the end.
+    Table(Output, Table),
+}
+
+impl Rows {
+    /// Opens the output. Rows of an earlier run are counted, and must be those of the first jobs.
+    pub fn open(arguments: &AggregateArguments, settings: &Value, jobs: &[Job<'_>]) -> Result<Self> {
+        let mut summary = Summary::default();
+        let mut done = 0;
+        let sink = match &arguments.out {
+            Some(path) if path != Path::new("-") && is_replaceable(path) => {
+                let mut same = true;
+                let output = ResumableOutput::open(path, settings, &mut |row: AggregateResult| {
+                    same &= jobs.get(done).is_some_and(|job| is_row_of(&row, job));
+                    done += 1;
+                    summary.add(&row);
+                })?;
+                if !same {
+                    bail!(
+                        "the rows in {} are not of these sets: remove it to start anew, or choose another --out",
+                        output.name()
+                    );
+                }
+                Sink::File(output)
+            }
+            Some(path) => Sink::Json(Output::open(Some(path))?),
+            None if arguments.json => Sink::Json(Output::open(None)?),
+            None => Sink::Table(Output::open(None)?, table()),
+        };
+        Ok(Self { sink, summary, done })
+    }
+
+    /// How many of the jobs are done.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Takes the row of the next job.
+    pub fn push(&mut self, row: &AggregateResult) -> Result<()> {
+        match &mut self.sink {
+            Sink::File(output) => output.row(&to_json_line(row)?)?,
+            Sink::Json(output) => {
+                // Rows are seconds apart: whoever reads them wants each as it comes, or has had enough.
+                output.json_line(row)?;
+                output.flush()?;
+            }
+            Sink::Table(_, table) => table.push(cells(row)),
+        }
+        self.summary.add(row);
+        self.done += 1;
+        Ok(())
+    }
+
+    /// Completes the output of a run that did all its jobs.
+    pub fn finish(self, tally: &Tally) -> Result<Outcome> {
+        let outcome = if self.summary.errors > 0 { Outcome::Incomplete } else { Outcome::Done };
+        let summary = Some(self.summary.text());
+        let finished = match self.sink {
+            Sink::File(output) if tally.is_hopeless() => {
+                say(&format!("{} is not written: there is nothing to write", output.target_name()));
+                tally.finish()
+            }
+            Sink::File(output) => {
+                output.finish()?;
+                summary.iter().for_each(|summary| say(summary));
+                tally.finish()
+            }
+            Sink::Json(output) => output.finish_after(tally, summary)?,
+            Sink::Table(mut output, table) => {
+                write_table(&mut output, &table)?;
+                output.finish_after(tally, summary)?
+            }
+        };
+        Ok(finished.and(outcome))
+    }
+
+    /// Keeps what a run made before it failed. The failure is reported elsewhere; one more here changes nothing.
+    pub fn keep(self, jobs: usize) {
+        if self.done == 0 {
+            return;
+        }
+        match self.sink {
+            Sink::File(output) => say(&format!(
+                "{} of {} are kept in {}; the same command continues",
+                self.done,
+                count(jobs as u64, "row"),
+                output.name()
+            )),
+            Sink::Json(_) => {}
+            Sink::Table(mut output, table) => {
+                let written = write_table(&mut output, &table).and_then(|()| output.finish());
+                if written.is_ok() {
+                    say(&self.summary.text());
+                }
+            }
+        }
+    }
+}
+
+fn is_row_of(row: &AggregateResult, job: &Job<'_>) -> bool {
+    let permutation = row.extra.get(PERMUTATION).and_then(Value::as_u64);
+    row.id == job.set.id && permutation == job.permutation.map(u64::from)
+}
+
+fn write_table(output: &mut Output, table: &Table) -> Result<()> {
+    if table.len() == 0 {
+        return Ok(());
+    }
+    table.lines().iter().try_for_each(|line| output.line(line))
+}
+
+fn table() -> Table {
+    Table::new(&[
+        ("id", Align::Left),
+        ("answer", Align::Left),
+        ("by", Align::Left),
+        ("confidence", Align::Right),
+        ("vote", Align::Left),
+        ("note", Align::Left),
+    ])
+}
+
+fn cells(row: &AggregateResult) -> Vec<String> {
+    let vote = row.clusters.first().map_or("-".to_owned(), |first| {
+        format!("{} ({}/{})", visible_clipped(&first.answer, SHOWN), first.votes, row.num_candidates)
+    });
+    let by = match row.method {
+        Method::Vote if is_fallback(row) => "fallback vote",
+        Method::Vote => "vote",
+        Method::Select => "select",
+        Method::Generate => "generate",
+    };
+    let mut notes = Vec::from_iter(verdict(row));
+    if row.num_candidates == 0 {
+        notes.push("no candidates".to_owned());
+    } else if row.clusters.is_empty() {
+        notes.push("no candidate has an answer".to_owned());
+    }
+    vec![
+        visible_clipped(&row.id, SHOWN),
+        row.answer.as_deref().map_or("-".to_owned(), |answer| visible_clipped(answer, SHOWN)),
+        by.to_owned(),
+        confidence(row.confidence),
+        vote,
+        notes.join("; "),
+    ]
+}
+
+/// Whether the model was to answer, and the vote stands in for it.
+fn is_fallback(row: &AggregateResult) -> bool {
+    row.method == Method::Vote && (row.completion.is_some() || row.extra.contains_key(ERROR))
+}
+
+/// Three digits; a probability that they would round to nothing is not nothing.
+fn confidence(value: f64) -> String {
+    if value > 0.0 && value < 0.0005 { "<0.001".to_owned() } else { format!("{value:.3}") }
+}
+
+#[derive(Default)]
+struct Summary {
+    rows: u64,
+    by_model: u64,
+    /// Votes that stand in for the model, for whatever reason.
+    fallbacks: u64,
+    /// Of these, the ones where it could not be asked.
+    errors: u64,
+    graded: u64,
+    correct: u64,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    elapsed_ms: f64,
+}
+
+impl Summary {
+    fn add(&mut self, row: &AggregateResult) {
+        self.rows += 1;
+        self.by_model += u64::from(row.method != Method::Vote);
+        self.fallbacks += u64::from(is_fallback(row));
+        self.errors += u64::from(row.extra.contains_key(ERROR));
+        self.graded += u64::from(row.correct.is_some());
+        self.correct += u64::from(row.correct == Some(true));
+        self.prompt_tokens += row.usage.prompt_tokens;
+        self.completion_tokens += row.usage.completion_tokens;
+        self.elapsed_ms += row.elapsed_ms;
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{}: {} by vote", count(self.rows, "row"), self.rows - self.by_model);
+        let silent = self.fallbacks - self.errors;
+        let fallbacks =
+            [(silent, "where the model wrote no answer"), (self.errors, "that do not fit the model")];
+        let parts = fallbacks.iter().filter(|(number, _)| *number > 0);
+        let parts: Vec<String> = parts.map(|(number, reason)| format!("{number} {reason}")).collect();
+        if !parts.is_empty() {
+            text += &format!(" ({})", parts.join(", "));
+        }
+        text += &format!(", {} by the model", self.by_model);
+        if self.graded > 0 {
+            text += &format!("; {} of {} correct", self.correct, self.graded);
+        }
+        text + &format!(
+            "; tokens: {} in, {} out; {:.1} s",
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.elapsed_ms / 1e3
+        )
+    }
+}
