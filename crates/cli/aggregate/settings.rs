@@ -17,6 +17,7 @@ const DIGITS: usize = 16;
 pub fn settings(arguments: &AggregateArguments, opened: &Opened, sets: &[SampleSet]) -> Result<Value> {
     Ok(json!({
         "command": "aggregate",
+        "version": env!("CARGO_PKG_VERSION"),
         "sets": sets_as_read(sets)?,
         "model": model_as_found(opened)?,
         "device": arguments.model.device.name(),

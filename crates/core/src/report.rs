@@ -74,9 +74,9 @@ pub struct ResultsReport {
     /// Share of pairs of rows of one id that differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flip_rate: Option<Figure>,
-    /// Tokens read, over all rows.
+    /// Tokens read, over the rows that are not skipped.
     pub prompt_tokens: u64,
-    /// Tokens written, over all rows.
+    /// Tokens written, over the rows that are not skipped.
     pub completion_tokens: u64,
 }
 
