@@ -166,6 +166,7 @@ impl<D: Decoder> Aggregator<D> {
         result.usage =
             Usage { prompt_tokens: read.tokens as u64, completion_tokens: completion.tokens.len() as u64 };
         result.completion = Some(completion.text);
+        note_omitted(&mut result, &read.prompt);
         Ok(result)
     }
 
@@ -206,6 +207,7 @@ impl<D: Decoder> Aggregator<D> {
         result.confidence_kind = ConfidenceKind::AnswerMass;
         result.set_answer(Some(answer));
         result.usage = Usage { prompt_tokens: read.tokens as u64, completion_tokens: scored };
+        note_omitted(&mut result, &read.prompt);
         Ok(result)
     }
 
@@ -258,6 +260,13 @@ impl<D: Decoder> Aggregator<D> {
         self.decoder.reset(1, (total + reserve).next_multiple_of(CAPACITY_STEP))?;
         self.decoder.append(&[&tokens], &mut |done| on_event(Event::Prompt { done, total })).await?;
         Ok(Read { prompt, tokens: total, max_new_tokens })
+    }
+}
+
+/// Says in the result how many candidates the model did not see, where the context had no room for all.
+fn note_omitted(result: &mut AggregateResult, prompt: &Prompt) {
+    if prompt.omitted > 0 {
+        result.extra.insert("omitted_candidates".to_owned(), prompt.omitted.into());
     }
 }
 

@@ -182,10 +182,14 @@ fn ten_thousand_candidates_and_ten_megabytes_fit_the_context() {
     large.candidates[0].text = "word ".repeat(2 << 20) + "\\boxed{7}";
     let many: Vec<String> = (0..10_000).map(|i| i.to_string()).collect();
     let many = set(&many.iter().map(String::as_str).collect::<Vec<_>>(), None);
-    for set in [large, many] {
+    for (set, all_shown) in [(large, true), (many, false)] {
         let decoder = Scripted { script: script("7</answer>", 0.9), ..Scripted::default() };
         let (result, _, decoder) = run(decoder, &set, &always());
-        assert_eq!(result.unwrap().answer.as_deref(), Some("7"));
+        let result = result.unwrap();
+        assert_eq!(result.answer.as_deref(), Some("7"));
+        let omitted = result.extra.get("omitted_candidates").map(|omitted| omitted.as_u64().unwrap());
+        assert_eq!(omitted.is_none(), all_shown);
+        assert!(omitted.is_none_or(|omitted| (9_000..10_000).contains(&omitted)), "{omitted:?}");
         assert!(decoder.rows[0].len() <= 4096, "{}", decoder.rows[0].len());
     }
     let mut endless = set(&["7"], None);
