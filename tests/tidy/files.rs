@@ -11,9 +11,9 @@ const MOST_BYTES: usize = 8 << 20;
 /// Folders of somebody's machine, which mean nothing on another.
 const MACHINE_FOLDERS: [&str; 4] = ["/work", "/root", "/home", "/Users"];
 
-/// Where packages come from; anything else is a mirror that others cannot reach.
+/// Where crates come from; anything else is a mirror that others cannot reach. Lock files of npm name no address at all.
 const CRATES: &str = "registry+https://github.com/rust-lang/crates.io-index";
-const NPM: &str = "https://registry.npmjs.org/";
+const NO_ADDRESS: &str = "no address (npm's setting omit-lockfile-registry-resolved)";
 
 /// All rules on files.
 pub fn check(files: &[File]) -> Vec<Problem> {
@@ -64,8 +64,8 @@ fn registry(file: &File, line: &str) -> Option<String> {
     let line = line.trim();
     let (found, expected) = match name {
         "Cargo.lock" => (line.strip_prefix("source = \"")?.trim_end_matches('"'), CRATES),
-        "package-lock.json" => (line.strip_prefix("\"resolved\": \"")?, NPM),
-        ".npmrc" => (line.strip_prefix("registry=")?, NPM),
+        "package-lock.json" => (line.strip_prefix("\"resolved\": \"http").map(|_| line)?, NO_ADDRESS),
+        ".npmrc" => (line.strip_prefix("registry=").map(|_| line)?, NO_ADDRESS),
         "config.toml" if file.path.starts_with(".cargo/") => {
             let sections = ["[source", "[registries", "[registry", "replace-with"];
             (
@@ -180,9 +180,9 @@ mod tests {
     fn a_mirror_is_found() {
         let lock = format!("source = \"{CRATES}\"\nsource = \"registry+https://mirror.example/index\"\n");
         assert_eq!(found("Cargo.lock", &lock), ["Cargo.lock:2"]);
-        let lock =
-            format!("\"resolved\": \"{NPM}a.tgz\",\n  \"resolved\": \"https://mirror.example/a.tgz\",\n");
-        assert_eq!(found("www/package-lock.json", &lock), ["www/package-lock.json:2"]);
+        let lock = "\"resolved\": \"packages/a\",\n  \"resolved\": \"https://mirror.example/a.tgz\",\n";
+        assert_eq!(found("www/package-lock.json", lock), ["www/package-lock.json:2"]);
+        assert_eq!(found("www/.npmrc", "registry=https://mirror.example/\n"), ["www/.npmrc:1"]);
         assert_eq!(found(".cargo/config.toml", "[alias]\n[source.crates-io]\n"), [".cargo/config.toml:2"]);
     }
 
