@@ -288,6 +288,9 @@ impl Decoder for Qwen2Decoder {
     }
 
     async fn sample(&mut self, rows: &[usize], choices: &[Choice]) -> Result<Vec<Sampled>, Error> {
+        if rows.len() != choices.len() {
+            return Err(input_error(format!("{} choices for {} rows", choices.len(), rows.len())));
+        }
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -324,6 +327,9 @@ impl Decoder for Qwen2Decoder {
     }
 
     async fn forced_logits(&mut self, row: usize, tokens: &[u32]) -> Result<Vec<f32>, Error> {
+        if row >= self.num_rows() {
+            return Err(input_error(format!("there is no row {row} of {}", self.num_rows())));
+        }
         self.check_tokens(&self.only(row, tokens))?;
         let mut logits = Vec::new();
         for streams in self.forward_row(row, tokens)? {

@@ -23,6 +23,10 @@ const BLOCK: usize = 256;
 /// Padding of the last block: below every logit, and finite, as infinities are unsafe under a shader's fast maths.
 const PADDING: f32 = -1e30;
 
+/// Temperatures above 0 are taken to be at least this, where only equal logits still share the choice: the inverse of a
+/// smaller one is infinite in f32, and infinity times a difference of 0 is no number.
+const MIN_TEMPERATURE: f64 = 1e-6;
+
 /// How one row's next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Choice {
@@ -41,7 +45,7 @@ impl Choice {
     pub const GREEDY: Self = Self { temperature: 0.0, top_k: None, top_p: None, draw: 0.0 };
 
     fn scale(&self) -> f64 {
-        if self.temperature > 0.0 { self.temperature } else { 1.0 }
+        if self.temperature > 0.0 { self.temperature.max(MIN_TEMPERATURE) } else { 1.0 }
     }
 }
 

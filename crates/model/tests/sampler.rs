@@ -133,3 +133,15 @@ fn logits_that_are_not_finite_are_an_error() {
         block_on(sample(tensor(&rows), LIMIT, &[Choice::GREEDY; 2])).unwrap();
     }
 }
+
+#[test]
+fn a_vanishing_temperature_is_as_good_as_greedy() {
+    let rows = rows(6, 1, 8.0);
+    let greedy = block_on(sample(tensor(&rows), LIMIT, &[Choice::GREEDY])).unwrap()[0].token;
+    for temperature in [1e-300, 1e-40, 1e-9] {
+        let choice = Choice { temperature, top_k: None, top_p: None, draw: 0.5 };
+        let sampled = block_on(sample(tensor(&rows), LIMIT, &[choice])).unwrap()[0];
+        assert_eq!(sampled.token, greedy);
+        assert!(sampled.log_prob.abs() < 1e-6, "{}", sampled.log_prob);
+    }
+}

@@ -197,6 +197,8 @@ fn what_cannot_be_is_refused() {
     assert_eq!(block_on(decoder.append(&[], &mut on)).unwrap_err().kind(), ErrorKind::Input);
     assert_eq!(block_on(decoder.sample(&[0], &[Choice::GREEDY])).unwrap_err().kind(), ErrorKind::Input);
     assert_eq!(block_on(decoder.sample(&[3], &[Choice::GREEDY])).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(block_on(decoder.sample(&[0], &[])).unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(block_on(decoder.forced_logits(1, &[1])).unwrap_err().kind(), ErrorKind::Input);
     assert_eq!(decoder.fork(&[1]).unwrap_err().kind(), ErrorKind::Input);
     assert_eq!(decoder.rewind(0, 4).unwrap_err().kind(), ErrorKind::Input);
     // None of that changed anything.
