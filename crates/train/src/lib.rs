@@ -1,0 +1,1 @@
+//! Training of aggregators on burn: SFT, GRPO and ParaGator.
