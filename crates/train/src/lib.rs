@@ -1,1 +1,3 @@
 //! Training of aggregators on burn: SFT, GRPO and ParaGator.
+
+pub mod parameters;
