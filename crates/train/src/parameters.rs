@@ -82,11 +82,11 @@ impl ParameterTensor {
         }
     }
 
-    /// Takes the gradient that a backward pass left for this tensor; it is on the plain device.
-    pub fn take_grad(&self, gradients: &mut AutodiffGradients) -> Option<Self> {
+    /// The gradient that a backward pass left for this tensor, without the autodiff graph.
+    pub fn grad(&self, gradients: &AutodiffGradients) -> Option<Self> {
         match self {
-            Self::Vector(tensor) => tensor.grad_remove(gradients).map(Self::Vector),
-            Self::Matrix(tensor) => tensor.grad_remove(gradients).map(Self::Matrix),
+            Self::Vector(tensor) => tensor.grad(gradients).map(Self::Vector),
+            Self::Matrix(tensor) => tensor.grad(gradients).map(Self::Matrix),
         }
     }
 }
@@ -254,10 +254,10 @@ mod tests {
         let model = model(&config, 1 << 20);
         let model = burn::module::Module::train(model);
         let loss = model.norm.weight.val().square().sum();
-        let mut gradients = loss.backward();
+        let gradients = loss.backward();
         let mut found = Vec::new();
         visit(&model, |path, tensor| {
-            if let Some(ParameterTensor::Vector(gradient)) = tensor.take_grad(&mut gradients) {
+            if let Some(ParameterTensor::Vector(gradient)) = tensor.grad(&gradients) {
                 assert!(gradient.into_data().try_to_vec::<f32>().unwrap().iter().all(|value| *value == 2.0));
                 found.push(path.to_owned());
             }
