@@ -61,7 +61,7 @@ fn wrong_arguments_are_named() {
         ("aggregate nowhere --model m", 1, &["cannot read `nowhere`", "is the name right?"]),
         ("aggregate sets.jsonl --model m --policy maybe", 2, &["auto, always, vote"]),
         ("aggregate sets.jsonl --model m --mode pick", 2, &["generate, select"]),
-        ("aggregate sets.jsonl --model m --variant cot", 2, &["think, no-think"]),
+        ("aggregate sets.jsonl --model m --variant cot", 2, &["think, no-think, compact"]),
         ("aggregate sets.jsonl --model m --temperature hot", 2, &["a number from 0 to 100"]),
         ("aggregate sets.jsonl --model m --top-p 0", 2, &["above 0 and at most 1"]),
         ("aggregate sets.jsonl --model m --top-k 0", 2, &["'--top-k <K>'"]),

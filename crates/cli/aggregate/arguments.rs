@@ -37,6 +37,8 @@ pub enum VariantName {
     Think,
     /// Answers at once
     NoThink,
+    /// Thinks first, for a model trained from nothing: a prompt without instructions
+    Compact,
 }
 
 /// `conclave aggregate`.
@@ -127,6 +129,7 @@ impl VariantName {
         match self {
             Self::Think => PromptVariant::Think,
             Self::NoThink => PromptVariant::NoThink,
+            Self::Compact => PromptVariant::Compact,
         }
     }
 }

@@ -126,6 +126,7 @@ fn summary(files: &Directory, directory: &Directories) -> Vec<String> {
             match directory.manifest.prompt_variant {
                 PromptVariant::Think => "thinking first (think)",
                 PromptVariant::NoThink => "without thinking (no-think)",
+                PromptVariant::Compact => "thinking first, without an instruction (compact)",
             },
         ),
     ];

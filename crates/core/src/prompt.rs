@@ -18,7 +18,9 @@
 //! <answer>
 //! ```
 //!
-//! 1. Two variants: *think* ends with a prefilled `<think>`, *no-think* with a prefilled `<answer>`. The wording is ours.
+//! 1. Three variants: *think* ends with a prefilled `<think>`, *no-think* with a prefilled `<answer>`. The wording is ours.
+//!    *Compact* is for models trained from nothing, to which instructions say nothing: question, answers and a prefilled
+//!    `<think>`, without instruction and closing sentence.
 //! 2. The problem and the candidates are untrusted: they are segments of their own, which the tokenizer encodes without
 //!    any added token, and whatever in them looks like our tags or headers is rewritten (`<answer>` to `[answer]`,
 //!    `Answer 3:` at a line's start to `Answer 3 -`).
@@ -47,7 +49,7 @@ pub const MIN_CANDIDATE_TOKENS: usize = 32;
 /// Put where the start of a candidate was cut off.
 const CUT_MARK: &str = "[...] ";
 
-/// Whether the model is asked to think first.
+/// How the model is asked, and whether it thinks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptVariant {
@@ -55,29 +57,34 @@ pub enum PromptVariant {
     Think,
     /// Write `<answer>` at once.
     NoThink,
+    /// Think first, without having been told to: no instruction and no closing sentence. Such a prompt has no word but
+    /// `Question` and `Answer` that the set did not bring, which is what a vocabulary of a few dozen tokens can encode.
+    Compact,
 }
 
 impl PromptVariant {
     /// The opening tag that ends the prompt.
     pub fn prefill(self) -> &'static str {
         match self {
-            Self::Think => "<think>",
+            Self::Think | Self::Compact => "<think>",
             Self::NoThink => "<answer>",
         }
     }
 
+    /// With what separates it from the question.
     fn instruction(self) -> &'static str {
         match self {
             Self::Think => {
                 "Here are a question and several answers proposed for it. Any number of them may be wrong, even all.\n\
                  Check the reasoning of each answer, between <think> and </think>. Then decide: take over a final answer \
                  that is right, or, if none is, build the right one from the sound parts. Write the final answer alone \
-                 between <answer> and </answer>."
+                 between <answer> and </answer>.\n\n"
             }
             Self::NoThink => {
                 "Here are a question and several answers proposed for it. Any number of them may be wrong, even all.\n\
-                 Write the right final answer alone between <answer> and </answer>."
+                 Write the right final answer alone between <answer> and </answer>.\n\n"
             }
+            Self::Compact => "",
         }
     }
 
@@ -85,6 +92,7 @@ impl PromptVariant {
         match self {
             Self::Think => "\n\nJudging the answers above, and the final answer to the question:\n",
             Self::NoThink => "\n\nThe final answer to the question:\n",
+            Self::Compact => "\n\n",
         }
     }
 }
@@ -260,7 +268,7 @@ pub fn permutation(length: usize, seed: u64) -> Vec<usize> {
 
 fn opening(problem: &str, variant: PromptVariant) -> Vec<Segment> {
     vec![
-        Segment { text: format!("{}\n\nQuestion:\n", variant.instruction()), trusted: true },
+        Segment { text: format!("{}Question:\n", variant.instruction()), trusted: true },
         Segment { text: neutralise(problem.trim()), trusted: false },
     ]
 }

@@ -242,7 +242,7 @@ impl<D: Decoder> Aggregator<D> {
         let context_length = self.decoder.context_length();
         let max_new_tokens = match (options.sampling.max_new_tokens, variant) {
             (0, PromptVariant::NoThink) => 128.min(context_length / 4),
-            (0, PromptVariant::Think) => 512.min(context_length / 4),
+            (0, PromptVariant::Think | PromptVariant::Compact) => 512.min(context_length / 4),
             (asked, _) => asked,
         };
         // Scoring a form in select mode needs room behind the prompt too.

@@ -65,6 +65,15 @@ fn the_think_variant_ends_with_its_tag() {
 }
 
 #[test]
+fn the_compact_variant_has_no_sentence_of_ours() {
+    let options = PromptOptions { variant: PromptVariant::Compact, ..options(4_096, 64) };
+    let prompt = build_prompt(&set("2+2?", &["2+2=4;#4", "#5"]), &options, &count).unwrap();
+    assert_eq!(text_of(&prompt), "Question:\n2+2?\n\nAnswer 1:\n2+2=4;#4\n\nAnswer 2:\n#5\n\n<think>");
+    assert_eq!(prompt.segments.last().unwrap().text, prompt.prefill);
+    assert_eq!(serde_json::to_string(&PromptVariant::Compact).unwrap(), "\"compact\"");
+}
+
+#[test]
 fn the_end_of_a_long_candidate_is_kept() {
     let long = format!("{} so the answer is 42", "é".repeat(5_000_000));
     let prompt = build_prompt(&set("p", &[&long, "short"]), &options(700, 100), &count).unwrap();
@@ -153,9 +162,12 @@ proptest! {
         context_length in 200usize..3_000,
         max_new_tokens in 0usize..200,
         seed in proptest::option::of(0u64..9),
-        think in any::<bool>(),
+        variant in prop_oneof![
+            Just(PromptVariant::Think),
+            Just(PromptVariant::NoThink),
+            Just(PromptVariant::Compact)
+        ],
     ) {
-        let variant = if think { PromptVariant::Think } else { PromptVariant::NoThink };
         let options = PromptOptions { variant, context_length, max_new_tokens, permutation_seed: seed };
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         if let Ok(prompt) = build_prompt(&set(&problem, &texts), &options, &count) {
