@@ -3,3 +3,7 @@
 pub mod parameters;
 pub mod config;
 pub mod error;
+pub mod evaluate;
+pub mod rollout;
+#[cfg(test)]
+mod scripted;

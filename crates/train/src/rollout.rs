@@ -1,0 +1,378 @@
+//! Completions of many prompts at once, on the weights as they are.
+//!
+//! Each prompt is read once and its row is copied `group_size` times; then all rows go on together, one token a step.
+//! Rows that are done stop costing anything once a quarter of the batch is done: the rest moves together. Prompts of
+//! like length go together, as a batch is as long as its longest. Greedy evaluation is the same with a temperature of 0
+//! and groups of one.
+//!
+//! A completion's draws depend on the seed, the purpose, the prompt's `stream` and the completion's place in its group,
+//! and on nothing else: not on the batch it happens to be in. What is not here: prompts, rewards, the aggregator's answer
+//! to a single set (`conclave-model`).
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use conclave_model::decoder::Decoder;
+use conclave_model::generate::{FinishReason, Stops};
+use conclave_model::sampler::{Choice, Sampled};
+use conclave_model::stream::{StopStrings, TextStream};
+use conclave_model::tokenizer::Tokenizer;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Result, TrainError};
+
+/// A batch moves together when at most this share of its rows still goes on.
+const COMPACT_AT: f64 = 0.75;
+
+/// How completions are drawn.
+#[derive(Debug, Clone)]
+pub struct RolloutOptions {
+    /// Completions of each prompt.
+    pub group_size: usize,
+    /// 0 is greedy. Nothing is cut off (no top-k, no top-p), so that the log-probabilities are the policy's own.
+    pub temperature: f64,
+    /// Tokens of a completion at most.
+    pub max_new_tokens: usize,
+    /// Rows that go on at once, at most (a group is never split).
+    pub rows: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+    /// What the draws are for: streams of different purposes have nothing in common.
+    pub purpose: u64,
+}
+
+/// A prompt to be completed.
+#[derive(Debug, Clone, Copy)]
+pub struct RolloutPrompt<'a> {
+    /// Its tokens, at least one.
+    pub tokens: &'a [u32],
+    /// Which draws are its own: different for every prompt of a run.
+    pub stream: u64,
+}
+
+/// One completion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollout {
+    /// The tokens that were chosen, a stop id among them: ending is a choice of the policy too.
+    pub tokens: Vec<u32>,
+    /// Log-probability of each when it was chosen, of logits / temperature (of the logits, where that is 0).
+    pub log_probs: Vec<f32>,
+    /// The text, up to and including a stop string; a stop id has none.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// What rollouts took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RolloutCost {
+    /// Tokens of prompts, each read once.
+    pub prompt_tokens: usize,
+    /// Tokens chosen.
+    pub generated_tokens: usize,
+    /// Time for the prompts.
+    pub prefill: Duration,
+    /// Time for the completions.
+    pub decode: Duration,
+}
+
+/// Completes each prompt `group_size` times: one group a prompt, in the order of the prompts. `progress` is told the
+/// prompts done so far and cancels by breaking.
+///
+/// # Errors
+/// A prompt without tokens or without room behind it in the context; the decoder's; cancellation.
+pub fn roll_out<D: Decoder>(
+    decoder: &mut D,
+    tokenizer: &Tokenizer,
+    stops: &Stops,
+    prompts: &[RolloutPrompt],
+    options: &RolloutOptions,
+    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<(Vec<Vec<Rollout>>, RolloutCost)> {
+    let context = decoder.context_length();
+    if let Some(prompt) = prompts.iter().find(|prompt| !(1..context).contains(&prompt.tokens.len())) {
+        let message = format!(
+            "a prompt has {} tokens: expected 1 to {}, so that the context of {context} has room for a completion",
+            prompt.tokens.len(),
+            context - 1
+        );
+        return Err(TrainError::Data(message));
+    }
+    let mut by_length: Vec<usize> = (0..prompts.len()).collect();
+    by_length.sort_by_key(|&prompt| std::cmp::Reverse(prompts[prompt].tokens.len()));
+    let mut groups: Vec<Vec<Rollout>> = vec![Vec::new(); prompts.len()];
+    let mut cost = RolloutCost::default();
+    let mut done = 0;
+    for batch in by_length.chunks((options.rows / options.group_size.max(1)).max(1)) {
+        let chosen: Vec<RolloutPrompt> = batch.iter().map(|&prompt| prompts[prompt]).collect();
+        let completed = pollster::block_on(complete(decoder, tokenizer, stops, &chosen, options, &mut cost))?;
+        for (&prompt, group) in batch.iter().zip(completed) {
+            groups[prompt] = group;
+        }
+        done += batch.len();
+        if progress(done).is_break() {
+            return Err(conclave_model::Error::cancelled().context("generating completions").into());
+        }
+    }
+    Ok((groups, cost))
+}
+
+/// The groups of prompts that go on at once.
+async fn complete<D: Decoder>(
+    decoder: &mut D,
+    tokenizer: &Tokenizer,
+    stops: &Stops,
+    prompts: &[RolloutPrompt<'_>],
+    options: &RolloutOptions,
+    cost: &mut RolloutCost,
+) -> Result<Vec<Vec<Rollout>>> {
+    let started = Instant::now();
+    let tokens: Vec<&[u32]> = prompts.iter().map(|prompt| prompt.tokens).collect();
+    let longest = tokens.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
+    decoder.reset(prompts.len(), longest + options.max_new_tokens)?;
+    decoder.append(&tokens, &mut |_| ControlFlow::Continue(())).await?;
+    let of_group = |prompt: usize| std::iter::repeat_n(prompt, options.group_size);
+    let forks: Vec<usize> = (0..prompts.len()).flat_map(of_group).collect();
+    decoder.fork(&forks)?;
+    cost.prompt_tokens += tokens.iter().map(|tokens| tokens.len()).sum::<usize>();
+    cost.prefill += started.elapsed();
+
+    let started = Instant::now();
+    let mut rows: Vec<Row> = Vec::with_capacity(forks.len());
+    for prompt in prompts {
+        rows.extend(
+            (0..options.group_size).map(|place| Row::new(tokenizer, stops, options, prompt.stream, place)),
+        );
+    }
+    // Which of `rows` each row of the decoder is.
+    let mut held: Vec<usize> = (0..rows.len()).collect();
+    for step in 1..=options.max_new_tokens {
+        let going: Vec<usize> = (0..held.len()).filter(|&row| !rows[held[row]].done).collect();
+        let choices: Vec<Choice> =
+            going.iter().map(|&row| rows[held[row]].choice(options.temperature)).collect();
+        let sampled = decoder.sample(&going, &choices).await?;
+        for (&row, sampled) in going.iter().zip(sampled) {
+            let full = step == options.max_new_tokens || decoder.len(row) == decoder.context_length();
+            rows[held[row]].push(sampled, stops, full);
+        }
+        let left: Vec<usize> = going.into_iter().filter(|&row| !rows[held[row]].done).collect();
+        if left.is_empty() {
+            break;
+        }
+        if left.len() as f64 <= held.len() as f64 * COMPACT_AT {
+            decoder.fork(&left)?;
+            held = left.into_iter().map(|row| held[row]).collect();
+        }
+        let next: Vec<Option<u32>> = held.iter().map(|&row| rows[row].next()).collect();
+        let pieces: Vec<&[u32]> = next.iter().map(Option::as_slice).collect();
+        decoder.append(&pieces, &mut |_| ControlFlow::Continue(())).await?;
+    }
+    cost.generated_tokens += rows.iter().map(|row| row.rollout.tokens.len()).sum::<usize>();
+    cost.decode += started.elapsed();
+    let mut rollouts = rows.into_iter().map(Row::finish);
+    Ok(prompts.iter().map(|_| rollouts.by_ref().take(options.group_size).collect()).collect())
+}
+
+/// A completion in progress.
+struct Row<'a> {
+    stream: TextStream<'a>,
+    stops: StopStrings,
+    rng: ChaCha8Rng,
+    rollout: Rollout,
+    /// Bytes of text that certainly stand before any stop string.
+    shown: usize,
+    done: bool,
+}
+
+impl<'a> Row<'a> {
+    fn new(
+        tokenizer: &'a Tokenizer,
+        stops: &Stops,
+        options: &RolloutOptions,
+        stream: u64,
+        place: usize,
+    ) -> Self {
+        let mut key = [0; 32];
+        for (part, word) in [options.seed, options.purpose, stream, place as u64].into_iter().enumerate() {
+            key[part * 8..][..8].copy_from_slice(&word.to_le_bytes());
+        }
+        let (tokens, log_probs, text) = (Vec::new(), Vec::new(), String::new());
+        Self {
+            stream: TextStream::new(tokenizer),
+            stops: StopStrings::new(stops.strings.iter().cloned()),
+            rng: ChaCha8Rng::from_seed(key),
+            rollout: Rollout { tokens, log_probs, text, finish_reason: FinishReason::Length },
+            shown: 0,
+            done: false,
+        }
+    }
+
+    fn choice(&mut self, temperature: f64) -> Choice {
+        Choice { temperature, top_k: None, top_p: None, draw: self.rng.random() }
+    }
+
+    /// Takes a token in; `full` where there is no room for another one.
+    fn push(&mut self, sampled: Sampled, stops: &Stops, full: bool) {
+        self.rollout.tokens.push(sampled.token);
+        self.rollout.log_probs.push(sampled.log_prob as f32);
+        self.done = full;
+        if stops.ids.contains(&sampled.token) {
+            (self.done, self.rollout.finish_reason) = (true, FinishReason::Stop);
+            return;
+        }
+        let text = self.stream.push(sampled.token);
+        self.rollout.text.push_str(&text);
+        let found = self.stops.push(&text);
+        self.shown += found.text.len();
+        if let Some(stop) = found.stop {
+            (self.done, self.rollout.finish_reason) = (true, FinishReason::Stop);
+            self.rollout.text.truncate(self.shown + stop.len());
+        }
+    }
+
+    /// The token to append, of a row that goes on.
+    fn next(&self) -> Option<u32> {
+        if self.done { None } else { self.rollout.tokens.last().copied() }
+    }
+
+    fn finish(mut self) -> Rollout {
+        if !self.stops.is_stopped() {
+            self.rollout.text.push_str(&self.stream.finish());
+        }
+        self.rollout
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::{END, Rule, bytes, random_model, small_model};
+    use conclave_model::config::Qwen2Config;
+    use conclave_model::decoder::Qwen2Decoder;
+
+    fn options(group_size: usize, rows: usize) -> RolloutOptions {
+        RolloutOptions { group_size, temperature: 1.3, max_new_tokens: 12, rows, seed: 5, purpose: 1 }
+    }
+
+    /// Prompts of different lengths.
+    fn prompts() -> Vec<Vec<u32>> {
+        (1..8u32).map(|i| (0..i * 9).map(|j| (i * 31 + j * 7) % 256).collect()).collect()
+    }
+
+    /// About a quarter of a random model's tokens end a completion.
+    fn stops() -> Stops {
+        Stops { ids: (0..64).collect(), strings: vec!["no such text".into()] }
+    }
+
+    fn run<D: Decoder>(
+        decoder: &mut D,
+        prompts: &[(u64, Vec<u32>)],
+        stops: &Stops,
+        options: &RolloutOptions,
+    ) -> Vec<Vec<Rollout>> {
+        let prompts: Vec<RolloutPrompt> =
+            prompts.iter().map(|(stream, tokens)| RolloutPrompt { tokens, stream: *stream }).collect();
+        roll_out(decoder, &bytes(), stops, &prompts, options, &mut |_| ControlFlow::Continue(())).unwrap().0
+    }
+
+    #[test]
+    fn rollouts_are_the_same_in_any_batch() {
+        let (model, config) = small_model(3);
+        let mut decoder = Qwen2Decoder::new(model, config, 257);
+        let prompts: Vec<(u64, Vec<u32>)> = (0..).zip(prompts()).collect();
+        let all = run(&mut decoder, &prompts, &stops(), &options(5, 64));
+        let lengths: Vec<usize> = all.iter().flatten().map(|rollout| rollout.tokens.len()).collect();
+        assert!(lengths.contains(&1) && lengths.contains(&12), "early and late ends: {lengths:?}");
+        let backwards: Vec<(u64, Vec<u32>)> = prompts.iter().rev().cloned().collect();
+        for (order, rows) in [(&prompts, 5), (&prompts, 10), (&backwards, 1), (&backwards, 17)] {
+            let mut other = run(&mut decoder, order, &stops(), &options(5, rows));
+            if order[0].0 > 0 {
+                other.reverse();
+            }
+            for (a, b) in all.iter().flatten().zip(other.iter().flatten()) {
+                assert_eq!((&a.tokens, &a.text, a.finish_reason), (&b.tokens, &b.text, b.finish_reason));
+                assert!(a.log_probs.iter().zip(&b.log_probs).all(|(a, b)| (a - b).abs() < 1e-4));
+            }
+        }
+        let smaller = run(&mut decoder, &prompts[2..3], &stops(), &options(2, 64));
+        assert_eq!(smaller[0][1].tokens, all[2][1].tokens);
+        let other_purpose = RolloutOptions { purpose: 2, ..options(5, 64) };
+        assert_ne!(run(&mut decoder, &prompts, &stops(), &other_purpose), all);
+    }
+
+    #[test]
+    fn log_probs_are_those_of_the_weights() {
+        let (model, config) = small_model(4);
+        let mut decoder = Qwen2Decoder::new(model, config, 257);
+        let prompts: Vec<(u64, Vec<u32>)> = (0..).zip(prompts()).collect();
+        let options = RolloutOptions { temperature: 1.0, ..options(2, 64) };
+        let groups = run(&mut decoder, &prompts, &stops(), &options);
+        for ((_, prompt), group) in prompts.iter().zip(&groups) {
+            for rollout in group {
+                decoder.reset(1, 128).unwrap();
+                let scored = pollster::block_on(async {
+                    decoder.append(&[prompt], &mut |_| ControlFlow::Continue(())).await?;
+                    decoder.log_probs(0, &rollout.tokens).await
+                });
+                for (a, b) in scored.unwrap().iter().zip(&rollout.log_probs) {
+                    assert!((a - f64::from(*b)).abs() < 1e-4, "{a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn completions_end_where_they_should() {
+        // Counts up from the prompt's last byte.
+        let mut decoder = Rule::new(|row: &[u32]| row[row.len() - 1] + 1);
+        let stops = Stops { ids: vec![u32::from(b'Z'), END], strings: vec!["fg".into()] };
+        let options = RolloutOptions { max_new_tokens: 9, ..options(2, 4) };
+        let prompts: Vec<(u64, Vec<u32>)> =
+            ["a", "W", "k"].iter().map(|text| (0, text.bytes().map(u32::from).collect())).collect();
+        let groups = run(&mut decoder, &prompts, &stops, &options);
+        let found: Vec<(&str, usize, FinishReason)> =
+            groups.iter().map(|g| (g[1].text.as_str(), g[1].tokens.len(), g[1].finish_reason)).collect();
+        assert_eq!(found[0], ("bcdefg", 6, FinishReason::Stop));
+        assert_eq!(found[1], ("XY", 3, FinishReason::Stop), "the stop id is a token and no text");
+        assert_eq!(found[2], ("lmnopqrst", 9, FinishReason::Length));
+        assert_eq!(decoder.most_rows, 4, "two groups of two at once");
+    }
+
+    #[test]
+    fn a_prompt_needs_room() {
+        let mut decoder = Rule::new(|_: &[u32]| END);
+        for length in [0, 4_096] {
+            let tokens = vec![1; length];
+            let prompts = [RolloutPrompt { tokens: &tokens, stream: 0 }];
+            let mut progress = |_| ControlFlow::Continue(());
+            let error = roll_out(&mut decoder, &bytes(), &stops(), &prompts, &options(1, 1), &mut progress);
+            assert!(error.unwrap_err().to_string().starts_with(&format!("a prompt has {length} tokens")));
+        }
+    }
+
+    /// `cargo test --release -p conclave-train speed_of_rollouts -- --ignored --nocapture`
+    #[test]
+    #[ignore = "a measurement"]
+    fn speed_of_rollouts() {
+        let config = Qwen2Config { eos_token_ids: vec![END], ..Qwen2Config::tiny(257) };
+        let mut decoder = Qwen2Decoder::new(random_model(&config, 1), config, 257);
+        for (prompt_len, group_size) in [(400, 1), (400, 8), (100, 8)] {
+            let tokens: Vec<Vec<u32>> = (0..64 / group_size as u32)
+                .map(|i| (0..prompt_len - i).map(|j| (i + j) % 256).collect())
+                .collect();
+            let prompts: Vec<RolloutPrompt> =
+                tokens.iter().map(|tokens| RolloutPrompt { tokens, stream: 0 }).collect();
+            let options = RolloutOptions { max_new_tokens: 64, ..options(group_size, 64) };
+            let mut progress = |_| ControlFlow::Continue(());
+            let (_, cost) =
+                roll_out(&mut decoder, &bytes(), &Stops::default(), &prompts, &options, &mut progress)
+                    .unwrap();
+            println!(
+                "prompts of {prompt_len}, groups of {group_size}: {:.0} prompt tokens/s, {:.0} generated tokens/s",
+                cost.prompt_tokens as f64 / cost.prefill.as_secs_f64(),
+                cost.generated_tokens as f64 / cost.decode.as_secs_f64()
+            );
+        }
+    }
+}
