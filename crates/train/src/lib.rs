@@ -1,9 +1,12 @@
 //! Training of aggregators on burn: SFT, GRPO and ParaGator.
 
-pub mod parameters;
+pub mod advantage;
 pub mod config;
 pub mod error;
 pub mod evaluate;
+pub mod objective;
+pub mod parameters;
+pub mod reward;
 pub mod rollout;
 #[cfg(test)]
 mod scripted;
