@@ -12,6 +12,10 @@ use crate::error::{Result, TrainError};
 /// How alike two keys must be for one to be suggested for the other, from 0 to 1.
 const ALIKE: f64 = 0.6;
 
+/// How serde begins its message about a key, and about one of several words.
+const UNKNOWN_KEY: &str = "unknown field `";
+const UNKNOWN_VALUE: &str = "unknown variant `";
+
 impl RunConfig {
     /// Reads the file at `path` and applies `settings` (`section.key=value`) in their order.
     ///
@@ -95,18 +99,25 @@ fn explain(error: &toml::de::Error) -> String {
         return if section.is_empty() { message } else { format!("[{section}]: {message}") };
     };
     let place = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
-    let elsewhere = sections_with(key);
+    let is_value = message.starts_with(UNKNOWN_VALUE);
+    let elsewhere = if is_value { Vec::new() } else { sections_with(key) };
     let remedy = match nearest(key, &known) {
         Some(near) => format!("did you mean `{near}`?"),
         None if !elsewhere.is_empty() => format!("it belongs into {}", elsewhere.join(" or ")),
         None => format!("expected one of {}", known.join(", ")),
     };
-    format!("unknown key `{key}`{place}: {remedy}")
+    if is_value {
+        format!("`{key}` is not known{place}: {remedy}")
+    } else {
+        format!("unknown key `{key}`{place}: {remedy}")
+    }
 }
 
-/// The path of the table that an error is in: the last line of its text, ``in `train` ``. The path of an unknown key
-/// ends in the key itself.
+/// The path of the table that an error is in. The parser shows it only in the text of an error that has no document to
+/// quote: the last line, ``in `train` ``.
 fn section(error: &toml::de::Error) -> String {
+    let mut error = error.clone();
+    error.set_input(None);
     let text = error.to_string();
     let path = text.lines().rev().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
     path.unwrap_or_default().to_owned()
@@ -114,8 +125,7 @@ fn section(error: &toml::de::Error) -> String {
 
 /// The key and the known ones, of serde's ``unknown field `a`, expected one of `b`, `c` ``.
 fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest =
-        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    let rest = message.strip_prefix(UNKNOWN_KEY).or_else(|| message.strip_prefix(UNKNOWN_VALUE))?;
     let (key, rest) = rest.split_once('`')?;
     let known = rest.split('`').skip(1).step_by(2).collect();
     Some((key, known))
