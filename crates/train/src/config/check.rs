@@ -104,7 +104,6 @@ impl RunConfig {
             ("prompt.max_new_tokens", prompt.max_new_tokens as u64),
             ("checkpoint.keep_last", self.checkpoint.keep_last as u64),
             ("eval.problems", eval.problems),
-            ("eval.num_candidates", eval.num_candidates as u64),
             ("eval.permutations", u64::from(eval.permutations)),
             ("eval.batch_size", eval.batch_size as u64),
             ("log.every", self.log.every),

@@ -24,7 +24,7 @@ pub use data::{
 };
 pub use model::{LoraConfig, ModelConfig, ModelDtype, ModelStart, ShapeConfig};
 pub use optimise::{ScheduleConfig, ScheduleKind};
-pub use rl::{Baseline, GrpoConfig, LossKind, ParagatorConfig, RewardScale};
+pub use rl::{Baseline, GrpoConfig, LossKind, ParagatorConfig};
 pub use run::{BestMetric, CheckpointConfig, ComputeDtype, EvalConfig, LogConfig, PromptConfig, TrainConfig};
 
 /// What a run trains by.

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::advantage::ScaleRewards;
+use crate::objective::{PolicyLoss, PolicyObjective};
+
 /// `[grpo]`: group relative policy optimisation and its relatives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -11,7 +14,7 @@ pub struct GrpoConfig {
     /// For `dr_grpo`: the constant that the sum is divided by; without it the most tokens of a completion.
     pub loss_constant: Option<f64>,
     /// What a reward's distance from its group's mean is divided by.
-    pub scale_rewards: RewardScale,
+    pub scale_rewards: ScaleRewards,
     /// How far the ratio of the probabilities may fall below 1.
     pub clip_epsilon: f64,
     /// How far it may rise above 1.
@@ -41,7 +44,7 @@ impl Default for GrpoConfig {
         Self {
             loss: LossKind::Grpo,
             loss_constant: None,
-            scale_rewards: RewardScale::Group,
+            scale_rewards: ScaleRewards::Group,
             clip_epsilon: 0.2,
             clip_epsilon_high: 0.2,
             kl_coef: 0.0,
@@ -57,6 +60,21 @@ impl Default for GrpoConfig {
     }
 }
 
+impl GrpoConfig {
+    /// The loss, where completions have at most `max_new_tokens` tokens.
+    pub fn objective(&self, max_new_tokens: usize) -> PolicyObjective {
+        let loss = match self.loss {
+            LossKind::Grpo => PolicyLoss::Grpo,
+            LossKind::Dapo => PolicyLoss::Dapo,
+            LossKind::DrGrpo => {
+                PolicyLoss::DrGrpo { constant: self.loss_constant.unwrap_or(max_new_tokens as f64) }
+            }
+        };
+        let Self { clip_epsilon, clip_epsilon_high, kl_coef, .. } = *self;
+        PolicyObjective { loss, clip_epsilon, clip_epsilon_high, kl_coef }
+    }
+}
+
 /// How the tokens' losses are added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,18 +85,6 @@ pub enum LossKind {
     Dapo,
     /// The sum over all tokens, divided by the completions times a constant.
     DrGrpo,
-}
-
-/// What a reward's distance from its group's mean is divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RewardScale {
-    /// The group's standard deviation.
-    Group,
-    /// The standard deviation of all rewards of the step.
-    Batch,
-    /// Nothing.
-    None,
 }
 
 /// `[paragator]`: one model generates candidates and aggregates them. Losses, clipping, temperature and lengths of the

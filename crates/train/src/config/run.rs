@@ -134,7 +134,7 @@ pub struct EvalConfig {
     pub every: u64,
     /// How many of the sets.
     pub problems: u64,
-    /// Candidates of each.
+    /// Candidates of each; 0 is the control: the problem alone.
     pub num_candidates: usize,
     /// Orders of the candidates that each set is answered in: above 1 the flip rate is measured.
     pub permutations: u32,
