@@ -12,3 +12,4 @@ pub mod reward;
 pub mod rollout;
 #[cfg(test)]
 mod scripted;
+pub mod start;
