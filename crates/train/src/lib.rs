@@ -1,10 +1,15 @@
 //! Training of aggregators on burn: SFT, GRPO and ParaGator.
 
 pub mod advantage;
+pub mod batch;
 pub mod config;
 pub mod error;
 pub mod evaluate;
+pub mod flush_to_zero;
+pub mod gradients;
+mod host;
 pub mod log;
+pub mod network;
 pub mod objective;
 pub mod observer;
 pub mod parameters;
@@ -13,3 +18,6 @@ pub mod rollout;
 #[cfg(test)]
 mod scripted;
 pub mod start;
+pub mod vocabulary;
+
+pub use error::{Result, TrainError};
