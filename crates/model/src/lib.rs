@@ -1,10 +1,10 @@
 //! The Qwen2 language model on burn, and the aggregator on top of it.
 //!
 //! From the bottom: files of a model directory ([`files`], [`safetensors`], [`weights`], [`config`], [`manifest`],
-//! [`tokenizer`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`]); tokens
-//! ([`decoder`], [`sampler`], [`stream`], [`generate`]); answers ([`aggregate`]); and what keeps it honest
-//! ([`self_test`], [`export`]). What does not live here: devices by name, files on disk, networks, clocks (hosts), votes
-//! and prompts (`conclave-core`), training.
+//! [`tokenizer`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`],
+//! [`module_weights`]); tokens ([`decoder`], [`sampler`], [`stream`], [`generate`]); answers ([`aggregate`]); and what
+//! keeps it honest ([`self_test`], [`export`]). What does not live here: devices by name, files on disk, networks, clocks
+//! (hosts), votes and prompts (`conclave-core`), training.
 
 pub mod aggregate;
 pub mod config;
@@ -17,6 +17,7 @@ pub mod init;
 pub mod kv_cache;
 pub mod load;
 pub mod manifest;
+pub mod module_weights;
 pub mod open;
 pub mod qwen2;
 pub mod rope;

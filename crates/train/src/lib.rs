@@ -12,9 +12,11 @@ pub mod log;
 pub mod network;
 pub mod objective;
 pub mod observer;
+pub mod optimizer;
 pub mod parameters;
 pub mod reward;
 pub mod rollout;
+pub mod schedule;
 #[cfg(test)]
 mod scripted;
 pub mod start;

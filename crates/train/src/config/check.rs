@@ -37,6 +37,9 @@ impl RunConfig {
         if let Err(error) = self.model.start() {
             problems.0.push(error.to_string());
         }
+        if let Err(error) = self.optimizer.validate() {
+            problems.0.push(error.to_string());
+        }
         self.check_data(method, &mut problems);
         self.check_run(&mut problems);
         if method != Method::Sft {

@@ -19,6 +19,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::optimizer::{MuonAdjust, OptimizerConfig, OptimizerKind};
 pub use data::{
     ArithmeticSource, DataConfig, FilterConfig, SetSource, Solvers, StageConfig, TargetKind, TruncationConfig,
 };
@@ -61,6 +62,8 @@ pub struct RunConfig {
     /// What the model is shown, and how much it may write.
     pub prompt: PromptConfig,
     /// How a gradient becomes a step.
+    pub optimizer: OptimizerConfig,
+    /// How its learning rates change over the run.
     pub schedule: ScheduleConfig,
     /// How long, how much at once, and in what precision.
     pub train: TrainConfig,
