@@ -1,7 +1,7 @@
 //! From rewards to advantages.
 //!
-//! A [`Reward`] says how good a completion is, an [`Advantage`] how much better than its group; they are not to be mixed
-//! up. What is not here: how rewards come about (`reward`), what advantages do (`objective`).
+//! A [`Reward`] says how good a completion is, an [`Advantage`] how much better than its group; they are not to be
+//! mixed up. What is not here: how rewards come about (`reward`), what advantages do (`objective`).
 
 use conclave_core::metrics::pass_at_k;
 use serde::{Deserialize, Serialize};
@@ -72,8 +72,8 @@ pub fn deviation(rewards: &[Reward]) -> f64 {
 /// minus the mean reward of all sets. They sum to zero, and are zero where nothing or everything is correct, and where
 /// every set of `k` holds a correct one.
 ///
-/// In closed form, with `n` completions of which `c` are correct: `pass@k(n, c)` is the mean over all sets; the sets of a
-/// correct one all succeed; those of a wrong one succeed where one of the other `k - 1`, of `n - 1`, is correct. `k` is
+/// In closed form, with `n` completions of which `c` are correct: `pass@k(n, c)` is the mean over all sets; the sets of
+/// a correct one all succeed; those of a wrong one succeed where one of the other `k - 1`, of `n - 1`, is correct. `k` is
 /// taken within `1..=n`; at 1 it is the plain `reward - mean`.
 pub fn pass_at_k_advantages(correct: &[bool], k: usize) -> Vec<Advantage> {
     let n = correct.len() as u64;

@@ -9,8 +9,8 @@
 //! kl   = exp(ref_log_prob - log_prob) - (ref_log_prob - log_prob) - 1          (k3: unbiased, never negative)
 //! ```
 //!
-//! Sums are in f64, in order. What is not here: where log-probabilities come from (`vocabulary`), rewards and advantages
-//! (`reward`, `advantage`).
+//! Sums are in f64, in order. What is not here: where log-probabilities come from (`vocabulary`), rewards and
+//! advantages (`reward`, `advantage`).
 
 use crate::advantage::Advantage;
 

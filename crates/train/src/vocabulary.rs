@@ -1,8 +1,8 @@
 //! Log-probabilities of tokens, and the way back, through the vocabulary matrix: a few positions at a time, and without
 //! autodiff.
 //!
-//! The logits of 4,096 positions over 152k tokens are 2.5 GB, and autodiff would keep several such tensors. Here only the
-//! positions that are asked for reach the matrix, `chunk` of them at once, and the gradient is written down:
+//! The logits of 4,096 positions over 152k tokens are 2.5 GB, and autodiff would keep several such tensors. Here only
+//! the positions that are asked for reach the matrix, `chunk` of them at once, and the gradient is written down:
 //!
 //! ```text
 //! log_prob = x[target] - ln(sum(exp(x))),  x = normed W^T / temperature
@@ -10,8 +10,8 @@
 //! d_normed = d_x W,   d_W = d_x^T normed
 //! ```
 //!
-//! The matrix may be cut into shards of rows. Rows at `limit` and above belong to no token: they have no probability and
-//! no gradient. What is not here: the network below the matrix (`network`), which positions count and how much
+//! The matrix may be cut into shards of rows. Rows at `limit` and above belong to no token: they have no probability
+//! and no gradient. What is not here: the network below the matrix (`network`), which positions count and how much
 //! (`objective`).
 
 use burn::module::Param;

@@ -1,5 +1,5 @@
-//! Losses and gradients against those of transformers, for the two small models in `tests/data/parity`: on the CPU, with
-//! and without recomputation, however the vocabulary is cut.
+//! Losses and gradients against those of transformers, for the two small models in `tests/data/parity`: on the CPU,
+//! with and without recomputation, however the vocabulary is cut.
 
 use std::collections::BTreeMap;
 
@@ -123,8 +123,8 @@ impl Run {
     }
 }
 
-/// Every fixture in every way: with and without recomputation, one position, a few or all at once, the vocabulary matrix
-/// whole and in shards.
+/// Every fixture in every way: with and without recomputation, one position, a few or all at once, the vocabulary
+/// matrix whole and in shards.
 fn every_way(check: impl Fn(&Run, &Reference, &str)) {
     for name in fixtures::NAMES {
         let files = fixtures::files(name);

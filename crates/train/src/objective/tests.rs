@@ -1,3 +1,5 @@
+//! Losses by hand, and gradients by finite differences.
+
 use super::*;
 
 const OBJECTIVE: PolicyObjective =

@@ -1,3 +1,5 @@
+//! The head of a model against the plain formula in f64, by hand and by finite differences.
+
 use burn::tensor::{Device, Tensor, TensorData};
 use conclave_model::qwen2::{Qwen2, RmsNorm};
 use conclave_model::vocabulary::VocabularyMatrix;
