@@ -124,7 +124,7 @@ impl Attention {
             x.reshape([rows, seq, heads, width / heads]).swap_dims(1, 2) // [rows, heads, seq, head_dim]
         };
         let query = at.rotary.apply(split(self.q_proj.forward(x.clone()), heads));
-        let key = at.rotary.apply(split(self.k_proj.forward(x.clone()), kv_heads));
+        let key = at.rotary.apply(split(self.k_proj.forward(x.clone()), kv_heads)).transpose();
         let value = split(self.v_proj.forward(x), kv_heads);
         let (key, value) = match cache {
             Some(cache) => cache.append(key, value, at.column, at.columns),
@@ -133,7 +133,8 @@ impl Attention {
         let [_, _, _, head_dim] = query.dims();
         // Heads that share a key-value head are stacked along the sequence, so keys are not repeated.
         let query = query.reshape([rows, kv_heads, heads / kv_heads * seq, head_dim]);
-        let scores = query.matmul(key.transpose()).cast(DType::F32) / (head_dim as f64).sqrt();
+        // The queries are scaled, not the scores, of which there are many more.
+        let scores = (query / (head_dim as f64).sqrt()).matmul(key).cast(DType::F32);
         let dtype = value.dtype();
         let weights = activation::softmax(scores + at.mask.clone(), 3).cast(dtype);
         let output = weights.matmul(value).reshape([rows, heads, seq, head_dim]);
