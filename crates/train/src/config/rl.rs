@@ -25,7 +25,7 @@ pub struct GrpoConfig {
     pub group_size: usize,
     /// Prompts of one step.
     pub prompts_per_step: usize,
-    /// Completions written at once, and sequences of one forward pass.
+    /// Completions written at once; `train.batch_size` of them go through a forward and backward pass at once.
     pub rollout_batch_size: usize,
     /// Temperature of the rollouts.
     pub temperature: f64,

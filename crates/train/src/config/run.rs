@@ -27,9 +27,10 @@ impl Default for PromptConfig {
 pub struct TrainConfig {
     /// Updates of the weights.
     pub steps: u64,
-    /// Sequences of one forward pass (supervised training; `[grpo]` counts prompts).
+    /// Sequences of one forward and backward pass. In supervised training a step has `gradient_accumulation` of these, in
+    /// reinforcement learning as many as its completions need.
     pub batch_size: usize,
-    /// Forward and backward passes of one step.
+    /// Forward and backward passes of one step, in supervised training.
     pub gradient_accumulation: usize,
     /// Weight of a prompt token's loss beside a target token's, in supervised training.
     pub prompt_loss_weight: f64,
