@@ -30,8 +30,11 @@
 //! 5. The segments' tokens, counted one segment at a time as they are encoded, never exceed
 //!    `context_length - max_new_tokens`. A problem that does not fit is an error; it is never cut.
 //!
+//! A model that solves a problem without candidates is asked by [`build_generator_prompt`].
+//!
 //! What does not live here: tokens (the counter comes in as a function) and the model.
 
+mod generator;
 mod neutral;
 mod parse;
 
@@ -40,6 +43,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::sample_set::SampleSet;
+pub use generator::{build_generator_prompt, candidate_of_completion};
 pub use neutral::neutralise;
 pub use parse::{ParsedCompletion, parse_completion};
 
@@ -151,6 +155,19 @@ pub enum PromptError {
     /// A set without candidates gives an aggregator nothing to do.
     #[error("the set has no candidates: there is nothing to aggregate")]
     NoCandidates,
+    /// A generator's problem leaves no room for its solution.
+    #[error(
+        "the problem takes {tokens} tokens with what stands around it and {max_new_tokens} are kept for the solution: more \
+         than the context of {context_length}: shorten the problem or lower max_new_tokens"
+    )]
+    ProblemTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// From the options.
+        max_new_tokens: usize,
+        /// From the options.
+        context_length: usize,
+    },
     /// Nothing of a candidate would fit beside the problem.
     #[error(
         "the prompt without candidates takes {fixed} tokens and {max_new_tokens} are kept for the completion, which leaves \
