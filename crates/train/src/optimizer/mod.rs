@@ -141,7 +141,7 @@ pub struct Optimizer {
 /// What is remembered of one parameter, as rows (see [`ParameterTensor::into_rows`]).
 #[derive(Debug, Clone)]
 enum State {
-    AdamW(Moments),
+    AdamW(Box<Moments>),
     Muon(Tensor<2>),
 }
 
@@ -172,17 +172,34 @@ impl Optimizer {
         let clipped = limit > 0.0 && grad_norm > limit;
         let mut gradients = if clipped { gradients.scale(limit / grad_norm) } else { gradients };
         self.updates += 1;
+        // Muon's matrices wait until all directions are there.
+        let mut directions = Vec::new();
         let model = map(model, |path, value| {
             let gradient = match gradients.remove(path) {
                 Some(gradient) => gradient.into_rows(),
                 None => value.clone().into_rows().zeros_like(),
             };
-            self.update(path, value, gradient, lr_scale)
+            match self.config.kind_of(path) {
+                OptimizerKind::AdamW => self.update_by_adamw(path, value, gradient, lr_scale),
+                OptimizerKind::Muon => {
+                    directions.push((path.to_owned(), self.direction(path, gradient, lr_scale)));
+                    value
+                }
+            }
+        });
+        if directions.is_empty() {
+            return Ok((model, StepReport { grad_norm, clipped, skipped: false }));
+        }
+        let mut directions = muon::orthogonal_by_name(directions);
+        let rule = self.muon_rule(lr_scale);
+        let model = map(model, |path, value| match directions.remove(path) {
+            Some(direction) => ParameterTensor::Matrix(rule.apply(value.into_rows(), direction)),
+            None => value,
         });
         Ok((model, StepReport { grad_norm, clipped, skipped: false }))
     }
 
-    fn update(
+    fn update_by_adamw(
         &mut self,
         path: &str,
         value: ParameterTensor,
@@ -190,48 +207,46 @@ impl Optimizer {
         lr_scale: f64,
     ) -> ParameterTensor {
         let config = &self.config;
-        let weight_decay = match value {
-            ParameterTensor::Matrix(_) => config.weight_decay,
-            ParameterTensor::Vector(_) => 0.0,
+        let rule = AdamWRule {
+            lr: config.lr * lr_scale,
+            betas: config.betas,
+            eps: config.eps,
+            weight_decay: match value {
+                ParameterTensor::Matrix(_) => config.weight_decay,
+                ParameterTensor::Vector(_) => 0.0,
+            },
+            update: self.updates,
+        };
+        let moments = match self.state.remove(path) {
+            Some(State::AdamW(moments)) => Some(*moments),
+            _ => None,
         };
         let shape = value.shape();
-        let rows = value.into_rows();
-        let state = self.state.remove(path);
-        let (rows, state) = match config.kind_of(path) {
-            OptimizerKind::AdamW => {
-                let rule = AdamWRule {
-                    lr: config.lr * lr_scale,
-                    betas: config.betas,
-                    eps: config.eps,
-                    weight_decay,
-                    update: self.updates,
-                };
-                let moments = match state {
-                    Some(State::AdamW(moments)) => Some(moments),
-                    _ => None,
-                };
-                let (rows, moments) = rule.apply(rows, gradient, moments);
-                (rows, State::AdamW(moments))
-            }
-            OptimizerKind::Muon => {
-                let rule = MuonRule {
-                    lr: config.muon_lr * lr_scale,
-                    adjust: config.muon_adjust,
-                    momentum: config.muon_momentum,
-                    weight_decay,
-                };
-                let momentum = match state {
-                    Some(State::Muon(momentum)) => Some(momentum),
-                    _ => None,
-                };
-                let (rows, momentum) = rule.apply(rows, gradient, momentum);
-                (rows, State::Muon(momentum))
-            }
-        };
-        self.state.insert(path.to_owned(), state);
+        let (rows, moments) = rule.apply(value.into_rows(), gradient, moments);
+        self.state.insert(path.to_owned(), State::AdamW(Box::new(moments)));
         match shape[..] {
             [len] => ParameterTensor::Vector(rows.reshape([len])),
             _ => ParameterTensor::Matrix(rows),
+        }
+    }
+
+    fn direction(&mut self, path: &str, gradient: Tensor<2>, lr_scale: f64) -> Tensor<2> {
+        let momentum = match self.state.remove(path) {
+            Some(State::Muon(momentum)) => Some(momentum),
+            _ => None,
+        };
+        let (direction, momentum) = self.muon_rule(lr_scale).direction(gradient, momentum);
+        self.state.insert(path.to_owned(), State::Muon(momentum));
+        direction
+    }
+
+    /// Of projections, which are all matrices.
+    fn muon_rule(&self, lr_scale: f64) -> MuonRule {
+        MuonRule {
+            lr: self.config.muon_lr * lr_scale,
+            adjust: self.config.muon_adjust,
+            momentum: self.config.muon_momentum,
+            weight_decay: self.config.weight_decay,
         }
     }
 
@@ -241,9 +256,9 @@ impl Optimizer {
         let mut tensors = Vec::new();
         for (path, state) in &self.state {
             match state {
-                State::AdamW(Moments { first, second }) => {
-                    tensors.push((format!("{path}/{MOMENT_1}"), first.clone()));
-                    tensors.push((format!("{path}/{MOMENT_2}"), second.clone()));
+                State::AdamW(moments) => {
+                    tensors.push((format!("{path}/{MOMENT_1}"), moments.first.clone()));
+                    tensors.push((format!("{path}/{MOMENT_2}"), moments.second.clone()));
                 }
                 State::Muon(momentum) => tensors.push((format!("{path}/{MOMENTUM}"), momentum.clone())),
             }
@@ -275,7 +290,8 @@ impl Optimizer {
             let state = match config.kind_of(&path) {
                 OptimizerKind::AdamW => {
                     used += 2;
-                    State::AdamW(Moments { first: read(MOMENT_1).await?, second: read(MOMENT_2).await? })
+                    let (first, second) = (read(MOMENT_1).await?, read(MOMENT_2).await?);
+                    State::AdamW(Box::new(Moments { first, second }))
                 }
                 OptimizerKind::Muon => {
                     used += 1;

@@ -3,6 +3,8 @@
 //! Matrices are `[in, out]` here, the transpose of what Muon is usually written for. The iteration does not mind: the
 //! nearest orthogonal matrix of a transpose is the transpose. The adjustment of the rate does.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
 
 use super::MuonAdjust;
@@ -12,6 +14,8 @@ const COEFFICIENTS: [f64; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
 /// A norm is taken to be at least this, so that a gradient of zero stays zero.
 const EPSILON: f64 = 1e-7;
+/// Numbers in a stack of matrices at most, for the memory of the iteration.
+const STACK_VALUES: usize = 1 << 25;
 
 /// The rule of one update.
 pub(super) struct MuonRule {
@@ -22,22 +26,25 @@ pub(super) struct MuonRule {
 }
 
 impl MuonRule {
-    /// `m = b m + g`, `x = (1 - lr decay) x - lr adjust orthogonal(g + b m)`.
-    pub(super) fn apply(
+    /// `m = b m + g`; gives `g + b m`, which is to be made orthogonal, and `m`.
+    pub(super) fn direction(
         &self,
-        value: Tensor<2>,
         gradient: Tensor<2>,
-        state: Option<Tensor<2>>,
+        momentum: Option<Tensor<2>>,
     ) -> (Tensor<2>, Tensor<2>) {
-        let momentum = match state {
+        let momentum = match momentum {
             Some(momentum) => momentum * self.momentum + gradient.clone(),
             None => gradient.clone(),
         };
-        let update = orthogonal(gradient + momentum.clone() * self.momentum);
+        (gradient + momentum.clone() * self.momentum, momentum)
+    }
+
+    /// `x = (1 - lr decay) x - lr adjust o` with the orthogonal direction `o`.
+    pub(super) fn apply(&self, value: Tensor<2>, orthogonal: Tensor<2>) -> Tensor<2> {
         let rate = self.lr * self.adjust.factor(value.dims());
         let decay = self.lr * self.weight_decay;
         let value = if decay == 0.0 { value } else { value * (1.0 - decay) };
-        (value - update * rate, momentum)
+        value - orthogonal * rate
     }
 }
 
@@ -52,12 +59,39 @@ impl MuonAdjust {
     }
 }
 
-/// About the nearest matrix whose shorter side is orthonormal: singular values come out between 0.7 and 1.2.
-pub(super) fn orthogonal(x: Tensor<2>) -> Tensor<2> {
+/// Makes directions orthogonal. Those of one shape are stacked: on a processor they share its cores, and a GPU has fewer
+/// and larger things to do.
+pub(super) fn orthogonal_by_name(directions: Vec<(String, Tensor<2>)>) -> BTreeMap<String, Tensor<2>> {
+    let mut by_shape: BTreeMap<[usize; 2], Vec<(String, Tensor<2>)>> = BTreeMap::new();
+    for (name, direction) in directions {
+        by_shape.entry(direction.dims()).or_default().push((name, direction));
+    }
+    let mut found = BTreeMap::new();
+    for ([rows, columns], mut left) in by_shape {
+        while !left.is_empty() {
+            let rest = left.split_off((STACK_VALUES / (rows * columns).max(1)).clamp(1, left.len()));
+            let (names, stack): (Vec<_>, Vec<_>) = std::mem::replace(&mut left, rest).into_iter().unzip();
+            let stack = orthogonal(Tensor::stack(stack, 0));
+            for (index, name) in names.into_iter().enumerate() {
+                let one = stack.clone().slice([index..index + 1, 0..rows, 0..columns]);
+                found.insert(name, one.reshape([rows, columns]));
+            }
+        }
+    }
+    found
+}
+
+/// For each matrix of a stack about the nearest whose shorter side is orthonormal: singular values come out between 0.7
+/// and 1.2.
+///
+/// # Shapes
+///
+/// - `x`, output: `[matrices, rows, columns]`
+pub(super) fn orthogonal(x: Tensor<3>) -> Tensor<3> {
     let [a, b, c] = COEFFICIENTS;
-    let [rows, columns] = x.dims();
+    let [_, rows, columns] = x.dims();
     // By rows first: a sum in a fixed order.
-    let norm = x.clone().square().sum_dim(1).sum_dim(0).sqrt().clamp_min(EPSILON);
+    let norm = x.clone().square().sum_dim(2).sum_dim(1).sqrt().clamp_min(EPSILON);
     let mut x = x / norm;
     for _ in 0..ITERATIONS {
         // The polynomial in the smaller of X X^T and X^T X.

@@ -90,8 +90,8 @@ fn muon_agrees_with_burn_on_the_transpose() {
             let (mut theirs, mut momentum, mut state) = (ours.clone().transpose(), None, None);
             for _ in 0..5 {
                 let gradient = random(&mut rng, shape);
-                let (value, new) = rule.apply(ours, gradient.clone(), momentum);
-                (ours, momentum) = (value, Some(new));
+                let (direction, new) = rule.direction(gradient.clone(), momentum);
+                (ours, momentum) = (rule.apply(ours, orthogonal(direction)), Some(new));
                 (theirs, state) = burn.step(0.02, theirs, gradient.transpose(), state);
             }
             assert_close(&ours, &theirs.transpose(), 1e-4);
@@ -99,11 +99,30 @@ fn muon_agrees_with_burn_on_the_transpose() {
     }
 }
 
+fn orthogonal(direction: Tensor<2>) -> Tensor<2> {
+    muon::orthogonal(direction.unsqueeze()).squeeze()
+}
+
+#[test]
+fn stacked_directions_come_back_under_their_names() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let shapes = [[4, 6], [6, 4], [4, 6], [5, 5], [4, 6]];
+    let directions: Vec<_> = (0..)
+        .zip(shapes)
+        .map(|(index, shape): (usize, _)| (index.to_string(), random(&mut rng, shape)))
+        .collect();
+    let found = muon::orthogonal_by_name(directions.clone());
+    assert_eq!(found.len(), shapes.len());
+    for (name, direction) in directions {
+        assert_close(&found[&name], &orthogonal(direction), 1e-5);
+    }
+}
+
 #[test]
 fn muons_update_is_about_orthogonal() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for shape in [[8, 20], [20, 8]] {
-        let x = muon::orthogonal(random(&mut rng, shape) * 1e-3);
+        let x = orthogonal(random(&mut rng, shape) * 1e-3);
         let gram = match shape[0] < shape[1] {
             true => x.clone().matmul(x.transpose()),
             false => x.clone().transpose().matmul(x),
@@ -113,7 +132,7 @@ fn muons_update_is_about_orthogonal() {
             assert!((value - expected).abs() < 0.5, "{shape:?} {index}: {value}");
         }
     }
-    assert!(values(&muon::orthogonal(rows(&[0.0; 6], [2, 3]))).iter().all(|value| *value == 0.0));
+    assert!(values(&orthogonal(rows(&[0.0; 6], [2, 3]))).iter().all(|value| *value == 0.0));
     assert_eq!(MuonAdjust::Original.factor([4, 16]), 2.0);
     assert_eq!(MuonAdjust::Original.factor([16, 4]), 1.0);
     assert!((MuonAdjust::MatchRmsAdamw.factor([16, 4]) - 0.8).abs() < 1e-12);
