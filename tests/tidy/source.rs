@@ -8,6 +8,14 @@ use super::{File, Problem};
 /// Names that say nothing of what lives in a file.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "base", "manager", "handler", "misc"];
 
+/// What of the trainer reads and writes files: the rest gets its data from the host.
+const FILES_OF_TRAINING: [&str; 4] = [
+    "crates/train/src/checkpoint.rs",
+    "crates/train/src/checkpoint/",
+    "crates/train/src/log.rs",
+    "crates/train/src/config/read.rs",
+];
+
 /// All rules on sources.
 pub fn check(files: &[File]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -68,6 +76,12 @@ fn seams(file: &File, code: &str) -> Vec<Problem> {
         let message = "core is not async: what waits belongs to a host, a client or a model";
         let is_async = |line: &str| has_word(line, "async") || line.contains(".await");
         problems.extend(lines_where(library.lines(), is_async, &file.path, message));
+    }
+    if is_library("crates/train/src/") && !FILES_OF_TRAINING.iter().any(|path| file.path.starts_with(path)) {
+        problems.extend(forbid_std(
+            "fs",
+            "the trainer's files are those of `checkpoint`, `log` and the configuration: take the contents",
+        ));
     }
     if is_library("crates/model/src/") {
         problems.extend(forbid_std("fs", "the model reads through `ModelFiles`, which hosts implement"));
@@ -334,6 +348,15 @@ mod tests {
         assert_eq!(lines("crates/model/src/a.rs", code), ["4", "6"]);
         let tests = format!("#[cfg(test)]\nmod tests {{\n{code}}}\n");
         assert_eq!(lines("crates/model/src/a.rs", &tests), [""; 0]);
+    }
+
+    #[test]
+    fn files_are_found_in_the_trainer_but_not_where_a_run_is_saved() {
+        let code = "use std::fs;\n";
+        assert_eq!(lines("crates/train/src/data/sets.rs", code), ["2"]);
+        for path in ["log.rs", "checkpoint.rs", "checkpoint/files.rs", "config/read.rs", "config/tests.rs"] {
+            assert_eq!(lines(&format!("crates/train/src/{path}"), code), [""; 0], "{path}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod advantage;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
+pub mod data;
 pub mod error;
 pub mod evaluate;
 pub mod flush_to_zero;

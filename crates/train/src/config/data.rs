@@ -83,18 +83,25 @@ pub enum TargetKind {
     /// A short derivation and then the answer: the set's `derivation`, or the shortest right candidate.
     #[default]
     Derivation,
-    /// The text of this field of the set, as it is: `target = { field = "response" }`.
+    /// The text of this field of the set: `target = { field = "response" }`. With an `<answer>` in it, it is the whole
+    /// completion, as it is; without, it is the derivation, behind which the answer is put.
     Field(String),
 }
 
 /// `[data.truncation]`: candidates whose end is missing, as where a model ran into its limit.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TruncationConfig {
     /// How many of the candidates are cut, from 0 to 1.
     pub probability: f64,
-    /// At most this share of a candidate is cut off its end, from 0 to 1.
+    /// This share of a candidate is cut off its end, from 0 to 1.
     pub share: f64,
+}
+
+impl Default for TruncationConfig {
+    fn default() -> Self {
+        Self { probability: 0.0, share: 0.1 }
+    }
 }
 
 /// `[data.filters]`: sets that are left out of training. Evaluation sees every set.
