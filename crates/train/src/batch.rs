@@ -62,6 +62,25 @@ impl Batch {
         }
     }
 
+    /// The rows in at most `parts` consecutive groups of about equal size, each only as wide as its longest row.
+    pub fn split(&self, parts: usize) -> Vec<Self> {
+        let parts = parts.clamp(1, self.rows.max(1));
+        let bounds = |part: usize| self.rows * part / parts;
+        (0..parts).map(|part| self.select(bounds(part)..bounds(part + 1))).collect()
+    }
+
+    fn select(&self, rows: std::ops::Range<usize>) -> Self {
+        let seq = self.lengths[rows.clone()].iter().copied().max().unwrap_or(0);
+        let row = |row: usize| &self.tokens[row * self.seq..row * self.seq + seq];
+        Self {
+            tokens: rows.clone().flat_map(|index| row(index).iter().copied()).collect(),
+            rows: rows.len(),
+            seq,
+            lengths: self.lengths[rows.clone()].to_vec(),
+            prompt_lens: self.prompt_lens[rows].to_vec(),
+        }
+    }
+
     /// Tokens that are not padding.
     pub fn num_tokens(&self) -> usize {
         self.lengths.iter().sum()
@@ -109,5 +128,22 @@ mod tests {
         assert_eq!(targets.counts, [2, 1]);
         assert_eq!(batch.all_targets().positions, [0, 1, 2, 4]);
         assert_eq!(long.completion(), [7, 8]);
+    }
+
+    #[test]
+    fn parts_are_the_rows_again() {
+        let sequences: Vec<Sequence> =
+            (1..=5).map(|len| Sequence { tokens: (0..len + 1).collect(), prompt_len: 1 }).collect();
+        let batch = Batch::new(&sequences.iter().collect::<Vec<_>>());
+        for parts in 1..8 {
+            let split = batch.split(parts);
+            assert_eq!(split.len(), parts.min(5));
+            assert_eq!(split.iter().map(|part| part.rows).sum::<usize>(), 5);
+            let mut left = sequences.iter();
+            for part in split {
+                let rows: Vec<&Sequence> = left.by_ref().take(part.rows).collect();
+                assert_eq!(part, Batch::new(&rows));
+            }
+        }
     }
 }

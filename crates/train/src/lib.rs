@@ -20,8 +20,12 @@ pub mod reward;
 pub mod rollout;
 pub mod schedule;
 #[cfg(test)]
+#[cfg(test)]
 mod scripted;
+pub mod sft;
 pub mod start;
+pub mod trainer;
 pub mod vocabulary;
+pub mod workers;
 
 pub use error::{Result, TrainError};

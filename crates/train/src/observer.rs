@@ -89,6 +89,8 @@ impl StepMetrics {
 pub mod metric {
     /// The loss that the step has minimised.
     pub const LOSS: &str = "loss";
+    /// Mean loss of the target's tokens, where the prompt's count as well.
+    pub const COMPLETION_LOSS: &str = "completion_loss";
     /// Global norm of the gradient, before it was clipped.
     pub const GRAD_NORM: &str = "grad_norm";
     /// Learning rate of the step.

@@ -20,6 +20,8 @@ pub struct Start {
     pub config: Qwen2Config,
     /// The tokenizer that belongs to them.
     pub tokenizer: Tokenizer,
+    /// Files that a model directory has besides its weights and shape, saved with every checkpoint: `tokenizer.json`.
+    pub files: Vec<(String, Vec<u8>)>,
     /// Go on from the newest checkpoint of the run's folder, where there is one.
     pub resume: bool,
     /// Only rehearse, then return.

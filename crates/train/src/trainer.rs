@@ -1,0 +1,371 @@
+//! The loop that every method shares: rehearse, evaluate, step, log, save, stop, and go on from a checkpoint.
+//!
+//! A [`Method`] says what a step is (`sft`, `grpo`, `paragator`); the [`Run`] is what it works with: the weights, the
+//! optimizer, the workers. A step depends on the configuration, the weights, the optimizer's state and the number of the
+//! step alone, so a run that goes on from a checkpoint does bit by bit what it would have done.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use burn::tensor::Device;
+use conclave_core::sample_set::SampleSet;
+use conclave_model::config::Qwen2Config;
+use conclave_model::decoder::Qwen2Decoder;
+use conclave_model::qwen2::Qwen2;
+use conclave_model::tokenizer::Tokenizer;
+
+use crate::batch::{Batch, Targets};
+use crate::checkpoint::{Checkpoints, Contents, Progress, Retention};
+use crate::config::RunConfig;
+use crate::error::{Result, TrainError};
+use crate::evaluate::{Evaluated, EvaluateOptions, evaluate};
+use crate::gradients::Gradients;
+use crate::network::{ComputeOptions, Forward};
+use crate::observer::{Observer, StepMetrics, metric};
+use crate::optimizer::Optimizer;
+use crate::schedule::Schedule;
+use crate::start::{Outcome, Start};
+use crate::vocabulary::{Head, Scores};
+use crate::workers::Workers;
+
+/// Positions whose logits are held at once: 152k of them are 0.6 MB each in f32, a tiny vocabulary's next to nothing.
+const HEAD_CHUNK: usize = 256;
+
+/// What a way to train does that others do not.
+pub trait Method {
+    /// Computes, as large as they can become, the parts of a step that need memory; what comes out is thrown away. Says
+    /// what was rehearsed.
+    ///
+    /// # Errors
+    /// As a step.
+    fn rehearse(&mut self, run: &Run<'_>) -> Result<String>;
+
+    /// Does step `step` (from 0): one or more updates of the weights.
+    ///
+    /// # Errors
+    /// Data that cannot be used, a device that fails.
+    fn step(&mut self, run: &mut Run<'_>, step: u64) -> Result<StepMetrics>;
+
+    /// Measures the weights on held-out problems; none where there are none.
+    ///
+    /// # Errors
+    /// A device that fails.
+    fn evaluate(&mut self, run: &Run<'_>) -> Result<Option<StepMetrics>>;
+}
+
+/// What a method works with.
+pub struct Run<'a> {
+    /// Everything that decides the run.
+    pub config: &'a RunConfig,
+    /// The shape of the model.
+    pub shape: &'a Qwen2Config,
+    /// The model's tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// The device, without autodiff.
+    pub device: &'a Device,
+    /// The weights, f32, without autodiff.
+    pub model: Qwen2,
+    /// The weights of step 0, for whoever needs a frozen reference. Shares its memory with `model` until that moves on.
+    pub start: Qwen2,
+    /// Threads for the parts of a step.
+    pub workers: Workers,
+    /// Tokens that went forward and backward since step 0.
+    pub num_tokens: u64,
+    optimizer: Optimizer,
+    schedule: Schedule,
+}
+
+impl Run<'_> {
+    /// How forward and backward passes compute.
+    pub fn compute(&self) -> ComputeOptions {
+        ComputeOptions { dtype: self.config.train.dtype.dtype(), recompute: self.config.train.recompute }
+    }
+
+    /// The head of a model of this run's shape.
+    pub fn head<'m>(&self, model: &'m Qwen2, temperature: f64) -> Head<'m> {
+        Head::new(model, self.tokenizer.vocab_size(), temperature, HEAD_CHUNK)
+    }
+
+    /// A decoder on the weights as they are.
+    pub fn decoder(&self) -> Qwen2Decoder {
+        Qwen2Decoder::new(self.model.clone(), self.shape.clone(), self.tokenizer.vocab_size())
+    }
+
+    /// Scores the targets of each part under `model`, without a gradient, side by side.
+    ///
+    /// # Errors
+    /// A device that fails, numbers that are not finite.
+    pub fn score(&self, model: &Qwen2, parts: &[(Batch, Targets)], temperature: f64) -> Result<Vec<Scores>> {
+        let head = self.head(model, temperature);
+        let compute = ComputeOptions { recompute: true, ..self.compute() };
+        let score = |(batch, targets): &(Batch, Targets)| {
+            // With `recompute` the forward pass keeps no graph.
+            let forward = Forward::new(model, self.shape, batch, compute);
+            head.score(forward.normed(), &targets.positions, &targets.tokens)
+        };
+        self.workers.map(parts, score).into_iter().collect()
+    }
+
+    /// Goes forward and backward through each part, side by side: `coefficients` says for each part what d loss / d
+    /// log-probability of each of its targets is. Gives the gradients of all parts together, and the scores of each.
+    ///
+    /// # Errors
+    /// A device that fails, numbers that are not finite.
+    pub fn gradients(
+        &self,
+        parts: &[(Batch, Targets, Vec<f32>)],
+        temperature: f64,
+    ) -> Result<(Gradients, Vec<Scores>)> {
+        let head = self.head(&self.model, temperature);
+        let one = |(batch, targets, coefficients): &(Batch, Targets, Vec<f32>)| {
+            let forward = Forward::new(&self.model, self.shape, batch, self.compute());
+            let (positions, tokens) = (&targets.positions, &targets.tokens);
+            let (scores, found) =
+                head.score_and_backward(forward.normed(), positions, tokens, coefficients)?;
+            let (d_normed, mut gradients) = found.into_parts();
+            gradients.add(forward.backward(d_normed));
+            Ok((gradients, scores))
+        };
+        let mut sum = Gradients::new();
+        let mut scores = Vec::with_capacity(parts.len());
+        for part in self.workers.map(parts, one) {
+            let (gradients, part_scores) = part?;
+            sum.add(gradients);
+            scores.push(part_scores);
+        }
+        Ok((sum, scores))
+    }
+
+    /// Updates the weights at the learning rate of `step`, and notes norm and rate.
+    ///
+    /// # Errors
+    /// Where the gradients do not fit the model or the device fails.
+    pub fn update(&mut self, gradients: Gradients, step: u64, metrics: &mut StepMetrics) -> Result<()> {
+        let factor = self.schedule.factor(step);
+        let (model, report) = self.optimizer.step(self.model.clone(), gradients, factor)?;
+        self.model = model;
+        metrics.set(metric::GRAD_NORM, report.grad_norm);
+        metrics.set(metric::LEARNING_RATE, self.config.optimizer.lr * factor);
+        Ok(())
+    }
+
+    /// Makes an update as [`update`](Self::update) does and throws it away.
+    ///
+    /// # Errors
+    /// As an update.
+    pub fn rehearse_update(&self, gradients: Gradients) -> Result<()> {
+        let mut optimizer = Optimizer::new(&self.config.optimizer);
+        optimizer.step(self.model.clone(), gradients, 0.0).map(|_| ())
+    }
+
+    /// Greedy answers to `sets` as `[eval]` says.
+    ///
+    /// # Errors
+    /// As [`evaluate()`].
+    pub fn evaluate_sets(&self, sets: &[SampleSet]) -> Result<Evaluated> {
+        let eval = &self.config.eval;
+        let options = EvaluateOptions {
+            variant: self.config.prompt.variant,
+            num_candidates: eval.num_candidates,
+            max_new_tokens: self.config.rollout_tokens(),
+            permutations: eval.permutations as usize,
+            rows: eval.batch_size,
+            seed: self.config.train.seed,
+        };
+        let stop_ids = &self.shape.eos_token_ids;
+        let going_on = &mut |_, _| ControlFlow::Continue(());
+        evaluate(&mut self.decoder(), self.tokenizer, stop_ids, sets, &options, going_on)
+    }
+}
+
+/// The numbers of an evaluation under their names in the log.
+pub fn evaluation_metrics(evaluated: &Evaluated, metrics: &mut StepMetrics) {
+    let report = &evaluated.report;
+    let results = &report.results;
+    for (name, figure) in [
+        (metric::EVAL_ACCURACY, &results.accuracy),
+        (metric::EVAL_MAJORITY, &results.sets.majority_first),
+        (metric::EVAL_ORACLE, &results.sets.pass_at_k),
+        (metric::EVAL_GAP_CLOSED, &results.gap_closed),
+        (metric::EVAL_REGRESSIONS, &report.regression_rate),
+        (metric::EVAL_FLIP_RATE, &results.flip_rate),
+    ] {
+        if let Some(figure) = figure {
+            metrics.set(name, figure.value);
+        }
+    }
+}
+
+/// Trains by `method`.
+///
+/// # Errors
+/// Whatever stops a run: data, a device, a disk. What was saved before stays good.
+pub fn run(
+    config: &RunConfig,
+    start: &Start,
+    device: &Device,
+    run_dir: &Path,
+    observer: &mut dyn Observer,
+    method: &mut dyn Method,
+) -> Result<Outcome> {
+    crate::flush_to_zero::flush_denormals_to_zero();
+    let mut run = Run {
+        config,
+        shape: &start.config,
+        tokenizer: &start.tokenizer,
+        device,
+        model: start.model.clone(),
+        start: start.model.clone(),
+        workers: Workers::new(config.train.threads.unwrap_or(1))?,
+        num_tokens: 0,
+        optimizer: Optimizer::new(&config.optimizer),
+        schedule: Schedule::new(&config.schedule, config.train.steps),
+    };
+    let keeper = Keeper::new(config, run_dir)?;
+    let resumed = if start.resume { keeper.resume(&mut run, observer)? } else { None };
+    if resumed.is_none() {
+        let begun = Instant::now();
+        let rehearsed = method.rehearse(&run)?;
+        observer.message(&format!("rehearsed {rehearsed} in {:.1} s", begun.elapsed().as_secs_f64()));
+        if start.rehearse_only {
+            return Ok(Outcome { model: run.model, step: 0, stopped: false });
+        }
+    }
+    let first = resumed.unwrap_or(0);
+    if first == 0 && config.eval.at_start && let Some(metrics) = method.evaluate(&run)? {
+        observer.step(&StepMetrics { step: 0, ..metrics });
+    }
+    let mut step = first;
+    let mut stopped = false;
+    while step < config.train.steps && !stopped {
+        let (begun, tokens) = (Instant::now(), run.num_tokens);
+        let mut metrics = method.step(&mut run, step)?;
+        step += 1;
+        metrics.step = step;
+        let seconds = begun.elapsed().as_secs_f64();
+        metrics.set(metric::NUM_TOKENS, run.num_tokens as f64);
+        metrics.set(metric::TOKENS_PER_SECOND, (run.num_tokens - tokens) as f64 / seconds.max(1e-9));
+        metrics.set(metric::STEP_TIME, seconds);
+        if let Some(loss) = metrics.get(metric::LOSS) && !loss.is_finite() {
+            let message = format!(
+                "the loss of step {step} is {loss}: lower the learning rate (`optimizer.lr`, `optimizer.muon_lr`) and go \
+                 on from the last checkpoint with --resume"
+            );
+            return Err(TrainError::NotFinite(message));
+        }
+        stopped = observer.should_stop();
+        let last = step == config.train.steps;
+        let due = |every: u64| last || (every > 0 && step.is_multiple_of(every));
+        if due(config.eval.every) && !stopped && let Some(evaluation) = method.evaluate(&run)? {
+            evaluation.iter().for_each(|(name, value)| metrics.set(name, value));
+        }
+        observer.step(&metrics);
+        if due(config.checkpoint.every) || stopped {
+            keeper.save(&run, start, step, &metrics)?;
+        }
+    }
+    Ok(Outcome { model: run.model, step, stopped: step < config.train.steps })
+}
+
+/// The run's checkpoints, opened for as long as it lasts.
+struct Keeper {
+    checkpoints: Checkpoints,
+    seed: u64,
+    config: serde_json::Value,
+}
+
+impl Keeper {
+    fn new(config: &RunConfig, run_dir: &Path) -> Result<Self> {
+        let kept = &config.checkpoint;
+        let retention = Retention { keep_last: kept.keep_last, keep_best: kept.keep_best };
+        let unwritable = |error| TrainError::Config(format!("the configuration cannot be written: {error}"));
+        Ok(Self {
+            checkpoints: Checkpoints::open(run_dir, retention)?,
+            seed: config.train.seed,
+            config: serde_json::to_value(config).map_err(unwritable)?,
+        })
+    }
+
+    fn save(&self, run: &Run<'_>, start: &Start, step: u64, metrics: &StepMetrics) -> Result<()> {
+        let best = run.config.checkpoint.best_metric;
+        let sign = if best.more_is_better() { 1.0 } else { -1.0 };
+        let progress = Progress {
+            step,
+            position: step,
+            seed: self.seed,
+            commit: start.commit.clone(),
+            config: self.config.clone(),
+            score: metrics.get(best.name()).map(|value| sign * value),
+            counters: [(metric::NUM_TOKENS.to_owned(), run.num_tokens as f64)].into(),
+        };
+        let files: Vec<(&str, &[u8])> =
+            start.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        let contents = Contents {
+            model: &run.model,
+            config: run.shape,
+            optimizer: &run.optimizer,
+            prompt_variant: run.config.prompt.variant,
+            files: &files,
+        };
+        self.checkpoints.save(&progress, &contents).map(|_| ())
+    }
+
+    /// Takes the run to its newest whole checkpoint; gives the steps done, or none where there is no checkpoint.
+    fn resume(&self, run: &mut Run<'_>, observer: &mut dyn Observer) -> Result<Option<u64>> {
+        let found = self.checkpoints.latest()?;
+        for skipped in &found.skipped {
+            observer.message(&format!("passed over: {skipped}"));
+        }
+        let Some(saved) = found.saved else {
+            observer.message("there is no checkpoint yet: starting from step 0");
+            return Ok(None);
+        };
+        self.check(&saved.progress, observer)?;
+        let (shape, model) = saved.model(run.device)?;
+        if shape != *run.shape {
+            let path = saved.path.display();
+            let message = format!("`{path}` is of a model of another shape than [model] says: use another folder");
+            return Err(TrainError::Checkpoint(message));
+        }
+        run.optimizer = saved.optimizer(&run.config.optimizer, &model)?;
+        run.model = model;
+        run.num_tokens = saved.progress.counters.get(metric::NUM_TOKENS).copied().unwrap_or(0.0) as u64;
+        observer.message(&format!("going on from step {}", saved.progress.step));
+        Ok(Some(saved.progress.step))
+    }
+
+    /// Another seed or other data would make it another run under the same name; what else has changed is told.
+    fn check(&self, progress: &Progress, observer: &mut dyn Observer) -> Result<()> {
+        let mut changed = Vec::new();
+        differences("", &progress.config, &self.config, &mut changed);
+        let fixed = ["train.seed", "data", "model", "prompt", "lora", "optimizer.kind"];
+        let is = |key: &str, name: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        if let Some(key) = changed.iter().find(|key| fixed.iter().any(|name| is(key, name))) {
+            return Err(TrainError::Checkpoint(format!(
+                "`{key}` differs from what the run in this folder was begun with: put it back, or begin another run in another \
+                 folder (without --resume)"
+            )));
+        }
+        for key in changed {
+            observer.message(&format!("`{key}` has changed since the checkpoint: the new value holds from here"));
+        }
+        Ok(())
+    }
+}
+
+/// The keys whose values differ, as `section.key`.
+fn differences(at: &str, before: &serde_json::Value, now: &serde_json::Value, found: &mut Vec<String>) {
+    match (before.as_object(), now.as_object()) {
+        (Some(a), Some(b)) => {
+            let null = serde_json::Value::Null;
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                differences(&at, a.get(key).unwrap_or(&null), b.get(key).unwrap_or(&null), found);
+            }
+        }
+        _ if before != now => found.push(at.to_owned()),
+        _ => {}
+    }
+}
