@@ -125,7 +125,7 @@ impl Run<'_> {
                 head.score_and_backward(forward.normed(), positions, tokens, coefficients)?;
             let (d_normed, mut gradients) = found.into_parts();
             gradients.add(forward.backward(d_normed));
-            Ok((gradients, scores))
+            Ok::<_, TrainError>((gradients, scores))
         };
         let mut sum = Gradients::new();
         let mut scores = Vec::with_capacity(parts.len());
