@@ -20,7 +20,6 @@ pub mod reward;
 pub mod rollout;
 pub mod schedule;
 #[cfg(test)]
-#[cfg(test)]
 mod scripted;
 pub mod sft;
 pub mod start;

@@ -36,7 +36,8 @@ pub fn run(
 ) -> Result<Outcome> {
     let preparation = Preparation::new(&config.data, &config.prompt, &start.config)?;
     let examples = Examples::new(sets, &start.tokenizer, preparation, config.train.seed);
-    let curriculum = Curriculum::new(&config.data, config.train.batch_size, config.train.gradient_accumulation);
+    let curriculum =
+        Curriculum::new(&config.data, config.train.batch_size, config.train.gradient_accumulation);
     let mut method = Sft { batches: Batches::new(examples, curriculum), held_out };
     trainer::run(config, start, device, run_dir, observer, &mut method)
 }

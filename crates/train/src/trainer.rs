@@ -19,7 +19,7 @@ use crate::batch::{Batch, Targets};
 use crate::checkpoint::{Checkpoints, Contents, Progress, Retention};
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
-use crate::evaluate::{Evaluated, EvaluateOptions, evaluate};
+use crate::evaluate::{EvaluateOptions, Evaluated, evaluate};
 use crate::gradients::Gradients;
 use crate::network::{ComputeOptions, Forward};
 use crate::observer::{Observer, StepMetrics, metric};
@@ -233,8 +233,11 @@ pub fn run(
         }
     }
     let first = resumed.unwrap_or(0);
-    if first == 0 && config.eval.at_start && let Some(metrics) = method.evaluate(&run)? {
-        observer.step(&StepMetrics { step: 0, ..metrics });
+    if first == 0
+        && config.eval.at_start
+        && let Some(metrics) = method.evaluate(&run)?
+    {
+        observer.step(&metrics);
     }
     let mut step = first;
     let mut stopped = false;
@@ -247,7 +250,9 @@ pub fn run(
         metrics.set(metric::NUM_TOKENS, run.num_tokens as f64);
         metrics.set(metric::TOKENS_PER_SECOND, (run.num_tokens - tokens) as f64 / seconds.max(1e-9));
         metrics.set(metric::STEP_TIME, seconds);
-        if let Some(loss) = metrics.get(metric::LOSS) && !loss.is_finite() {
+        if let Some(loss) = metrics.get(metric::LOSS)
+            && !loss.is_finite()
+        {
             let message = format!(
                 "the loss of step {step} is {loss}: lower the learning rate (`optimizer.lr`, `optimizer.muon_lr`) and go \
                  on from the last checkpoint with --resume"
@@ -257,7 +262,10 @@ pub fn run(
         stopped = observer.should_stop();
         let last = step == config.train.steps;
         let due = |every: u64| last || (every > 0 && step.is_multiple_of(every));
-        if due(config.eval.every) && !stopped && let Some(evaluation) = method.evaluate(&run)? {
+        if due(config.eval.every)
+            && !stopped
+            && let Some(evaluation) = method.evaluate(&run)?
+        {
             evaluation.iter().for_each(|(name, value)| metrics.set(name, value));
         }
         observer.step(&metrics);
@@ -325,7 +333,8 @@ impl Keeper {
         let (shape, model) = saved.model(run.device)?;
         if shape != *run.shape {
             let path = saved.path.display();
-            let message = format!("`{path}` is of a model of another shape than [model] says: use another folder");
+            let message =
+                format!("`{path}` is of a model of another shape than [model] says: use another folder");
             return Err(TrainError::Checkpoint(message));
         }
         run.optimizer = saved.optimizer(&run.config.optimizer, &model)?;
@@ -340,7 +349,9 @@ impl Keeper {
         let mut changed = Vec::new();
         differences("", &progress.config, &self.config, &mut changed);
         let fixed = ["train.seed", "data", "model", "prompt", "lora", "optimizer.kind"];
-        let is = |key: &str, name: &str| key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let is = |key: &str, name: &str| {
+            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         if let Some(key) = changed.iter().find(|key| fixed.iter().any(|name| is(key, name))) {
             return Err(TrainError::Checkpoint(format!(
                 "`{key}` differs from what the run in this folder was begun with: put it back, or begin another run in another \
@@ -348,7 +359,8 @@ impl Keeper {
             )));
         }
         for key in changed {
-            observer.message(&format!("`{key}` has changed since the checkpoint: the new value holds from here"));
+            observer
+                .message(&format!("`{key}` has changed since the checkpoint: the new value holds from here"));
         }
         Ok(())
     }

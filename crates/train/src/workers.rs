@@ -26,7 +26,8 @@ impl Workers {
             builder.start_handler(|_| flush_this_thread()).build()
         };
         let pools: Result<Vec<_>, _> = (0..count).map(pool).collect();
-        let refused = |error| TrainError::Config(format!("cannot start {count} threads (`train.threads`): {error}"));
+        let refused =
+            |error| TrainError::Config(format!("cannot start {count} threads (`train.threads`): {error}"));
         pools.map(Self).map_err(refused)
     }
 
