@@ -10,7 +10,6 @@
 //! aggregates or computes. What is not here: the sets themselves, when evaluations happen.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 
 use conclave_core::metrics::{Figure, Ratio, paired_bootstrap};
 use conclave_core::prompt::{PromptOptions, PromptVariant, build_prompt, parse_completion};
@@ -25,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 use crate::rollout::{RolloutCost, RolloutOptions, RolloutPrompt, roll_out};
+use crate::workers::Workers;
 
 /// Resamples of the figures that the report of the core does not have.
 const BOOTSTRAP_SEED: u64 = 20_260_102;
@@ -93,18 +93,17 @@ struct Asked<'a> {
     order: u64,
 }
 
-/// Evaluates the model of `decoder` on `sets`; those without a reference answer are left out. `progress` is told rows
-/// done and rows in all, and cancels by breaking.
+/// Evaluates the model of the decoders, which go side by side, on `sets`; those without a reference answer are left out.
 ///
 /// # Errors
-/// A set that does not fit the model's context; the decoder's; cancellation.
-pub fn evaluate<D: Decoder>(
-    decoder: &mut D,
+/// A set that does not fit the model's context; the decoder's.
+pub fn evaluate<D: Decoder + Send>(
+    workers: &Workers,
+    decoders: &mut [D],
     tokenizer: &Tokenizer,
     stop_ids: &[u32],
     sets: &[SampleSet],
     options: &EvaluateOptions,
-    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Evaluated> {
     let started = std::time::Instant::now();
     let sets: Vec<SampleSet> = sets
@@ -112,7 +111,8 @@ pub fn evaluate<D: Decoder>(
         .filter(|set| set.reference_answer.is_some())
         .map(|set| shown(set, options.num_candidates))
         .collect();
-    let asked = ask(decoder.context_length(), tokenizer, &sets, options)?;
+    let context_length = decoders.iter().map(Decoder::context_length).min().unwrap_or(0);
+    let asked = ask(context_length, tokenizer, &sets, options)?;
     let prompts: Vec<RolloutPrompt> =
         asked.iter().map(|asked| RolloutPrompt { tokens: &asked.prompt, stream: 0 }).collect();
     let rollout_options = RolloutOptions {
@@ -124,8 +124,7 @@ pub fn evaluate<D: Decoder>(
         purpose: 0,
     };
     let stops = aggregator_stops(stop_ids);
-    let mut done = |prompts_done: usize| progress(prompts_done, asked.len());
-    let (groups, cost) = roll_out(decoder, tokenizer, &stops, &prompts, &rollout_options, &mut done)?;
+    let (groups, cost) = roll_out(workers, decoders, tokenizer, &stops, &prompts, &rollout_options)?;
 
     let mut rows = Vec::with_capacity(asked.len());
     let (mut truncated, mut well_formed) = (0, 0);
@@ -234,7 +233,6 @@ fn report(
         Ratio::mean(by_id(rows, part).into_iter().map(|(_, value)| value).collect())
     };
     let figures = paired_bootstrap(&parts.iter().map(mean).collect::<Vec<_>>(), BOOTSTRAP_SEED);
-    let seconds = cost.decode.as_secs_f64().max(1e-9);
     Ok(EvaluationReport {
         results,
         permutations: options.permutations.max(1),
@@ -245,7 +243,7 @@ fn report(
         well_formed: 0.0,
         truncated: 0.0,
         mean_completion_tokens: cost.generated_tokens as f64 / rows.len().max(1) as f64,
-        tokens_per_second: cost.generated_tokens as f64 / seconds,
+        tokens_per_second: cost.tokens_per_second(),
         seconds: 0.0,
     })
 }
@@ -304,8 +302,8 @@ mod tests {
     }
 
     fn run(sets: &[SampleSet], options: &EvaluateOptions) -> Evaluated {
-        let mut progress = |_, _| ControlFlow::Continue(());
-        evaluate(&mut Rule::new(first_answer), &bytes(), &[END], sets, options, &mut progress).unwrap()
+        let workers = Workers::new(1).unwrap();
+        evaluate(&workers, &mut [Rule::new(first_answer)], &bytes(), &[END], sets, options).unwrap()
     }
 
     fn value(figure: Option<Figure>) -> f64 {

@@ -112,6 +112,12 @@ pub mod metric {
     pub const REWARD: &str = "reward";
     /// Mean over the groups of the standard deviation of their rewards.
     pub const REWARD_STD: &str = "reward_std";
+    /// Share of completions with the right answer.
+    pub const REWARD_CORRECT: &str = "rewards/correct/mean";
+    /// Share of well-formed completions.
+    pub const REWARD_WELL_FORMED: &str = "rewards/well_formed/mean";
+    /// Tokens generated in a second of decoding.
+    pub const ROLLOUT_TOKENS_PER_SECOND: &str = "rollout/tokens_per_second";
     /// Share of groups whose rewards are all the same, which teach nothing.
     pub const FRAC_REWARD_ZERO_STD: &str = "frac_reward_zero_std";
     /// Mean divergence from the frozen start (k3).
@@ -134,6 +140,8 @@ pub mod metric {
     pub const SAMPLING_GAP_MEAN: &str = "sampling/sampling_logp_difference/mean";
     /// Largest distance between them.
     pub const SAMPLING_GAP_MAX: &str = "sampling/sampling_logp_difference/max";
+    /// Mean ratio of the trainer's to the sampler's probability.
+    pub const SAMPLING_RATIO_MEAN: &str = "sampling/importance_sampling_ratio/mean";
 
     /// Share of held-out sets answered right.
     pub const EVAL_ACCURACY: &str = "eval_accuracy";

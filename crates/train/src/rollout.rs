@@ -10,6 +10,8 @@
 //! to a single set (`conclave-model`).
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use conclave_model::config::Qwen2Config;
@@ -23,6 +25,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Result, TrainError};
+use crate::workers::Workers;
 
 /// A batch moves together when at most this share of its rows still goes on.
 const COMPACT_AT: f64 = 0.75;
@@ -66,7 +69,7 @@ pub struct Rollout {
     pub finish_reason: FinishReason,
 }
 
-/// What rollouts took.
+/// What rollouts took. Times are means over the decoders that went side by side.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RolloutCost {
     /// Tokens of prompts, each read once.
@@ -77,6 +80,20 @@ pub struct RolloutCost {
     pub prefill: Duration,
     /// Time for the completions.
     pub decode: Duration,
+}
+
+impl RolloutCost {
+    /// Tokens generated in a second of decoding.
+    pub fn tokens_per_second(&self) -> f64 {
+        self.generated_tokens as f64 / self.decode.as_secs_f64().max(1e-9)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.generated_tokens += other.generated_tokens;
+        self.prefill += other.prefill;
+        self.decode += other.decode;
+    }
 }
 
 /// A decoder for rollouts of `rows` rows. Small models are read in short pieces, so that what a pass computes stays in a
@@ -91,45 +108,82 @@ pub fn rollout_decoder(model: &Qwen2, config: &Qwen2Config, num_tokens: usize, r
     decoder.with_prefill_chunk((PASS / rows.max(1)).clamp(16, PREFILL_CHUNK))
 }
 
-/// Completes each prompt `group_size` times: one group a prompt, in the order of the prompts. `progress` is told the
-/// prompts done so far and cancels by breaking.
+/// Completes each prompt `group_size` times: one group a prompt, in the order of the prompts. The decoders, all of one
+/// model, go side by side on the workers and share the rows; one decoder is used on the calling thread.
 ///
 /// # Errors
-/// A prompt without tokens or without room behind it in the context; the decoder's; cancellation.
-pub fn roll_out<D: Decoder>(
-    decoder: &mut D,
+/// A prompt without tokens or without room behind it in the context; the decoder's.
+pub fn roll_out<D: Decoder + Send>(
+    workers: &Workers,
+    decoders: &mut [D],
     tokenizer: &Tokenizer,
     stops: &Stops,
     prompts: &[RolloutPrompt],
     options: &RolloutOptions,
-    progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<(Vec<Vec<Rollout>>, RolloutCost)> {
-    let context = decoder.context_length();
+    let context = decoders.iter().map(Decoder::context_length).min().unwrap_or(0);
     if let Some(prompt) = prompts.iter().find(|prompt| !(1..context).contains(&prompt.tokens.len())) {
         let message = format!(
             "a prompt has {} tokens: expected 1 to {}, so that the context of {context} has room for a completion",
             prompt.tokens.len(),
-            context - 1
+            context.saturating_sub(1)
         );
         return Err(TrainError::Data(message));
     }
     let mut by_length: Vec<usize> = (0..prompts.len()).collect();
     by_length.sort_by_key(|&prompt| std::cmp::Reverse(prompts[prompt].tokens.len()));
+    let count = decoders.len();
+    let batch_len = (options.rows / count.max(1) / options.group_size.max(1)).max(1);
+    let batches: Vec<&[usize]> = by_length.chunks(batch_len).collect();
+    let next = AtomicUsize::new(0);
+    // One lock a decoder, held by the worker that drives it.
+    let decoders: Vec<Mutex<&mut D>> = decoders.iter_mut().map(Mutex::new).collect();
+    let drive = |decoder: &Mutex<&mut D>| -> Result<(Vec<(usize, Vec<Rollout>)>, RolloutCost)> {
+        let mut decoder = decoder.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut done, mut cost) = (Vec::new(), RolloutCost::default());
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let chosen: Vec<RolloutPrompt> = batch.iter().map(|&prompt| prompts[prompt]).collect();
+            let groups = complete(&mut **decoder, tokenizer, stops, &chosen, options, &mut cost);
+            done.extend(batch.iter().copied().zip(pollster::block_on(groups)?));
+        }
+        Ok((done, cost))
+    };
     let mut groups: Vec<Vec<Rollout>> = vec![Vec::new(); prompts.len()];
     let mut cost = RolloutCost::default();
-    let mut done = 0;
-    for batch in by_length.chunks((options.rows / options.group_size.max(1)).max(1)) {
-        let chosen: Vec<RolloutPrompt> = batch.iter().map(|&prompt| prompts[prompt]).collect();
-        let completed = pollster::block_on(complete(decoder, tokenizer, stops, &chosen, options, &mut cost))?;
-        for (&prompt, group) in batch.iter().zip(completed) {
-            groups[prompt] = group;
-        }
-        done += batch.len();
-        if progress(done).is_break() {
-            return Err(conclave_model::Error::cancelled().context("generating completions").into());
-        }
+    for driven in workers.map(&decoders, drive) {
+        let (done, part) = driven?;
+        cost.add(&part);
+        done.into_iter().for_each(|(prompt, group)| groups[prompt] = group);
     }
+    (cost.prefill, cost.decode) = (cost.prefill / count.max(1) as u32, cost.decode / count.max(1) as u32);
     Ok((groups, cost))
+}
+
+/// Takes up the memory that rollouts of `prompts` prompts like `prompt` take: the whole cache, one token of each.
+///
+/// # Errors
+/// The decoder's.
+pub fn rehearse<D: Decoder>(
+    decoder: &mut D,
+    prompt: &[u32],
+    prompts: usize,
+    options: &RolloutOptions,
+) -> Result<()> {
+    let going_on = &mut |_| ControlFlow::Continue(());
+    pollster::block_on(async {
+        decoder.reset(prompts, prompt.len() + options.max_new_tokens)?;
+        decoder.append(&vec![prompt; prompts], going_on).await?;
+        let of_group = |prompt: usize| std::iter::repeat_n(prompt, options.group_size);
+        let rows: Vec<usize> = (0..prompts).flat_map(of_group).collect();
+        decoder.fork(&rows)?;
+        let rows: Vec<usize> = (0..rows.len()).collect();
+        let choice = Choice { temperature: options.temperature, draw: 0.5, ..Choice::GREEDY };
+        let sampled = decoder.sample(&rows, &vec![choice; rows.len()]).await?;
+        let tokens: Vec<u32> = sampled.iter().map(|sampled| sampled.token).collect();
+        let pieces: Vec<&[u32]> = tokens.chunks(1).collect();
+        decoder.append(&pieces, going_on).await?;
+        Ok(())
+    })
 }
 
 /// The groups of prompts that go on at once.
@@ -277,7 +331,7 @@ mod tests {
         Stops { ids: (0..64).collect(), strings: vec!["no such text".into()] }
     }
 
-    fn run<D: Decoder>(
+    fn run<D: Decoder + Send>(
         decoder: &mut D,
         prompts: &[(u64, Vec<u32>)],
         stops: &Stops,
@@ -285,13 +339,18 @@ mod tests {
     ) -> Vec<Vec<Rollout>> {
         let prompts: Vec<RolloutPrompt> =
             prompts.iter().map(|(stream, tokens)| RolloutPrompt { tokens, stream: *stream }).collect();
-        roll_out(decoder, &bytes(), stops, &prompts, options, &mut |_| ControlFlow::Continue(())).unwrap().0
+        let (workers, decoders) = (Workers::new(1).unwrap(), std::slice::from_mut(decoder));
+        roll_out(&workers, decoders, &bytes(), stops, &prompts, options).unwrap().0
+    }
+
+    fn decoder_of(seed: u64) -> Qwen2Decoder {
+        let (model, config) = small_model(seed);
+        rollout_decoder(&model, &config, 257, 64)
     }
 
     #[test]
     fn rollouts_are_the_same_in_any_batch() {
-        let (model, config) = small_model(3);
-        let mut decoder = Qwen2Decoder::new(model, config, 257);
+        let mut decoder = decoder_of(3);
         let prompts: Vec<(u64, Vec<u32>)> = (0..).zip(prompts()).collect();
         let all = run(&mut decoder, &prompts, &stops(), &options(5, 64));
         let lengths: Vec<usize> = all.iter().flatten().map(|rollout| rollout.tokens.len()).collect();
@@ -307,6 +366,17 @@ mod tests {
                 assert!(a.log_probs.iter().zip(&b.log_probs).all(|(a, b)| (a - b).abs() < 1e-4));
             }
         }
+        let mut decoders = [(); 3].map(|()| decoder_of(3));
+        let asked: Vec<RolloutPrompt> =
+            prompts.iter().map(|(stream, tokens)| RolloutPrompt { tokens, stream: *stream }).collect();
+        let workers = Workers::new(3).unwrap();
+        let (groups, cost) =
+            roll_out(&workers, &mut decoders, &bytes(), &stops(), &asked, &options(5, 24)).unwrap();
+        let tokens = |groups: &[Vec<Rollout>]| -> Vec<Vec<u32>> {
+            groups.iter().flatten().map(|rollout| rollout.tokens.clone()).collect()
+        };
+        assert_eq!(tokens(&groups), tokens(&all), "side by side");
+        assert_eq!(cost.generated_tokens, lengths.iter().sum::<usize>());
         let smaller = run(&mut decoder, &prompts[2..3], &stops(), &options(2, 64));
         assert_eq!(smaller[0][1].tokens, all[2][1].tokens);
         let other_purpose = RolloutOptions { purpose: 2, ..options(5, 64) };
@@ -315,8 +385,7 @@ mod tests {
 
     #[test]
     fn log_probs_are_those_of_the_weights() {
-        let (model, config) = small_model(4);
-        let mut decoder = Qwen2Decoder::new(model, config, 257);
+        let mut decoder = decoder_of(4);
         let prompts: Vec<(u64, Vec<u32>)> = (0..).zip(prompts()).collect();
         let options = RolloutOptions { temperature: 1.0, ..options(2, 64) };
         let groups = run(&mut decoder, &prompts, &stops(), &options);
@@ -357,8 +426,8 @@ mod tests {
         for length in [0, 4_096] {
             let tokens = vec![1; length];
             let prompts = [RolloutPrompt { tokens: &tokens, stream: 0 }];
-            let mut progress = |_| ControlFlow::Continue(());
-            let error = roll_out(&mut decoder, &bytes(), &stops(), &prompts, &options(1, 1), &mut progress);
+            let (workers, decoders) = (Workers::new(1).unwrap(), std::slice::from_mut(&mut decoder));
+            let error = roll_out(&workers, decoders, &bytes(), &stops(), &prompts, &options(1, 1));
             assert!(error.unwrap_err().to_string().starts_with(&format!("a prompt has {length} tokens")));
         }
     }
@@ -378,7 +447,11 @@ mod tests {
             std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
         };
         let config = Qwen2Config { eos_token_ids: vec![END], ..Qwen2Config::tiny(257) };
-        let mut decoder = rollout_decoder(&random_model(&config, 1), &config, 257, number("ROWS", 64));
+        let (model, rows) = (random_model(&config, 1), number("ROWS", 64));
+        let workers = Workers::new(number("WORKERS", 1)).unwrap();
+        let mut decoders: Vec<Qwen2Decoder> = (0..workers.count())
+            .map(|_| rollout_decoder(&model, &config, 257, rows / workers.count()))
+            .collect();
         for (prompt_len, group_size) in [(400, 1), (400, 8), (100, 8)] {
             let tokens: Vec<Vec<u32>> = (0..64 / group_size as u32)
                 .map(|i| (0..prompt_len - i).map(|j| (i + j) % 256).collect())
@@ -389,11 +462,10 @@ mod tests {
             let mut before = (0.0, 0.0);
             for max_new_tokens in [1, 65] {
                 let started = processor();
-                let options = RolloutOptions { max_new_tokens, ..options(group_size, number("ROWS", 64)) };
-                let mut progress = |_| ControlFlow::Continue(());
+                let options = RolloutOptions { max_new_tokens, ..options(group_size, rows) };
                 let stops = Stops::default();
                 let (_, cost) =
-                    roll_out(&mut decoder, &bytes(), &stops, &prompts, &options, &mut progress).unwrap();
+                    roll_out(&workers, &mut decoders, &bytes(), &stops, &prompts, &options).unwrap();
                 let (tokens, seconds) = (cost.generated_tokens as f64, processor() - started);
                 rates.push(if max_new_tokens == 1 {
                     cost.prompt_tokens as f64 / seconds

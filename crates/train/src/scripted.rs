@@ -11,6 +11,7 @@ use conclave_model::load::{LoadOptions, load};
 use conclave_model::qwen2::Qwen2;
 use conclave_model::sampler::{Choice, Sampled};
 use conclave_model::tokenizer::Tokenizer;
+use serde_json::{Map, Value, json};
 
 /// `<|endoftext|>` of [`bytes`].
 pub const END: u32 = 256;
@@ -18,6 +19,40 @@ pub const END: u32 = 256;
 /// Each byte is a token; 256 ends a text.
 pub fn bytes() -> Tokenizer {
     Tokenizer::from_json(include_bytes!("../../../examples/byte-tokenizer.json")).expect("a valid tokenizer")
+}
+
+/// Digits and our tags are tokens, `.` too; every other word is unknown.
+pub fn toy_tokenizer() -> Tokenizer {
+    let tags = ["<|endoftext|>", "<think>", "</think>", "<answer>", "</answer>"];
+    let digits: Vec<String> = (0..10).map(|digit| digit.to_string()).collect();
+    let words = tags.into_iter().chain(["[UNK]", "."]).chain(digits.iter().map(String::as_str));
+    let vocabulary: Map<String, Value> =
+        words.zip(0..).map(|(word, id)| (word.to_owned(), json!(id))).collect();
+    let added = |(id, content): (usize, &str)| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": id == 0})
+    };
+    let json = json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null,
+        "added_tokens": tags.into_iter().enumerate().map(added).collect::<Vec<_>>(),
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\d|[A-Za-z]+|[^\\sA-Za-z0-9]"},
+            "behavior": "Removed", "invert": true},
+        "decoder": {"type": "Fuse"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"}
+    });
+    Tokenizer::from_json(json.to_string().as_bytes()).expect("a valid tokenizer")
+}
+
+/// A shape for [`toy_tokenizer`] that can learn something within seconds.
+pub fn toy_config() -> Qwen2Config {
+    Qwen2Config {
+        hidden_size: 32,
+        intermediate_size: 64,
+        num_hidden_layers: 2,
+        max_position_embeddings: 256,
+        eos_token_ids: vec![0],
+        ..Qwen2Config::tiny(17)
+    }
 }
 
 /// A random model for [`bytes`] of two narrow layers.

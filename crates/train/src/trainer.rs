@@ -4,7 +4,6 @@
 //! optimizer, the workers. A step depends on the configuration, the weights, the optimizer's state and the number of the
 //! step alone, so a run that goes on from a checkpoint does bit by bit what it would have done.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -24,6 +23,7 @@ use crate::gradients::Gradients;
 use crate::network::{ComputeOptions, Forward};
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::optimizer::Optimizer;
+use crate::rollout::rollout_decoder;
 use crate::schedule::Schedule;
 use crate::start::{Outcome, Start};
 use crate::vocabulary::{Head, Scores};
@@ -87,9 +87,12 @@ impl Run<'_> {
         Head::new(model, self.tokenizer.vocab_size(), temperature, HEAD_CHUNK)
     }
 
-    /// A decoder on the weights as they are.
-    pub fn decoder(&self) -> Qwen2Decoder {
-        Qwen2Decoder::new(self.model.clone(), self.shape.clone(), self.tokenizer.vocab_size())
+    /// Decoders on weights of this run's shape, which go side by side and share `rows` rows.
+    pub fn decoders(&self, model: &Qwen2, rows: usize) -> Vec<Qwen2Decoder> {
+        let count = self.workers.count();
+        let decoder =
+            || rollout_decoder(model, self.shape, self.tokenizer.vocab_size(), rows.div_ceil(count));
+        std::iter::repeat_with(decoder).take(count).collect()
     }
 
     /// Scores the targets of each part under `model`, without a gradient, side by side.
@@ -174,8 +177,8 @@ impl Run<'_> {
             seed: self.config.train.seed,
         };
         let stop_ids = &self.shape.eos_token_ids;
-        let going_on = &mut |_, _| ControlFlow::Continue(());
-        evaluate(&mut self.decoder(), self.tokenizer, stop_ids, sets, &options, going_on)
+        let mut decoders = self.decoders(&self.model, eval.batch_size);
+        evaluate(&self.workers, &mut decoders, self.tokenizer, stop_ids, sets, &options)
     }
 }
 

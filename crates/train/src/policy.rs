@@ -1,0 +1,276 @@
+//! Updates of a policy from rollouts with advantages: the part that GRPO and ParaGator share.
+//!
+//! The probabilities that the ratio is taken to are the trainer's own before the first update, not the sampler's: both are
+//! of the same weights and differ by rounding alone. How far they are apart is measured in every step, and tells of a
+//! sampler that does not do what it should.
+//!
+//! A completion with an advantage of 0 has no gradient without a KL term, and is not computed: where most groups agree,
+//! that is most of a step. It still counts in what the loss is an average over. What is not here: rewards, advantages.
+
+use conclave_model::generate::{FinishReason, Stops};
+use conclave_model::qwen2::Qwen2;
+
+use crate::advantage::{Advantage, Reward, deviation, mean};
+use crate::batch::{Batch, Sequence, Targets};
+use crate::config::GrpoConfig;
+use crate::error::Result;
+use crate::gradients::Gradients;
+use crate::network::Forward;
+use crate::objective::{PolicyMetrics, PolicyObjective, PolicySequence, Totals};
+use crate::observer::{StepMetrics, metric};
+use crate::rollout::{Rollout, RolloutCost, RolloutOptions, RolloutPrompt, roll_out};
+use crate::trainer::Run;
+use crate::vocabulary::Scores;
+
+/// A completion to learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Prompt and completion.
+    pub sequence: Sequence,
+    /// Log-probabilities of the completion's tokens, by the sampler.
+    pub sampled: Vec<f32>,
+    /// How much better than its group it did.
+    pub advantage: Advantage,
+    /// Counts nothing.
+    pub masked: bool,
+}
+
+impl Sample {
+    /// What is to be learned from a rollout behind `prompt`.
+    pub fn new(prompt: &[u32], rollout: &Rollout, advantage: Advantage, config: &GrpoConfig) -> Self {
+        let masked = config.mask_truncated && rollout.finish_reason == FinishReason::Length;
+        let sequence = Sequence { tokens: [prompt, &rollout.tokens].concat(), prompt_len: prompt.len() };
+        Self { sequence, sampled: rollout.log_probs.clone(), advantage, masked }
+    }
+
+    fn counts(&self) -> bool {
+        !self.masked && !self.sampled.is_empty()
+    }
+}
+
+impl Run<'_> {
+    /// Completes prompts with weights of this run's shape, on all workers.
+    ///
+    /// # Errors
+    /// As [`roll_out`].
+    pub fn roll_out(
+        &self,
+        model: &Qwen2,
+        prompts: &[RolloutPrompt<'_>],
+        stops: &Stops,
+        options: &RolloutOptions,
+    ) -> Result<(Vec<Vec<Rollout>>, RolloutCost)> {
+        let mut decoders = self.decoders(model, options.rows);
+        roll_out(&self.workers, &mut decoders, self.tokenizer, stops, prompts, options)
+    }
+
+    /// Computes, of what a step of `groups` groups behind prompts like `prompt` does, what takes the most memory: the
+    /// rollouts' cache, then an update from as many completions of full length as go through the network at once. Says
+    /// what was rehearsed.
+    ///
+    /// # Errors
+    /// As a step.
+    pub fn rehearse_step(
+        &self,
+        prompt: &[u32],
+        groups: usize,
+        options: &RolloutOptions,
+        objective: &PolicyObjective,
+    ) -> Result<String> {
+        let at_once = (options.rows / options.group_size.max(1)).clamp(1, groups);
+        let mut decoders = self.decoders(&self.model, options.rows);
+        // All are held until the last is full.
+        for decoder in &mut decoders {
+            crate::rollout::rehearse(decoder, prompt, at_once.div_ceil(self.workers.count()), options)?;
+        }
+        drop(decoders);
+        let completion = vec![0; options.max_new_tokens];
+        let sample = Sample {
+            sequence: Sequence { tokens: [prompt, &completion].concat(), prompt_len: prompt.len() },
+            sampled: vec![0.0; options.max_new_tokens],
+            advantage: Advantage(1.0),
+            masked: false,
+        };
+        let tokens = sample.sequence.tokens.len();
+        let samples = vec![sample; options.rows.min(groups * options.group_size)];
+        let mut gradients = Gradients::new();
+        let parts = parts(self, &samples, objective);
+        for learned in self.workers.map(&parts, |part| part.learn(self, objective, totals(&samples))) {
+            gradients.add(learned?.gradients);
+        }
+        self.rehearse_update(gradients)?;
+        Ok(format!(
+            "{} rollouts at once and an update from {} sequences of {tokens} tokens",
+            at_once * options.group_size,
+            samples.len()
+        ))
+    }
+}
+
+/// Samples that go through the network together.
+struct Part<'a> {
+    samples: Vec<&'a Sample>,
+    batch: Batch,
+    targets: Targets,
+    /// What is known of its targets before the first update.
+    old: Option<Scores>,
+    /// Log-probabilities of its targets under the reference.
+    reference: Option<Vec<f32>>,
+}
+
+/// What a part gives.
+struct Learned {
+    gradients: Gradients,
+    scores: Scores,
+    loss: f64,
+    seen: PolicyMetrics,
+}
+
+/// Moves the weights by `samples`, as often as `grpo.num_iterations` says, and notes what was seen.
+///
+/// # Errors
+/// A device that fails, numbers that are not finite.
+pub fn learn(
+    run: &mut Run<'_>,
+    step: u64,
+    samples: &[Sample],
+    objective: &PolicyObjective,
+    metrics: &mut StepMetrics,
+) -> Result<()> {
+    let config = &run.config.grpo;
+    let totals = totals(samples);
+    let mut parts = parts(run, samples, objective);
+    if objective.kl_coef != 0.0 {
+        let passes: Vec<_> = parts.iter().map(|part| (part.batch.clone(), part.targets.clone())).collect();
+        let found = run.score(&run.start, &passes, config.temperature)?;
+        parts.iter_mut().zip(found).for_each(|(part, scores)| part.reference = Some(scores.log_probs));
+    }
+    let mut seen = PolicyMetrics::default();
+    let mut loss = 0.0;
+    for _ in 0..config.num_iterations {
+        let mut gradients = Gradients::new();
+        let learned = run.workers.map(&parts, |part| part.learn(run, objective, totals));
+        for (part, learned) in parts.iter_mut().zip(learned) {
+            let learned = learned?;
+            gradients.add(learned.gradients);
+            seen.add(&learned.seen);
+            loss += learned.loss / config.num_iterations as f64;
+            part.old.get_or_insert(learned.scores);
+        }
+        run.num_tokens += parts.iter().map(|part| part.batch.num_tokens() as u64).sum::<u64>();
+        run.update(gradients, step, metrics)?;
+    }
+    metrics.set(metric::LOSS, loss);
+    seen.kl().into_iter().for_each(|kl| metrics.set(metric::KL, kl));
+    metrics.set(metric::CLIP_LOW_MEAN, seen.clip_ratio_low());
+    metrics.set(metric::CLIP_HIGH_MEAN, seen.clip_ratio_high());
+    metrics.set(metric::CLIP_REGION_MEAN, seen.clip_ratio());
+    note_scores(&parts, metrics);
+    Ok(())
+}
+
+/// Notes how groups of rollouts did; `prefix` stands before the names.
+pub fn note_rollouts(
+    groups: &[Vec<Rollout>],
+    rewards: &[Vec<Reward>],
+    cost: &RolloutCost,
+    prefix: &str,
+    metrics: &mut StepMetrics,
+) {
+    let mut note = |name: &str, value: f64| metrics.set(&format!("{prefix}{name}"), value);
+    let share = |count: usize, of: usize| count as f64 / of.max(1) as f64;
+    let deviations: Vec<f64> = rewards.iter().map(|group| deviation(group)).collect();
+    note(metric::REWARD, mean(&rewards.concat()));
+    note(metric::REWARD_STD, deviations.iter().sum::<f64>() / deviations.len().max(1) as f64);
+    let agreeing = deviations.iter().filter(|deviation| **deviation == 0.0).count();
+    note(metric::FRAC_REWARD_ZERO_STD, share(agreeing, groups.len()));
+    let lengths: Vec<usize> = groups.iter().flatten().map(|rollout| rollout.tokens.len()).collect();
+    note(metric::COMPLETIONS_MEAN_LENGTH, share(lengths.iter().sum(), lengths.len()));
+    note(metric::COMPLETIONS_MIN_LENGTH, lengths.iter().min().map_or(0.0, |length| *length as f64));
+    note(metric::COMPLETIONS_MAX_LENGTH, lengths.iter().max().map_or(0.0, |length| *length as f64));
+    let cut = groups.iter().flatten().filter(|rollout| rollout.finish_reason == FinishReason::Length);
+    note(metric::COMPLETIONS_CLIPPED_RATIO, share(cut.count(), lengths.len()));
+    note(metric::ROLLOUT_TOKENS_PER_SECOND, cost.tokens_per_second());
+}
+
+/// What the loss is an average over.
+fn totals(samples: &[Sample]) -> Totals {
+    let counting = || samples.iter().filter(|sample| sample.counts());
+    Totals { sequences: counting().count(), tokens: counting().map(|sample| sample.sampled.len()).sum() }
+}
+
+/// The samples that have a gradient, those of like length together. Where none has, one goes through all the same, so that
+/// every step is an update and has its numbers.
+fn parts<'a>(run: &Run<'_>, samples: &'a [Sample], objective: &PolicyObjective) -> Vec<Part<'a>> {
+    let teaches =
+        |sample: &&Sample| sample.counts() && (sample.advantage.0 != 0.0 || objective.kl_coef != 0.0);
+    let mut chosen: Vec<&Sample> = samples.iter().filter(teaches).collect();
+    if chosen.is_empty() {
+        chosen.extend(samples.first());
+    }
+    chosen.sort_by_key(|sample| std::cmp::Reverse(sample.sequence.tokens.len()));
+    let workers = run.workers.count();
+    let most = (run.config.grpo.rollout_batch_size / workers).max(1);
+    let part = |samples: &[&'a Sample]| {
+        let batch = Batch::new(&samples.iter().map(|sample| &sample.sequence).collect::<Vec<_>>());
+        let targets = batch.completion_targets();
+        Part { samples: samples.to_vec(), batch, targets, old: None, reference: None }
+    };
+    chosen.chunks(chosen.len().div_ceil(workers).clamp(1, most)).map(part).collect()
+}
+
+impl Part<'_> {
+    /// Forward, loss, backward. Before the first update, the ratio is taken to the same weights and is 1.
+    fn learn(&self, run: &Run<'_>, objective: &PolicyObjective, totals: Totals) -> Result<Learned> {
+        let forward = Forward::new(&run.model, run.shape, &self.batch, run.compute());
+        let head = run.head(&run.model, run.config.grpo.temperature);
+        let (positions, tokens) = (&self.targets.positions, &self.targets.tokens);
+        let scores = head.score(forward.normed(), positions, tokens)?;
+        let found = objective.evaluate_part(&self.sequences(&scores.log_probs), totals);
+        let d_log_probs = found.d_log_probs.concat();
+        let (d_normed, mut gradients) =
+            head.backward(forward.normed(), positions, tokens, &d_log_probs)?.into_parts();
+        gradients.add(forward.backward(d_normed));
+        Ok(Learned { gradients, scores, loss: found.loss, seen: found.metrics })
+    }
+
+    fn sequences<'p>(&'p self, log_probs: &'p [f32]) -> Vec<PolicySequence<'p>> {
+        let old = self.old.as_ref().map_or(log_probs, |scores| &scores.log_probs);
+        let mut start = 0;
+        let sequence = |(sample, count): (&&Sample, &usize)| {
+            let range = start..start + count;
+            start = range.end;
+            PolicySequence {
+                log_probs: &log_probs[range.clone()],
+                old_log_probs: &old[range.clone()],
+                ref_log_probs: self.reference.as_ref().map(|reference| &reference[range]),
+                advantage: sample.advantage,
+                masked: sample.masked,
+            }
+        };
+        self.samples.iter().zip(&self.targets.counts).map(sequence).collect()
+    }
+}
+
+/// Notes the entropy before the first update, and how far sampler and trainer were apart.
+fn note_scores(parts: &[Part<'_>], metrics: &mut StepMetrics) {
+    let (mut entropy, mut gap, mut largest, mut ratio, mut count) = (0.0, 0.0, 0.0f64, 0.0, 0.0);
+    for part in parts {
+        let Some(old) = &part.old else { continue };
+        let sampled = part.samples.iter().flat_map(|sample| &sample.sampled);
+        for ((trained, bits), sampled) in old.log_probs.iter().zip(&old.entropies).zip(sampled) {
+            let difference = f64::from(*trained) - f64::from(*sampled);
+            entropy += f64::from(*bits);
+            gap += difference.abs();
+            largest = largest.max(difference.abs());
+            ratio += difference.exp();
+            count += 1.0;
+        }
+    }
+    if count > 0.0 {
+        metrics.set(metric::ENTROPY, entropy / count);
+        metrics.set(metric::SAMPLING_GAP_MEAN, gap / count);
+        metrics.set(metric::SAMPLING_GAP_MAX, largest);
+        metrics.set(metric::SAMPLING_RATIO_MEAN, ratio / count);
+    }
+}
