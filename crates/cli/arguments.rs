@@ -124,9 +124,22 @@ pub struct ArithmeticArguments {
     #[arg(long, value_enum, default_value_t = Solvers::Standard)]
     pub solvers: Solvers,
 
+    /// How large the problems' numbers are
+    #[arg(long, value_enum, default_value_t = Numbers::Standard)]
+    pub numbers: Numbers,
+
     /// Write the sample sets to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// Ranges of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Numbers {
+    /// Products of 12..199 x 12..89, which only the candidates can help with
+    Standard,
+    /// Products of 2..19 x 2..9, which a tiny model can learn to solve
+    Small,
 }
 
 /// Simulated models.

@@ -41,12 +41,12 @@ fn fewer_candidates_are_the_first_of_more() {
         assert_eq!((&few.problem, &few.extra), (&many.problem, &many.extra));
     }
     assert!(sample_set(1, 0, &Options::standard(0)).candidates.is_empty());
-    assert!(sample_set(1, 0, &Options { num_candidates: 3, solvers: vec![] }).candidates.is_empty());
+    assert!(sample_set(1, 0, &Options { solvers: vec![], ..Options::standard(3) }).candidates.is_empty());
 }
 
 #[test]
 fn problems_do_not_depend_on_who_solves_them() {
-    let mixed = Options { num_candidates: 6, solvers: Solver::MIXED.to_vec() };
+    let mixed = Options { solvers: Solver::MIXED.to_vec(), ..Options::standard(6) };
     let mut models = HashMap::new();
     for index in 0..500 {
         let (one, other) = (sample_set(2, index, &Options::standard(6)), sample_set(2, index, &mixed));
@@ -89,7 +89,7 @@ fn assert_rate(count: usize, of: usize, rate: f64, what: &str) {
 const SIMULATED: u64 = 4_000;
 
 fn simulations(solver: Solver) -> impl Iterator<Item = Simulation> {
-    let options = Options { num_candidates: 8, solvers: vec![solver] };
+    let options = Options { solvers: vec![solver], ..Options::standard(8) };
     (0..SIMULATED).map(move |index| simulate(11, index, &options))
 }
 
@@ -258,7 +258,7 @@ fn the_figures_are_those_of_the_rules() {
 fn table() {
     for (name, solvers) in [("standard", vec![Solver::STANDARD]), ("mixed", Solver::MIXED.to_vec())] {
         for (seed, problems) in [(1, 2_000), (2, 50_000)] {
-            let sets = sets(seed, problems, &Options { num_candidates: 15, solvers: solvers.clone() });
+            let sets = sets(seed, problems, &Options { solvers: solvers.clone(), ..Options::standard(15) });
             println!("{name}, {problems} problems of seed {seed}");
             for num_candidates in [1, 2, 3, 5, 8, 15] {
                 let f = figures(&sets, num_candidates);

@@ -31,6 +31,9 @@ impl Default for ComputeOptions {
     }
 }
 
+/// Added to the score of a token that is not seen: its exponential is 0, and a row of nothing else is no NaN.
+const HIDDEN: f32 = -1e30;
+
 /// A forward pass over a batch, ready to be gone back through.
 #[derive(Debug)]
 pub struct Forward {
@@ -57,7 +60,11 @@ impl Forward {
             true => model.clone(),
             false => cast(model, options.dtype),
         };
-        let at = Positions::causal(config, batch.rows, batch.seq, &model.device());
+        let device = model.device();
+        let at = match batch.trees(HIDDEN) {
+            None => Positions::causal(config, batch.rows, batch.seq, &device),
+            Some((positions, mask)) => Positions::new(config, batch.rows, &positions, mask, &device),
+        };
         let flat = |x: Tensor<3>| x.reshape([-1, config.hidden_size as i32]);
         if !options.recompute {
             let model = plain.train();

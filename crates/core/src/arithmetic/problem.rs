@@ -8,11 +8,37 @@ use super::plan::derive;
 
 const STEPS: [i64; 2] = [3, 5];
 const TERMS: [i64; 2] = [2, 4];
-const NUMBER: [i64; 2] = [12, 499];
-const COUNT: [i64; 2] = [12, 199];
-const EACH: [i64; 2] = [12, 89];
-/// Of the running total behind each term.
-const TOTAL: [i64; 2] = [20, 89_999];
+
+/// How large the numbers of a problem are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Numbers {
+    /// Those of the rules: products that are out of a tiny model's reach.
+    #[default]
+    Standard,
+    /// Products of 2..19 x 2..9, numbers of 2..49, totals of 1..199: what a tiny model can learn to solve about half of, so
+    /// that it has something to generate. Everything else is as in the rules.
+    Small,
+}
+
+/// Bounds, both included.
+struct Ranges {
+    number: [i64; 2],
+    count: [i64; 2],
+    each: [i64; 2],
+    /// Of the running total behind each term.
+    total: [i64; 2],
+}
+
+impl Numbers {
+    fn ranges(self) -> Ranges {
+        match self {
+            Self::Standard => {
+                Ranges { number: [12, 499], count: [12, 199], each: [12, 89], total: [20, 89_999] }
+            }
+            Self::Small => Ranges { number: [2, 49], count: [2, 19], each: [2, 9], total: [1, 199] },
+        }
+    }
+}
 
 const NAMES: [(&str, &str); 6] =
     [("Ben", "He"), ("Tom", "He"), ("Sam", "He"), ("Ann", "She"), ("Eva", "She"), ("Mia", "She")];
@@ -64,11 +90,12 @@ pub struct Problem {
 }
 
 /// Draws a problem.
-pub fn generate_problem<R: Rng + ?Sized>(rng: &mut R) -> Problem {
+pub fn generate_problem<R: Rng + ?Sized>(rng: &mut R, numbers: Numbers) -> Problem {
+    let ranges = numbers.ranges();
     let steps = within(rng, STEPS[0], STEPS[1]);
     let terms = loop {
-        let terms = draw_terms(rng, steps);
-        if has_totals_in_bounds(&terms) {
+        let terms = draw_terms(rng, steps, &ranges);
+        if has_totals_in(&terms, ranges.total) {
             break terms;
         }
     };
@@ -78,7 +105,8 @@ pub fn generate_problem<R: Rng + ?Sized>(rng: &mut R) -> Problem {
 }
 
 /// Terms that take `steps` steps: one for each product and one for each term behind the first.
-fn draw_terms<R: Rng + ?Sized>(rng: &mut R, steps: i64) -> Vec<Term> {
+fn draw_terms<R: Rng + ?Sized>(rng: &mut R, steps: i64, ranges: &Ranges) -> Vec<Term> {
+    let draw = |rng: &mut R, range: [i64; 2]| within(rng, range[0], range[1]);
     let (count, products) = loop {
         let count = within(rng, TERMS[0], TERMS[1]);
         let products = steps - (count - 1);
@@ -94,20 +122,20 @@ fn draw_terms<R: Rng + ?Sized>(rng: &mut R, steps: i64) -> Vec<Term> {
             products_left -= i64::from(is_product);
             let is_minus = place > 0 && within(rng, 1, 3) == 3;
             let amount = if is_product {
-                Amount::Product(within(rng, COUNT[0], COUNT[1]), within(rng, EACH[0], EACH[1]))
+                Amount::Product(draw(rng, ranges.count), draw(rng, ranges.each))
             } else {
-                Amount::Number(within(rng, NUMBER[0], NUMBER[1]))
+                Amount::Number(draw(rng, ranges.number))
             };
             Term { is_minus, amount }
         })
         .collect()
 }
 
-fn has_totals_in_bounds(terms: &[Term]) -> bool {
+fn has_totals_in(terms: &[Term], bounds: [i64; 2]) -> bool {
     let mut total = 0;
     terms.iter().all(|term| {
         total += if term.is_minus { -term.amount.value() } else { term.amount.value() };
-        (TOTAL[0]..=TOTAL[1]).contains(&total)
+        (bounds[0]..=bounds[1]).contains(&total)
     })
 }
 
@@ -204,7 +232,7 @@ mod tests {
     fn problems_are_in_bounds_and_read_back() {
         let (mut shapes, mut minus, mut signs) = (std::collections::BTreeMap::new(), 0, 0);
         for index in 0..6_000 {
-            let problem = generate_problem(&mut stream(3, index));
+            let problem = generate_problem(&mut stream(3, index), Numbers::Standard);
             let terms = &problem.terms;
             assert_eq!(parse_problem(&problem.text).as_ref(), Some(terms), "{}", problem.text);
             let is_in = |range: [i64; 2], value: i64| (range[0]..=range[1]).contains(&value);
@@ -241,5 +269,27 @@ mod tests {
         }
         let share = minus as f64 / signs as f64;
         assert!((0.2..0.3).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn small_problems_have_small_numbers_and_the_same_words() {
+        let mut most = 0;
+        for index in 0..2_000 {
+            let problem = generate_problem(&mut stream(4, index), Numbers::Small);
+            assert_eq!(parse_problem(&problem.text).as_ref(), Some(&problem.terms));
+            let mut total = 0;
+            for term in &problem.terms {
+                assert!(match term.amount {
+                    Amount::Number(number) => (2..=49).contains(&number),
+                    Amount::Product(count, each) => (2..=19).contains(&count) && (2..=9).contains(&each),
+                });
+                total += term.amount.value() * if term.is_minus { -1 } else { 1 };
+                assert!((1..=199).contains(&total), "{}", problem.text);
+            }
+            let steps = derive(&problem.terms);
+            assert!((3..=5).contains(&steps.len()));
+            most = most.max(problem.answer);
+        }
+        assert!(most > 150);
     }
 }

@@ -80,11 +80,12 @@ impl RunConfig {
                 format!("training and evaluation have the same problems: both have seed {}", train.seed)
             });
         }
-        check_candidates(problems, "data.num_candidates", &data.num_candidates);
+        let fewest = usize::from(method != Method::Sft);
+        check_candidates(problems, "data.num_candidates", &data.num_candidates, fewest);
         for (index, stage) in data.stages.iter().enumerate() {
             problems.at_least_one(&format!("data.stages[{index}].steps"), stage.steps);
             if let Some(numbers) = &stage.num_candidates {
-                check_candidates(problems, &format!("data.stages[{index}].num_candidates"), numbers);
+                check_candidates(problems, &format!("data.stages[{index}].num_candidates"), numbers, fewest);
             }
             if let Some(size) = stage.batch_size {
                 problems.at_least_one(&format!("data.stages[{index}].batch_size"), size as u64);
@@ -201,9 +202,9 @@ impl RunConfig {
     }
 }
 
-fn check_candidates(problems: &mut Problems, key: &str, numbers: &[usize]) {
+fn check_candidates(problems: &mut Problems, key: &str, numbers: &[usize], fewest: usize) {
     problems.require(!numbers.is_empty(), || format!("`{key}` is empty, expected numbers such as [2, 3, 5]"));
-    problems.require(numbers.iter().all(|&number| number >= 1), || {
-        format!("`{key}` has a 0, expected numbers from 1")
+    problems.require(numbers.iter().all(|&number| number >= fewest), || {
+        format!("`{key}` has a 0, expected numbers from 1: only supervised training has examples without candidates")
     });
 }

@@ -12,7 +12,8 @@ pub struct DataConfig {
     pub train: Option<SetSource>,
     /// Held-out sets to measure on, in the same words.
     pub eval: Option<SetSource>,
-    /// Numbers of candidates: one is drawn for each example, each entry as often as another.
+    /// Numbers of candidates: one is drawn for each example, each entry as often as another. In supervised training 0 is the
+    /// problem alone, which the model then learns to solve as a generator does.
     pub num_candidates: Vec<usize>,
     /// Shows the candidates in a random order, another one each time.
     pub permute: bool,
@@ -61,6 +62,19 @@ pub struct ArithmeticSource {
     pub problems: Option<u64>,
     /// Who writes the candidates.
     pub solvers: Solvers,
+    /// How large the problems' numbers are.
+    pub numbers: NumberRange,
+}
+
+/// Ranges of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberRange {
+    /// Products that are out of a tiny model's reach, so that it has to aggregate.
+    #[default]
+    Standard,
+    /// What a tiny model can learn to solve by itself.
+    Small,
 }
 
 /// Simulated models.

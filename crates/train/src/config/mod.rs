@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::optimizer::{MuonAdjust, OptimizerConfig, OptimizerKind};
 pub use data::{
-    ArithmeticSource, DataConfig, FilterConfig, SetSource, Solvers, StageConfig, TargetKind, TruncationConfig,
+    ArithmeticSource, DataConfig, FilterConfig, NumberRange, SetSource, Solvers, StageConfig, TargetKind,
+    TruncationConfig,
 };
 pub use model::{LoraConfig, ModelConfig, ModelDtype, ModelStart, ShapeConfig};
 pub use optimise::{ScheduleConfig, ScheduleKind};

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use conclave_core::prompt::{
-    Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt, plan_prompt,
+    Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_generator_prompt, build_prompt,
+    plan_prompt,
 };
 use conclave_core::sample_set::{Candidate, SampleSet};
 use conclave_model::config::Qwen2Config;
@@ -102,7 +103,7 @@ pub enum TargetOrigin {
     Answer,
     /// A field of the set.
     Field,
-    /// The candidate shown at this place, from 0.
+    /// The candidate shown at this place, from 0; of a problem that is shown alone, the set's.
     Candidate(usize),
 }
 
@@ -201,6 +202,9 @@ impl Preparation {
         count: usize,
         rng: &mut ChaCha8Rng,
     ) -> Result<Prepared, Unusable> {
+        if count == 0 {
+            return self.prepare_problem(tokenizer, source);
+        }
         let mut shown = choose(rng, source.candidates.len(), count);
         if !self.permute {
             shown.sort_unstable();
@@ -219,6 +223,20 @@ impl Preparation {
         tokens.extend(target);
         let sequence = Sequence { tokens, prompt_len };
         Ok(Prepared { sequence, prefill: prompt.prefill, set, shown, origin })
+    }
+
+    /// The problem alone, as a generator is asked it, and a solution behind it.
+    fn prepare_problem(&self, tokenizer: &Tokenizer, source: &SampleSet) -> Result<Prepared, Unusable> {
+        let encoder = Encoder::new(tokenizer);
+        let count = |text: &str| encoder.count(text);
+        let prompt = build_generator_prompt(&source.problem, &self.prompt_options(), &count)
+            .map_err(|error| unusable(&error))?;
+        let mut tokens = encoder.encode(&prompt).ok_or(Unusable::NotEncodable)?;
+        let prompt_len = tokens.len();
+        let Target { tokens: target, origin } = target::solution(self, tokenizer, source)?;
+        tokens.extend(target);
+        let (sequence, set) = (Sequence { tokens, prompt_len }, without_candidates(source));
+        Ok(Prepared { sequence, prefill: prompt.prefill, set, shown: Vec::new(), origin })
     }
 
     /// A candidate as it is shown: now and then without its end, as where its model ran into a limit.

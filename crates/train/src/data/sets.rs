@@ -7,12 +7,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use conclave_core::arithmetic::{Options, Solver, sample_set};
+use conclave_core::arithmetic::{Numbers, Options, Solver, sample_set};
 use conclave_core::sample_set::SampleSet;
 
 use super::draw::{Purpose, shuffle, stream};
 use super::filter::{Unusable, unwanted};
-use crate::config::{ArithmeticSource, FilterConfig, Solvers};
+use crate::config::{ArithmeticSource, FilterConfig, NumberRange, Solvers};
 use crate::error::{Result, TrainError};
 
 /// Problems that an endless stream keeps for each position where some of them are left out.
@@ -37,11 +37,13 @@ enum Source {
 struct Arithmetic {
     seed: u64,
     solvers: Vec<Solver>,
+    numbers: Numbers,
 }
 
 impl Arithmetic {
     fn set(&self, index: u64, num_candidates: usize) -> SampleSet {
-        sample_set(self.seed, index, &Options { num_candidates, solvers: self.solvers.clone() })
+        let Self { solvers, numbers, .. } = self;
+        sample_set(self.seed, index, &Options { num_candidates, solvers: solvers.clone(), numbers: *numbers })
     }
 }
 
@@ -63,7 +65,11 @@ impl Sets {
             Solvers::Standard => vec![Solver::STANDARD],
             Solvers::Mixed => Solver::MIXED.to_vec(),
         };
-        let domain = Arithmetic { seed: source.seed, solvers };
+        let numbers = match source.numbers {
+            NumberRange::Standard => Numbers::Standard,
+            NumberRange::Small => Numbers::Small,
+        };
+        let domain = Arithmetic { seed: source.seed, solvers, numbers };
         Ok(Self::new(match source.problems {
             None => Source::Endless { domain, filters: FilterConfig::default() },
             Some(problems) => Source::Problems { domain, indices: (0..length(problems)?).collect() },

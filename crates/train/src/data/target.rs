@@ -6,7 +6,8 @@
 //! | think | `</think>\n<answer>REF</answer>` | `\nTHOUGHT\n</think>\n<answer>REF</answer>` |
 //! | no-think | `REF</answer>` | as without |
 //!
-//! Behind it stands the model's stop token. Tags in a thought are rewritten as in a candidate. A field that holds an
+//! Behind it stands the model's stop token. Behind a problem that is shown alone, the target is the derivation as a candidate
+//! would be written. Tags in a thought are rewritten as in a candidate. A field that holds an
 //! `<answer>` is not a thought but the whole completion, and is taken as it is.
 
 use conclave_core::grade::grade;
@@ -62,6 +63,33 @@ pub(super) fn target(
             }
         }
         TargetKind::Derivation | TargetKind::Answer => with_thought("", TargetOrigin::Answer),
+    }
+}
+
+/// The target behind a problem that is shown alone: a solution as a candidate is, without tags.
+pub(super) fn solution(
+    preparation: &Preparation,
+    tokenizer: &Tokenizer,
+    set: &SampleSet,
+) -> Result<Target, Unusable> {
+    let derived = || match field(set, DERIVATION) {
+        Some(text) => Some((text, TargetOrigin::Field)),
+        None => shortest_right(set)
+            .map(|index| (set.candidates[index].text.trim(), TargetOrigin::Candidate(index))),
+    };
+    let (text, origin) = match &preparation.target {
+        TargetKind::Field(name) => (field(set, name).ok_or(Unusable::NoField)?, TargetOrigin::Field),
+        TargetKind::Derivation => match derived() {
+            Some(found) => found,
+            None => (answer(set)?, TargetOrigin::Answer),
+        },
+        TargetKind::Answer => (answer(set)?, TargetOrigin::Answer),
+    };
+    let mut tokens = tokenizer.encode_untrusted(text).map_err(|_| Unusable::NotEncodable)?;
+    tokens.push(preparation.stop_id);
+    match tokens.len() > preparation.max_new_tokens {
+        true => Err(Unusable::TargetTooLong),
+        false => Ok(Target { tokens, origin }),
     }
 }
 

@@ -46,7 +46,8 @@ fn preparation(variant: PromptVariant, target: TargetKind) -> Preparation {
 }
 
 fn arithmetic(problems: Option<u64>) -> Sets {
-    Sets::arithmetic(&ArithmeticSource { seed: 5, problems, solvers: Solvers::Mixed }).unwrap()
+    Sets::arithmetic(&ArithmeticSource { seed: 5, problems, solvers: Solvers::Mixed, ..Default::default() })
+        .unwrap()
 }
 
 fn set(id: &str, reference: Option<&str>, texts: &[&str]) -> SampleSet {
@@ -183,6 +184,26 @@ fn every_target_of_every_variant_is_well_formed() {
     let unknown = TINY.token_id("[UNK]").unwrap();
     assert!(!prepared.sequence.tokens.contains(&unknown));
     assert_eq!(prepared.prompt().last(), TINY.token_id("<think>").as_ref());
+}
+
+#[test]
+fn without_candidates_a_problem_is_solved() {
+    let preparation = preparation(PromptVariant::Compact, TargetKind::Derivation);
+    let tokenizer = &*BYTES;
+    let solved = |set: SampleSet| {
+        let sets = Sets::memory(vec![set]).unwrap();
+        Examples::new(sets, tokenizer, preparation.clone(), 1).get(0, &[0]).unwrap()
+    };
+    let set = set("a", Some("6"), &["2*3=7;#7", "1*2=2;2*3=6;#6", "2*3=6;#6"]);
+    let prepared = solved(set.clone());
+    let text = tokenizer.decode(prepared.prompt());
+    assert!(text.ends_with("Answer:\n") && !text.contains("2*3"), "{text}");
+    assert_eq!(tokenizer.decode(prepared.sequence.completion()), "2*3=6;#6");
+    assert_eq!(prepared.sequence.tokens.last(), Some(&preparation.stop_id));
+    assert_eq!((prepared.origin, prepared.prefill), (TargetOrigin::Candidate(2), ""));
+    assert!(prepared.set.candidates.is_empty());
+    let derived = solved(with_field(set, "derivation", "2*3=6;6+0=6;#6"));
+    assert_eq!(tokenizer.decode(derived.sequence.completion()), "2*3=6;6+0=6;#6");
 }
 
 #[test]
