@@ -7,6 +7,7 @@ mod cli;
 mod data_command;
 mod model;
 mod tidy;
+mod train;
 mod transcript;
 #[cfg(feature = "wgpu")]
 mod wgpu;

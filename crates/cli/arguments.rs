@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::aggregate::arguments::AggregateArguments;
 use crate::model::arguments::ModelCommand;
+use crate::train::arguments::TrainCommand;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
 
@@ -40,6 +41,9 @@ pub enum Command {
     /// Make, look at, check, measure and rewrite model directories
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Train aggregators, and draw how it went
+    #[command(subcommand)]
+    Train(TrainCommand),
 }
 
 /// `conclave vote`.

@@ -14,6 +14,7 @@ mod model;
 mod output;
 mod resume;
 mod table;
+mod train;
 mod vote;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum Outcome {
     Done,
     /// The rest was done, but some input could not be read (it was reported where it happened).
     Incomplete,
+    /// Someone asked for an end before it was reached; what was done is saved.
+    Interrupted,
 }
 
 impl Outcome {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(1),
+        Ok(Outcome::Interrupted) => ExitCode::from(train::INTERRUPTED),
         // The reader of our output has seen enough (`conclave vote ... | head`): that is no failure.
         Err(error) if error.is::<output::ClosedPipe>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -87,5 +91,6 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Aggregate(arguments) => aggregate::run(&arguments),
         Command::Data(command) => data::run(&command),
         Command::Model(command) => model::run(&command),
+        Command::Train(command) => train::run(&command),
     }
 }

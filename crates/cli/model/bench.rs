@@ -95,7 +95,7 @@ fn measure(decoder: &mut impl Decoder, prompt: &[u32], new_tokens: usize) -> Res
 }
 
 /// Largest resident set of this process in bytes, where the system says it.
-fn peak_memory() -> Option<u64> {
+pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)

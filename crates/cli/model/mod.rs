@@ -1,10 +1,10 @@
 //! `conclave model`: making, looking at, checking, measuring and rewriting model directories.
 
 pub mod arguments;
-mod bench;
+pub mod bench;
 mod check;
 mod inspect;
-mod write;
+pub mod write;
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;

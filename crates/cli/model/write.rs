@@ -63,12 +63,7 @@ pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
     let source = Directory::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(source.clone()))
         .with_context(|| format!("cannot open the model in `{}`", arguments.model.display()))?;
-    let mut copied = Vec::new();
-    for file in COPIED {
-        if pollster::block_on(source.len(file))?.is_some() {
-            copied.push((file, pollster::block_on(source.read(file, None))?));
-        }
-    }
+    let copied = copied_files(&source)?;
     let files: Vec<(&str, &[u8])> = copied.iter().map(|(file, bytes)| (*file, bytes.as_slice())).collect();
     let mut manifest = directory.manifest.clone();
     let of = std::mem::take(&mut manifest.provenance);
@@ -80,7 +75,19 @@ pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
     write(&arguments.write, &directory.config, &directory.weights, &files, manifest)
 }
 
-fn object(value: Value) -> Map<String, Value> {
+/// The files of a model directory that go with its weights wherever they go.
+pub fn copied_files(source: &Directory) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let mut copied = Vec::new();
+    for file in COPIED {
+        if pollster::block_on(source.len(file))?.is_some() {
+            copied.push((file, pollster::block_on(source.read(file, None))?));
+        }
+    }
+    Ok(copied)
+}
+
+/// The fields of a JSON object.
+pub fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -88,7 +95,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// The tokenizer's JSON, unzipped where it is gzipped.
-fn read_tokenizer_file(path: &Path) -> Result<Vec<u8>> {
+pub fn read_tokenizer_file(path: &Path) -> Result<Vec<u8>> {
     let name = path.display();
     if path.is_dir() {
         bail!("cannot read the tokenizer `{name}`: it is a directory; name the tokenizer.json in it");
@@ -104,27 +111,39 @@ fn read_tokenizer_file(path: &Path) -> Result<Vec<u8>> {
     Ok(json)
 }
 
-/// Writes a directory, then loads what stands on disk and records its self-test; `conclave.json` comes last.
 fn write(
     arguments: &WriteArguments,
     config: &Qwen2Config,
     weights: &impl WeightSource,
     files: &[(&str, &[u8])],
-    mut manifest: Manifest,
+    manifest: Manifest,
 ) -> Result<Outcome> {
-    let mut sink = NewDirectory::create(&arguments.out)?;
-    let directory_name = arguments.out.display();
-    let dtype = arguments.dtype.stored();
-    let export = Export { config, dtype, max_shard_size: arguments.max_shard_size, files };
+    let export =
+        Export { config, dtype: arguments.dtype.stored(), max_shard_size: arguments.max_shard_size, files };
+    write_directory(&arguments.out, &export, weights, manifest)?;
+    let (parameters, dtype) = (config.num_parameters(), arguments.dtype.name());
+    say(&format!("`{}`: {parameters} parameters in {dtype}, with a self-test", arguments.out.display()));
+    Ok(Outcome::Done)
+}
+
+/// Writes a directory, then loads what stands on disk and records its self-test; `conclave.json` comes last.
+pub fn write_directory(
+    out: &Path,
+    export: &Export<'_>,
+    weights: &impl WeightSource,
+    mut manifest: Manifest,
+) -> Result<()> {
+    let Export { config, files, .. } = *export;
+    let mut sink = NewDirectory::create(out)?;
     let bar = progress_bar(config.num_parameters(), "writing {bar:32} {percent}% ({eta} left)");
     let mut on_written = |count| {
         bar.inc(count);
         ControlFlow::Continue(())
     };
-    manifest.files = pollster::block_on(write_model(&export, weights, &mut sink, &mut on_written))?;
+    manifest.files = pollster::block_on(write_model(export, weights, &mut sink, &mut on_written))?;
     bar.finish_and_clear();
 
-    let directory = pollster::block_on(ModelDirectory::open(Directory::open(&arguments.out)?))?;
+    let directory = pollster::block_on(ModelDirectory::open(Directory::open(out)?))?;
     let bar = LoadBar::new(config.num_parameters());
     let tokenizer = files.iter().find(|(file, _)| *file == "tokenizer.json");
     let tokenizer = tokenizer.map(|(_, json)| Tokenizer::from_json(json)).transpose()?;
@@ -144,7 +163,5 @@ fn write(
     manifest.files.extend([write_self_test(&[case], &mut sink)?]);
     write_manifest(&manifest, &mut sink)?;
     sink.complete();
-    let (parameters, dtype) = (config.num_parameters(), arguments.dtype.name());
-    say(&format!("`{directory_name}`: {parameters} parameters in {dtype}, with a self-test"));
-    Ok(Outcome::Done)
+    Ok(())
 }

@@ -82,43 +82,7 @@ pub struct RunConfig {
     pub paragator: ParagatorConfig,
 }
 
-/// What holds at one step: the stage of the curriculum, or the run's own values after the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stage<'a> {
-    /// Numbers of candidates, one of which is drawn for each set.
-    pub num_candidates: &'a [usize],
-    /// Sequences of one forward pass.
-    pub batch_size: usize,
-}
-
 impl RunConfig {
-    /// What holds at `step`, counted from 0.
-    pub fn stage(&self, step: u64) -> Stage<'_> {
-        let mut end = 0u64;
-        let stage = self.data.stages.iter().find(|stage| {
-            end = end.saturating_add(stage.steps);
-            step < end
-        });
-        Stage {
-            num_candidates: stage
-                .and_then(|stage| stage.num_candidates.as_deref())
-                .unwrap_or(&self.data.num_candidates),
-            batch_size: stage.and_then(|stage| stage.batch_size).unwrap_or(self.train.batch_size),
-        }
-    }
-
-    /// How many sequences the supervised steps before `step` have used: the position in the data that `step` begins at.
-    pub fn position(&self, step: u64) -> u64 {
-        let (mut position, mut done) = (0u64, 0u64);
-        for stage in &self.data.stages {
-            let steps = stage.steps.min(step - done);
-            position += steps * stage.batch_size.unwrap_or(self.train.batch_size) as u64;
-            done += steps;
-        }
-        position += (step - done) * self.train.batch_size as u64;
-        position * self.train.gradient_accumulation as u64
-    }
-
     /// Most tokens that a completion may have in a rollout of the aggregator.
     pub fn rollout_tokens(&self) -> usize {
         self.grpo.max_new_tokens.unwrap_or(self.prompt.max_new_tokens)

@@ -132,20 +132,6 @@ fn the_resolved_file_reads_as_the_same() {
 }
 
 #[test]
-fn stages_follow_one_another() {
-    let text = SMALL.to_owned()
-        + "batch_size = 16\ngradient_accumulation = 2\n\
-           [[data.stages]]\nsteps = 3\nnum_candidates = [1, 2]\nbatch_size = 8\n[[data.stages]]\nsteps = 2\n";
-    let config = read(&text, &[]).unwrap();
-    let seen: Vec<(usize, usize)> = [0, 2, 3, 4, 5, 9]
-        .map(|step| config.stage(step))
-        .map(|stage| (stage.num_candidates.len(), stage.batch_size))
-        .to_vec();
-    assert_eq!(seen, [(2, 8), (2, 8), (1, 16), (1, 16), (1, 16), (1, 16)]);
-    assert_eq!([0, 1, 3, 4, 6].map(|step| config.position(step)), [0, 16, 48, 80, 144]);
-}
-
-#[test]
 fn a_configuration_is_checked_as_a_whole() {
     let check = |settings: &[&str], method: Method, expected: &str| {
         let message = read(SMALL, settings).unwrap().validate(method).expect_err(expected).to_string();

@@ -1,0 +1,177 @@
+//! The folder of a run: `run.json` (what the run is), `config.toml` (the same to read and to run again), `metrics.jsonl`,
+//! checkpoints, and in the end `model/`. Here is who may write to it; checkpoints and log are the trainer's and the
+//! recorder's.
+
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind as IoErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use conclave_train::config::{Method, RunConfig};
+use serde_json::{Value, json};
+
+use crate::messages::{say, visible};
+
+/// What the run is, for whoever goes on with it.
+const RUN_FILE: &str = "run.json";
+
+/// Held by the process that writes to the folder.
+const LOCK: &str = "lock";
+
+/// The folder of a run that is ours alone as long as this lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// A folder for a new run, or, to go on, that of an earlier one by the same method. (What of its configuration may have
+    /// changed is the trainer's to say.) The second value says whether there is a run to go on with.
+    pub fn open(path: &Path, resume: bool, method: Method) -> Result<(Self, bool)> {
+        let name = path.display();
+        let entries = match std::fs::read_dir(path) {
+            // The lock alone is left by a run that could not begin.
+            Ok(entries) => {
+                entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != LOCK)).count()
+            }
+            Err(error) if error.kind() == IoErrorKind::NotFound => 0,
+            Err(error) if error.kind() == IoErrorKind::NotADirectory => {
+                bail!(
+                    "cannot write to `{name}`: it, or what it is in, is not a folder; name another with --output"
+                )
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot write to `{name}`")),
+        };
+        let run = read_run(path)?;
+        match (&run, resume) {
+            (Some(_), false) => bail!(
+                "`{name}` has a run in it: go on with it by --resume, or name another folder with --output"
+            ),
+            (Some(run), true) => check_same(run, method, &name.to_string())?,
+            (None, _) if entries > 0 => {
+                bail!("`{name}` is not empty and has no run in it: name another folder with --output")
+            }
+            (None, true) => say(&format!("`{name}` has no run to go on with: a new one begins")),
+            (None, false) => {}
+        }
+        std::fs::create_dir_all(path).with_context(|| format!("cannot create `{name}`"))?;
+        Ok((Self { path: path.to_owned(), _lock: lock(path)? }, run.is_some()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes down what the run is.
+    pub fn describe(&self, method: Method, config: &RunConfig) -> Result<()> {
+        let run = json!({
+            "method": method.name(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "commit": env!("CONCLAVE_COMMIT"),
+            "seed": config.train.seed,
+            "config": config.to_json(method),
+        });
+        let head = format!(
+            "# conclave train {} of commit {}, with every default\n\n",
+            method.name(),
+            env!("CONCLAVE_COMMIT")
+        );
+        for (file, text) in
+            [("config.toml", head + &config.to_toml(method)), (RUN_FILE, format!("{run:#}\n"))]
+        {
+            let path = self.path.join(file);
+            let partial = self.path.join(format!("{file}.partial"));
+            let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path));
+            written.with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The run that is in the folder.
+fn read_run(path: &Path) -> Result<Option<Value>> {
+    let file = path.join(RUN_FILE);
+    match std::fs::read(&file) {
+        Ok(json) => {
+            let run = serde_json::from_slice(&json);
+            run.map(Some).with_context(|| format!("cannot read `{}`", file.display()))
+        }
+        Err(error) if error.kind() == IoErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == IoErrorKind::NotADirectory => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", file.display())),
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let path = path.join(LOCK);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
+    match file.try_lock() {
+        // Not every file system knows locks; there the name alone has to do.
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!(
+                "another process trains in this folder (it holds `{}`): wait for it, or name another with --output",
+                path.display()
+            )
+        }
+    }
+}
+
+fn check_same(run: &Value, method: Method, name: &str) -> Result<()> {
+    let before = run["method"].as_str().unwrap_or_default();
+    if before != method.name() {
+        bail!(
+            "`{name}` has a run of `conclave train {}`: name another folder with --output",
+            visible(before)
+        );
+    }
+    let commit = run["commit"].as_str().unwrap_or_default();
+    if commit != env!("CONCLAVE_COMMIT") {
+        let here = env!("CONCLAVE_COMMIT");
+        say(&format!("the run was begun by commit {}, this is {here}: numbers may differ", visible(commit)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_goes_on_only_as_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let mut config = RunConfig::default();
+        let open = |resume: bool, method: Method| {
+            RunFolder::open(&path, resume, method).map_err(|error| error.to_string())
+        };
+        let (first, resumed) = open(true, Method::Sft).unwrap();
+        assert!(!resumed);
+        first.describe(Method::Sft, &config).unwrap();
+        let message = open(true, Method::Sft).unwrap_err();
+        assert!(message.contains("another process trains in this folder"), "{message}");
+        drop(first);
+        assert!(open(false, Method::Sft).unwrap_err().contains("go on with it by --resume"));
+        assert!(open(true, Method::Grpo).unwrap_err().contains("a run of `conclave train sft`"));
+
+        config.train.steps = 99;
+        let (again, resumed) = open(true, Method::Sft).unwrap();
+        assert!(resumed);
+        again.describe(Method::Sft, &config).unwrap();
+        let text = std::fs::read_to_string(path.join("config.toml")).unwrap();
+        assert_eq!(RunConfig::from_toml(&text, "config.toml", &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let error = RunFolder::open(folder.path(), true, Method::Sft).unwrap_err();
+        assert!(error.to_string().contains("is not empty and has no run in it"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,68 @@
+//! The end of a run: `model/` in its folder, a complete model directory that says how it was made.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use conclave_model::export::Export;
+use conclave_model::manifest::{Manifest, Mode};
+use conclave_model::module_weights::ModuleWeights;
+use conclave_train::config::{Method, RunConfig};
+use conclave_train::observer::StepMetrics;
+use conclave_train::start::{Outcome, Start};
+use serde_json::{Map, Value, json};
+
+use crate::messages::say;
+use crate::model::write::{object, write_directory};
+
+/// Largest file of weights.
+const MAX_SHARD_SIZE: u64 = 4 << 30;
+
+/// Writes the weights of `ended` as the folder's `model/`, in place of one that is there. `origin`: where the weights of
+/// step 0 came from.
+pub fn publish(
+    folder: &Path,
+    method: Method,
+    run: &RunConfig,
+    start: &Start,
+    origin: Map<String, Value>,
+    ended: &Outcome,
+    evaluation: Option<&StepMetrics>,
+) -> Result<()> {
+    let (target, partial) = (folder.join("model"), folder.join("model.partial"));
+    let files: Vec<(&str, &[u8])> =
+        start.files.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
+    let dtype = run.model.dtype.stored();
+    let export = Export { config: &start.config, dtype, max_shard_size: MAX_SHARD_SIZE, files: &files };
+    let provenance = json!({
+        "made_by": format!("conclave train {}", method.name()),
+        "commit": env!("CONCLAVE_COMMIT"),
+        "seed": run.train.seed,
+        "steps": ended.step,
+        "evaluation": evaluation.map(StepMetrics::to_json),
+        "config": run.to_json(method),
+        "start": origin,
+    });
+    let manifest = Manifest {
+        prompt_variant: run.prompt.variant,
+        mode: Mode::Generate,
+        provenance: object(provenance),
+        ..Manifest::default()
+    };
+    // Left by a process that was killed in the middle of this.
+    remove(&partial)?;
+    write_directory(&partial, &export, &ModuleWeights::new(&ended.model), manifest)?;
+    remove(&target)?;
+    std::fs::rename(&partial, &target)
+        .with_context(|| format!("cannot complete `{}` from `{}`", target.display(), partial.display()))?;
+    say(&format!("`{}`: the model after step {}, with a self-test", target.display(), ended.step));
+    Ok(())
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove `{}`", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
