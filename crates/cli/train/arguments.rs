@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::aggregate::arguments::VariantName;
 use crate::arguments::EXIT_CODES;
 use crate::device::DeviceName;
+use crate::model::arguments::ModelArguments;
 
 /// The commands of `conclave train`.
 #[derive(Debug, Subcommand)]
@@ -16,6 +18,8 @@ pub enum TrainCommand {
     Grpo(TrainArguments),
     /// Train generator and aggregator in one model
     Paragator(TrainArguments),
+    /// Measure a model on held-out sets, many at once
+    Evaluate(EvaluateArguments),
     /// Draw the curves of runs
     Plot(PlotArguments),
 }
@@ -64,4 +68,57 @@ pub struct PlotArguments {
     /// The picture to write (SVG); `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+/// `conclave train evaluate`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct EvaluateArguments {
+    /// Held-out sample sets with reference answers
+    #[arg(required = true, value_name = "SETS")]
+    pub sets: Vec<PathBuf>,
+
+    /// The model and the device.
+    #[command(flatten)]
+    pub model: ModelArguments,
+
+    /// Show the first K candidates of each set; 0 is the control, the problem alone
+    #[arg(long, value_name = "K", default_value_t = 5)]
+    pub num_candidates: usize,
+
+    /// Ask each set under N orders of its candidates: above 1 there is a flip rate
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub permutations: u32,
+
+    /// The prompt [default: the model's own]
+    #[arg(long, value_enum)]
+    pub variant: Option<VariantName>,
+
+    /// Tokens of a completion at most
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_new_tokens: u32,
+
+    /// Sets answered at once
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_size: u32,
+
+    /// Seed of the orders
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Take the first N sets only
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+
+    /// Rows of another model on the same sets: prints the paired difference of the accuracies
+    #[arg(long, value_name = "ROWS")]
+    pub against: Option<PathBuf>,
+
+    /// Write the rows, for `eval` and for `--against`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }

@@ -13,8 +13,8 @@ use conclave_train::flush_to_zero::flush_denormals_to_zero;
 use serde_json::json;
 
 use super::arguments::EvaluateArguments;
-use crate::aggregate::arguments::VariantName;
 use crate::Outcome;
+use crate::aggregate::arguments::VariantName;
 use crate::input::{Source, Tally};
 use crate::messages::say;
 use crate::model::{open, progress_bar};

@@ -3,6 +3,7 @@
 
 pub mod arguments;
 mod estimate;
+mod evaluate;
 mod folder;
 mod plot;
 mod publish;
@@ -40,6 +41,7 @@ pub fn run(command: &TrainCommand) -> Result<Outcome> {
         TrainCommand::Sft(arguments) => train(Method::Sft, arguments),
         TrainCommand::Grpo(arguments) => train(Method::Grpo, arguments),
         TrainCommand::Paragator(arguments) => train(Method::Paragator, arguments),
+        TrainCommand::Evaluate(arguments) => evaluate::run(arguments),
         TrainCommand::Plot(arguments) => plot::run(arguments),
     }
 }
