@@ -102,6 +102,10 @@ pub struct EvaluateArguments {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: u32,
 
+    /// Threads that answer side by side, on a processor
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub threads: u32,
+
     /// Seed of the orders
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

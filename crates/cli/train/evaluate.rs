@@ -1,15 +1,15 @@
 //! `conclave train evaluate`: what a model makes of held-out sets, many at once, beside the vote, the best choice there
 //! was, and the rows of another model.
 
-use std::ops::ControlFlow;
-
 use anyhow::{Context, Result, bail};
 use conclave_core::metrics::Figure;
 use conclave_core::result::AggregateResult;
 use conclave_core::sample_set::{JsonLines, SampleSet, read_sample_sets};
+use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
 use conclave_train::evaluate::{EvaluateOptions, Evaluated, accuracy_difference, evaluate};
 use conclave_train::flush_to_zero::flush_denormals_to_zero;
+use conclave_train::workers::Workers;
 use serde_json::json;
 
 use super::arguments::EvaluateArguments;
@@ -17,7 +17,7 @@ use crate::Outcome;
 use crate::aggregate::arguments::VariantName;
 use crate::input::{Source, Tally};
 use crate::messages::say;
-use crate::model::{open, progress_bar};
+use crate::model::open;
 use crate::output::Output;
 use crate::table::{Align, Table};
 
@@ -31,7 +31,11 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
     let config = &opened.directory.config;
     let tokenizer = pollster::block_on(read_tokenizer(&opened.files, config))
         .with_context(|| format!("cannot open the model in {}", opened.files.name()))?;
-    let mut decoder = opened.decoder(tokenizer.vocab_size())?;
+    let workers = Workers::new(arguments.threads as usize)?;
+    let decoder = opened.decoder(tokenizer.vocab_size())?;
+    let (model, shape) = (decoder.model(), decoder.config());
+    let another = |_| Qwen2Decoder::new(model.clone(), shape.clone(), tokenizer.vocab_size());
+    let mut decoders: Vec<Qwen2Decoder> = (0..workers.count()).map(another).collect();
     let options = EvaluateOptions {
         variant: arguments.variant.map_or(opened.directory.manifest.prompt_variant, VariantName::variant),
         num_candidates: arguments.num_candidates,
@@ -40,16 +44,9 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
         rows: arguments.batch_size as usize,
         seed: arguments.seed,
     };
-    let bar = progress_bar(0, "{pos}/{len} {bar:32} {per_sec}, {eta} left");
-    let mut progress = |done: usize, all: usize| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-        ControlFlow::Continue(())
-    };
     let stop_ids = &config.eos_token_ids;
-    let evaluated = evaluate(&mut decoder, &tokenizer, stop_ids, &sets, &options, &mut progress)
+    let evaluated = evaluate(&workers, &mut decoders, &tokenizer, stop_ids, &sets, &options)
         .with_context(|| format!("cannot evaluate the model in {}", opened.files.name()))?;
-    bar.finish_and_clear();
     if let Some(out) = &arguments.out {
         let mut rows = Output::open(Some(out))?;
         evaluated.rows.iter().try_for_each(|row| rows.json_line(row))?;
