@@ -72,7 +72,7 @@ fn wrong_arguments_and_files_are_named() {
             1,
             &["the model `nowhere` does not exist", "config.json"],
         ),
-        ("model inspect".into(), 2, &["--model <DIR>"]),
+        ("model export".into(), 2, &["--out <DIR>"]),
         (
             "model inspect --model nowhere".into(),
             1,

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod binary;
+mod builtin;
 mod checkpoint;
 mod cli;
 mod data_command;

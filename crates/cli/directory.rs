@@ -1,4 +1,4 @@
-//! A model directory on disk: read in ranges, written a whole file at a time.
+//! Where a model is: a directory on disk, read in ranges and written a whole file at a time, or this program itself.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind as IoErrorKind, Read, Seek, SeekFrom, Write};
@@ -7,11 +7,63 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail};
+use conclave_model::builtin;
 use conclave_model::error::Error;
 use conclave_model::export::ModelSink;
-use conclave_model::files::{ModelFiles, missing_file, outside_file};
+use conclave_model::files::{MemoryFiles, ModelFiles, missing_file, outside_file};
 
 use crate::output::partial_path;
+
+/// The files of a model that is asked for by name: what `--model` means.
+#[derive(Debug, Clone)]
+pub enum ModelSource {
+    /// Those of a directory.
+    Directory(Directory),
+    /// Those within this program.
+    Builtin(MemoryFiles),
+}
+
+impl ModelSource {
+    /// The built-in model by its name, else the directory at `path`, which must be one.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path == Path::new(builtin::NAME) {
+            return Ok(Self::Builtin(builtin::files()));
+        }
+        Directory::open(path).map(Self::Directory)
+    }
+
+    /// How messages name it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Directory(directory) => directory.name(),
+            Self::Builtin(_) => format!("`{}`", builtin::NAME),
+        }
+    }
+
+    /// As [`Directory::modified`]; files within the program have no time.
+    pub fn modified(&self, file: &str) -> u128 {
+        match self {
+            Self::Directory(directory) => directory.modified(file),
+            Self::Builtin(_) => 0,
+        }
+    }
+}
+
+impl ModelFiles for ModelSource {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Directory(directory) => directory.read(file, range).await,
+            Self::Builtin(files) => files.read(file, range).await,
+        }
+    }
+
+    async fn len(&self, file: &str) -> Result<Option<u64>, Error> {
+        match self {
+            Self::Directory(directory) => directory.len(file).await,
+            Self::Builtin(files) => files.len(file).await,
+        }
+    }
+}
 
 /// The files of a directory, for reading.
 #[derive(Debug, Clone)]

@@ -1,9 +1,11 @@
 //! `conclave aggregate`: one answer for each sample set, by the vote or by a model. Here is the run itself; where its
-//! rows go is [`rows`], and what it must have in common with the run that it continues is [`settings`].
+//! rows go is [`rows`], what it must have in common with the run that it continues is [`settings`], and which sets the
+//! built-in model cannot read is [`unknown`].
 
 pub mod arguments;
 mod rows;
 mod settings;
+mod unknown;
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -17,6 +19,7 @@ use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::error::ErrorKind;
 use conclave_model::generate::SamplingParams;
 use indicatif::ProgressBar;
+use serde_json::Value;
 
 use crate::device::Precision;
 use crate::input::{Source, Tally};
@@ -35,6 +38,9 @@ const PERMUTATION: &str = "permutation";
 /// The field that says why the model was not asked about a set.
 const ERROR: &str = "error";
 
+/// The field that says which share of a set's words the built-in model does not know, where it was not asked therefore.
+const UNKNOWN_WORDS: &str = "unknown_words";
+
 /// Runs the command.
 pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.sets)?;
@@ -43,11 +49,13 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let mut tally = Tally::default();
     let sets = read(&sources, arguments.limit, &mut tally)?;
     let settings = settings::settings(arguments, &opened, &sets)?;
-    let jobs = jobs(arguments, &sets);
+    let unknown = unknown::shares(&opened, arguments.policy.policy(), &sets)?;
+    let jobs = jobs(arguments, &sets, &unknown);
     let mut rows = Rows::open(arguments, &settings, &jobs)?;
     if rows.done() > 0 {
         say(&format!("{} of {} were done by an earlier run", rows.done(), count(jobs.len() as u64, "row")));
     }
+    unknown::report(&unknown);
     match work(arguments, opened, &jobs, &mut rows) {
         Ok(()) => rows.finish(&tally),
         Err(error) => {
@@ -62,6 +70,8 @@ struct Job<'a> {
     set: &'a SampleSet,
     /// Which order of the candidates, where several are asked for.
     permutation: Option<u32>,
+    /// Share of unknown words, where the model cannot be asked because of them.
+    unknown: Option<f64>,
 }
 
 fn read(sources: &[Source], limit: Option<usize>, tally: &mut Tally) -> Result<Vec<SampleSet>> {
@@ -77,10 +87,14 @@ fn read(sources: &[Source], limit: Option<usize>, tally: &mut Tally) -> Result<V
     Ok(sets)
 }
 
-fn jobs<'a>(arguments: &AggregateArguments, sets: &'a [SampleSet]) -> Vec<Job<'a>> {
+fn jobs<'a>(arguments: &AggregateArguments, sets: &'a [SampleSet], unknown: &[Option<f64>]) -> Vec<Job<'a>> {
     let orders: Vec<Option<u32>> =
         arguments.permutations.map_or(vec![None], |orders| (0..orders).map(Some).collect());
-    sets.iter().flat_map(|set| orders.iter().map(move |&permutation| Job { set, permutation })).collect()
+    let jobs = sets
+        .iter()
+        .zip(unknown)
+        .flat_map(|(set, &unknown)| orders.iter().map(move |&permutation| Job { set, permutation, unknown }));
+    jobs.collect()
 }
 
 /// A completion that leaves no room for any prompt is a wrong argument, not a fault of the sets.
@@ -100,7 +114,7 @@ fn work(arguments: &AggregateArguments, opened: Opened, jobs: &[Job<'_>], rows: 
     if left.is_empty() {
         return Ok(());
     }
-    let mut aggregator = load(arguments, opened)?;
+    let mut aggregator = load(opened)?;
     let bar = progress_bar(jobs.len() as u64, "{pos}/{len} {bar:32} {per_sec}, {eta} left {msg}");
     bar.set_position(rows.done() as u64);
     bar.reset_eta();
@@ -113,11 +127,11 @@ fn work(arguments: &AggregateArguments, opened: Opened, jobs: &[Job<'_>], rows: 
     Ok(())
 }
 
-fn load(arguments: &AggregateArguments, opened: Opened) -> Result<Aggregator<Qwen2Decoder>> {
+fn load(opened: Opened) -> Result<Aggregator<Qwen2Decoder>> {
     let bar = LoadBar::new(opened.directory.config.num_parameters());
-    let Opened { directory, device, options, .. } = opened;
+    let Opened { directory, files, device, options } = opened;
     pollster::block_on(directory.aggregator(&device, &options, &mut bar.on_progress()))
-        .with_context(|| format!("cannot load the model in `{}`", arguments.model.model.display()))
+        .with_context(|| format!("cannot load the model in {}", files.name()))
 }
 
 fn aggregate(
@@ -127,6 +141,23 @@ fn aggregate(
     bar: &ProgressBar,
 ) -> Result<AggregateResult> {
     let started = Instant::now();
+    let mut result = match job.unknown {
+        None => ask(aggregator, job, arguments, bar)?,
+        Some(share) => vote_instead(job, UNKNOWN_WORDS, (share * 1e3).round() / 1e3),
+    };
+    result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+    if let Some(permutation) = job.permutation {
+        result.extra.insert(PERMUTATION.to_owned(), permutation.into());
+    }
+    Ok(result)
+}
+
+fn ask(
+    aggregator: &mut Aggregator<Qwen2Decoder>,
+    job: &Job<'_>,
+    arguments: &AggregateArguments,
+    bar: &ProgressBar,
+) -> Result<AggregateResult> {
     let result = pollster::block_on(aggregator.aggregate(job.set, &options(job, arguments), &mut |event| {
         match event {
             Event::Prompt { done, total } => bar.set_message(format!("· reading {done}/{total} tokens")),
@@ -135,29 +166,29 @@ fn aggregate(
         }
         ControlFlow::Continue(())
     }));
-    let mut result = match result {
-        Ok(result) => result,
+    match result {
+        Ok(result) => Ok(result),
         // The set does not fit the model. The vote needs none, and the other sets must not suffer.
         Err(error) if error.kind() == ErrorKind::Input => {
             let reason = error.to_string();
             bar.suspend(|| say(&format!("{}; the vote is taken", visible_clipped(&reason, 400))));
-            let mut result = AggregateResult::from_vote(job.set, &majority_vote(job.set));
-            result.extra.insert(ERROR.to_owned(), reason.into());
-            result
+            Ok(vote_instead(job, ERROR, reason))
         }
         Err(error) => {
             let half = error.kind() == ErrorKind::NotFinite && arguments.model.dtype != Precision::F32;
             let remedy =
                 if half { " (or the numbers are too large for 16 bits: try --dtype f32)" } else { "" };
             let place = format!("cannot aggregate set `{}`{remedy}", visible_clipped(&job.set.id, SHOWN));
-            return Err(anyhow::Error::new(error).context(place));
+            Err(anyhow::Error::new(error).context(place))
         }
-    };
-    result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-    if let Some(permutation) = job.permutation {
-        result.extra.insert(PERMUTATION.to_owned(), permutation.into());
     }
-    Ok(result)
+}
+
+/// The vote of a set that the model cannot be asked about, and why.
+fn vote_instead(job: &Job<'_>, field: &str, reason: impl Into<Value>) -> AggregateResult {
+    let mut result = AggregateResult::from_vote(job.set, &majority_vote(job.set));
+    result.extra.insert(field.to_owned(), reason.into());
+    result
 }
 
 fn options(job: &Job<'_>, arguments: &AggregateArguments) -> AggregateOptions {

@@ -7,7 +7,7 @@ use conclave_core::result::{AggregateResult, Method};
 use serde_json::Value;
 
 use super::arguments::AggregateArguments;
-use super::{ERROR, Job, PERMUTATION, SHOWN};
+use super::{ERROR, Job, PERMUTATION, SHOWN, UNKNOWN_WORDS};
 use crate::Outcome;
 use crate::input::Tally;
 use crate::messages::{count, say, visible_clipped};
@@ -178,7 +178,8 @@ fn cells(row: &AggregateResult) -> Vec<String> {
 
 /// Whether the model was to answer, and the vote stands in for it.
 fn is_fallback(row: &AggregateResult) -> bool {
-    row.method == Method::Vote && (row.completion.is_some() || row.extra.contains_key(ERROR))
+    let was_not_asked = [ERROR, UNKNOWN_WORDS].iter().any(|&reason| row.extra.contains_key(reason));
+    row.method == Method::Vote && (row.completion.is_some() || was_not_asked)
 }
 
 /// Three digits; a probability that they would round to nothing is not nothing.
@@ -194,6 +195,8 @@ struct Summary {
     fallbacks: u64,
     /// Of these, the ones where it could not be asked.
     errors: u64,
+    /// Of these, the ones whose words it does not know.
+    unknown: u64,
     graded: u64,
     correct: u64,
     prompt_tokens: u64,
@@ -207,6 +210,7 @@ impl Summary {
         self.by_model += u64::from(row.method != Method::Vote);
         self.fallbacks += u64::from(is_fallback(row));
         self.errors += u64::from(row.extra.contains_key(ERROR));
+        self.unknown += u64::from(row.extra.contains_key(UNKNOWN_WORDS));
         self.graded += u64::from(row.correct.is_some());
         self.correct += u64::from(row.correct == Some(true));
         self.prompt_tokens += row.usage.prompt_tokens;
@@ -216,9 +220,12 @@ impl Summary {
 
     fn text(&self) -> String {
         let mut text = format!("{}: {} by vote", count(self.rows, "row"), self.rows - self.by_model);
-        let silent = self.fallbacks - self.errors;
-        let fallbacks =
-            [(silent, "where the model wrote no answer"), (self.errors, "that do not fit the model")];
+        let silent = self.fallbacks - self.errors - self.unknown;
+        let fallbacks = [
+            (silent, "where the model wrote no answer"),
+            (self.errors, "that do not fit the model"),
+            (self.unknown, "with words that it does not know"),
+        ];
         let parts = fallbacks.iter().filter(|(number, _)| *number > 0);
         let parts: Vec<String> = parts.map(|(number, reason)| format!("{number} {reason}")).collect();
         if !parts.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use conclave_model::builtin;
 
 use crate::arguments::EXIT_CODES;
 use crate::device::{DeviceName, Precision};
@@ -25,8 +26,9 @@ pub enum ModelCommand {
 /// Where a model is and what computes it.
 #[derive(Args, Debug)]
 pub struct ModelArguments {
-    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards)
-    #[arg(long, value_name = "DIR")]
+    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards); or `builtin`, the small model
+    /// within this program, which knows arithmetic word problems
+    #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 
     /// What computes
@@ -79,8 +81,8 @@ pub struct InitArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct InspectArguments {
-    /// Model directory
-    #[arg(long, value_name = "DIR")]
+    /// Model directory, or `builtin`
+    #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 
     /// Check the sha256 of every file that conclave.json names
@@ -100,7 +102,7 @@ pub struct CheckArguments {
     #[command(flatten)]
     pub model: ModelArguments,
 
-    /// Reference: safetensors with NAME.ids, NAME.logits, NAME.greedy [default: DIR/selftest.safetensors]
+    /// Reference: safetensors with NAME.ids, NAME.logits, NAME.greedy [default: the model's selftest.safetensors]
     #[arg(long, value_name = "FILE")]
     pub reference: Option<PathBuf>,
 
@@ -138,8 +140,8 @@ pub struct BenchArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ExportArguments {
-    /// Model directory to read
-    #[arg(long, value_name = "DIR")]
+    /// Model directory to read, or `builtin`
+    #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 
     /// Where and how to write.

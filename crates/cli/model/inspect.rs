@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::arguments::InspectArguments;
 use crate::Outcome;
-use crate::directory::Directory;
+use crate::directory::ModelSource;
 use crate::messages::{count, say, visible, visible_clipped};
 use crate::output::Output;
 use crate::table::{Align, Table};
@@ -28,9 +28,9 @@ const PIECE: u64 = 8 << 20;
 
 /// Runs the command.
 pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
-    let files = Directory::open(&arguments.model)?;
+    let files = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(files.clone()))
-        .with_context(|| format!("cannot open the model in `{}`", arguments.model.display()))?;
+        .with_context(|| format!("cannot open the model in {}", files.name()))?;
     if arguments.verify && directory.manifest.files.is_empty() {
         bail!(
             "{} has no conclave.json that names its files: there is nothing to verify them by",
@@ -86,7 +86,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
     Ok(if damaged.is_empty() && problems.is_empty() { Outcome::Done } else { Outcome::Incomplete })
 }
 
-type Directories = ModelDirectory<Directory>;
+type Directories = ModelDirectory<ModelSource>;
 
 fn tensors_of(
     directory: &Directories,
@@ -95,7 +95,7 @@ fn tensors_of(
     names.filter_map(|name| directory.weights.info(name).map(|info| (name, info)))
 }
 
-fn summary(files: &Directory, directory: &Directories) -> Vec<String> {
+fn summary(files: &ModelSource, directory: &Directories) -> Vec<String> {
     let config = &directory.config;
     let tokenizer = match pollster::block_on(read_tokenizer(files, config)) {
         Ok(tokenizer) => format!("{} ids", tokenizer.vocab_size()),
@@ -145,7 +145,7 @@ fn problems(directory: &Directories) -> Vec<String> {
 }
 
 /// The files whose hash is not the recorded one.
-fn verify(files: &Directory, directory: &Directories) -> Result<Vec<String>> {
+fn verify(files: &ModelSource, directory: &Directories) -> Result<Vec<String>> {
     let mut damaged = Vec::new();
     for (file, expected) in &directory.manifest.files {
         let plain = Path::new(file).components().count() == 1 && !file.starts_with('.');

@@ -17,7 +17,7 @@ use conclave_model::open::ModelDirectory;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Outcome;
-use crate::directory::Directory;
+use crate::directory::ModelSource;
 use arguments::{ModelArguments, ModelCommand};
 
 /// Runs the command.
@@ -31,12 +31,12 @@ pub fn run(command: &ModelCommand) -> Result<Outcome> {
     }
 }
 
-/// A model directory with the device that is to compute it.
+/// A model with the device that is to compute it.
 pub struct Opened {
     /// The directory, read but for its weights.
-    pub directory: ModelDirectory<Directory>,
+    pub directory: ModelDirectory<ModelSource>,
     /// The files themselves.
-    pub files: Directory,
+    pub files: ModelSource,
     /// The device.
     pub device: Device,
     /// How the weights are to be loaded.
@@ -53,12 +53,12 @@ impl Opened {
     }
 }
 
-/// Opens a model directory and a device.
+/// Opens a model and a device.
 pub fn open(arguments: &ModelArguments) -> Result<Opened> {
     let device = arguments.device.open(arguments.dtype)?;
-    let files = Directory::open(&arguments.model)?;
+    let files = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(files.clone()))
-        .with_context(|| format!("cannot open the model in `{}`", arguments.model.display()))?;
+        .with_context(|| format!("cannot open the model in {}", files.name()))?;
     let options = LoadOptions { dtype: arguments.dtype.dtype(), ..LoadOptions::default() };
     Ok(Opened { directory, files, device, options })
 }

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{ExportArguments, InitArguments, WriteArguments};
 use super::{LoadBar, progress_bar};
-use crate::directory::{Directory, NewDirectory};
+use crate::directory::{Directory, ModelSource, NewDirectory};
 use crate::messages::say;
 use crate::{Outcome, UsageError};
 
@@ -60,9 +60,9 @@ pub fn init(arguments: &InitArguments) -> Result<Outcome> {
 
 /// `conclave model export`.
 pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
-    let source = Directory::open(&arguments.model)?;
+    let source = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(source.clone()))
-        .with_context(|| format!("cannot open the model in `{}`", arguments.model.display()))?;
+        .with_context(|| format!("cannot open the model in {}", source.name()))?;
     let copied = copied_files(&source)?;
     let files: Vec<(&str, &[u8])> = copied.iter().map(|(file, bytes)| (*file, bytes.as_slice())).collect();
     let mut manifest = directory.manifest.clone();
@@ -76,7 +76,7 @@ pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
 }
 
 /// The files of a model directory that go with its weights wherever they go.
-pub fn copied_files(source: &Directory) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn copied_files(source: &ModelSource) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let mut copied = Vec::new();
     for file in COPIED {
         if pollster::block_on(source.len(file))?.is_some() {

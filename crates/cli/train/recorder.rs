@@ -22,14 +22,14 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Asked by a signal to stop. The first lets the step and its checkpoint be finished, the second does not.
 pub fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        say("stopping behind this step (again: at once, back to the last checkpoint)");
-    })
-    .context("cannot listen to Ctrl-C")?;
+    for &signal in signal_hook::consts::TERM_SIGNALS {
+        let listen = || {
+            // In this order: the second signal finds the wish of the first, and ends the process at once.
+            signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop))?;
+            signal_hook::flag::register(signal, Arc::clone(&stop))
+        };
+        listen().context("cannot listen to Ctrl-C")?;
+    }
     Ok(stop)
 }
 

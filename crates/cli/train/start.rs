@@ -17,7 +17,7 @@ use conclave_train::data::{Curriculum, Preparation, Sets, filter};
 use conclave_train::start::Start;
 use serde_json::{Map, Value, json};
 
-use crate::directory::Directory;
+use crate::directory::ModelSource;
 use crate::input::{Source, Tally};
 use crate::messages::{count, say};
 use crate::model::LoadBar;
@@ -35,7 +35,7 @@ pub struct Model {
 }
 
 enum Weights {
-    Directory(Box<ModelDirectory<Directory>>),
+    Directory(Box<ModelDirectory<ModelSource>>),
     Random(RandomWeights),
 }
 
@@ -67,8 +67,8 @@ impl Model {
 
     fn directory(path: &Path) -> Result<Self> {
         let name = path.display();
-        let directory = Directory::open(path)?;
-        let tokenizer_and_config = |directory: &Directory| {
+        let directory = ModelSource::open(path)?;
+        let tokenizer_and_config = |directory: &ModelSource| {
             let opened = pollster::block_on(ModelDirectory::open(directory.clone()))?;
             let tokenizer = pollster::block_on(read_tokenizer(directory, &opened.config))?;
             anyhow::Ok((opened, tokenizer))

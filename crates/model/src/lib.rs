@@ -3,10 +3,11 @@
 //! From the bottom: files of a model directory ([`files`], [`safetensors`], [`weights`], [`config`], [`manifest`],
 //! [`tokenizer`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`],
 //! [`module_weights`]); tokens ([`decoder`], [`sampler`], [`stream`], [`generate`]); answers ([`aggregate`]); and what
-//! keeps it honest ([`self_test`], [`export`]). What does not live here: devices by name, files on disk, networks, clocks
+//! keeps it honest ([`self_test`], [`export`]); [`builtin`] is a small model within the program. What does not live here: devices by name, files on disk, networks, clocks
 //! (hosts), votes and prompts (`conclave-core`), training.
 
 pub mod aggregate;
+pub mod builtin;
 pub mod config;
 pub mod decoder;
 pub mod error;

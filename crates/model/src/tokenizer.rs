@@ -22,6 +22,8 @@ pub struct Tokenizer {
     added_by_len: Vec<(String, u32)>,
     decoding: Decoding,
     vocab_size: usize,
+    /// What stands for text outside the vocabulary.
+    unknown: Option<u32>,
 }
 
 impl Tokenizer {
@@ -31,11 +33,11 @@ impl Tokenizer {
     /// [`Tokenizer`](crate::ErrorKind::Tokenizer) for a file that is damaged, contradicts itself or would lose text
     /// silently, [`Unsupported`](crate::ErrorKind::Unsupported) for parts that are not implemented.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let load::Loaded { plain, added, decoding, vocab_size } =
+        let load::Loaded { plain, added, decoding, vocab_size, unknown } =
             load::load(json).map_err(|error| error.context("tokenizer.json"))?;
         let mut added_by_len: Vec<_> = added.iter().map(|(&id, token)| (token.content.clone(), id)).collect();
         added_by_len.sort_by_key(|(content, _)| std::cmp::Reverse(content.len()));
-        Ok(Self { plain, added, added_by_len, decoding, vocab_size })
+        Ok(Self { plain, added, added_by_len, decoding, vocab_size, unknown })
     }
 
     /// Encodes text as plain text: no id of it is an added token's.
@@ -80,6 +82,16 @@ impl Tokenizer {
     /// Number of tokens of plain text. Where encoding would fail it is the number of bytes.
     pub fn count(&self, text: &str) -> usize {
         self.encode_untrusted(text).map_or(text.len(), |ids| ids.len())
+    }
+
+    /// Share of the tokens of plain text that stand for something outside the vocabulary: between 0 (also for an empty
+    /// text, and always where bytes are tokens) and 1. A model has learned nothing about such a token.
+    pub fn unknown_share(&self, text: &str) -> f64 {
+        let Some(unknown) = self.unknown else { return 0.0 };
+        // No text is known to fail; one that did could not be read at all.
+        let Ok(ids) = self.encode_untrusted(text) else { return 1.0 };
+        let count = ids.iter().filter(|&&id| id == unknown).count();
+        count as f64 / ids.len().max(1) as f64
     }
 
     /// The text of `ids` for a reader: without special tokens (`<|im_end|>`); ids that stand for nothing are left

@@ -30,6 +30,8 @@ pub struct Loaded {
     pub decoding: Decoding,
     /// Highest id + 1, added tokens included.
     pub vocab_size: usize,
+    /// What stands for text outside the vocabulary; byte-level vocabularies have no such text.
+    pub unknown: Option<u32>,
 }
 
 /// A token beside the vocabulary, such as `<|im_start|>`.
@@ -79,13 +81,14 @@ pub fn load(json: &[u8]) -> Result<Loaded> {
     let highest = model.vocab.values().chain(added.keys()).max().copied();
     let vocab_size = highest.ok_or_else(|| Error::tokenizer("has no tokens"))? as usize + 1;
     let decoding = decoding(file.decoder.as_ref())?;
+    let unknown = model.unk_token.as_ref().and_then(|token| model.vocab.get(token)).copied();
     let mut plain = model.build(&added)?;
     let normalizer: Option<NormalizerWrapper> = part("normalizer", file.normalizer, &NORMALIZERS)?;
     plain.with_normalizer(normalizer).map_err(foreign)?;
     let pre_tokenizer: Option<PreTokenizerWrapper> =
         part("pre_tokenizer", file.pre_tokenizer, &PRE_TOKENIZERS)?;
     plain.with_pre_tokenizer(pre_tokenizer);
-    Ok(Loaded { plain, added, decoding, vocab_size })
+    Ok(Loaded { plain, added, decoding, vocab_size, unknown })
 }
 
 /// An error of the tokenizers crate.

@@ -83,6 +83,16 @@ fn added_tokens_count_in_trusted_text_only() {
 }
 
 #[test]
+fn words_outside_the_vocabulary_are_counted() {
+    let tokenizer = load(&word_level()).unwrap();
+    for (text, share) in [("", 0.0), ("12+7", 0.0), ("1x", 0.5), ("x<end>y1", 0.75), ("中", 1.0)] {
+        assert_eq!(tokenizer.unknown_share(text), share, "{text}");
+    }
+    let tokenizer = load(&byte_level_bpe()).unwrap();
+    assert_eq!(tokenizer.unknown_share("hello 中 <eot>"), 0.0, "bytes leave nothing out");
+}
+
+#[test]
 fn special_tokens_are_shown_on_demand_and_unknown_ids_never() {
     let tokenizer = load(&word_level()).unwrap();
     let ids = [3, 1, 16, 99, u32::MAX, 4];
