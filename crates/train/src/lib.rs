@@ -12,6 +12,7 @@ pub mod gradients;
 pub mod grpo;
 mod host;
 pub mod log;
+pub mod lora;
 pub mod network;
 pub mod objective;
 pub mod observer;

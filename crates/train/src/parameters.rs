@@ -1,4 +1,4 @@
-//! The parameters of a [`Qwen2`] by path: visited, and replaced.
+//! Parameters by path: visited, and replaced. Those of a [`Qwen2`] are here, others have the trait [`Parameters`] too.
 //!
 //! A path is the checkpoint's name of the tensor (`model.layers.0.self_attn.q_proj.weight`); a row shard of the
 //! vocabulary has its index behind it (`model.embed_tokens.weight#0`, also where there is one shard only). Gradients,
@@ -91,13 +91,34 @@ impl ParameterTensor {
     }
 }
 
+/// Named tensors that an optimizer moves: a model, or what is trained in its place ([`Lora`](crate::lora::Lora)).
+pub trait Parameters: Clone {
+    /// Replaces every one by what `change` makes of it, always in the same order. Shapes stay as they are.
+    #[must_use]
+    fn map(self, change: Change<'_>) -> Self;
+
+    /// Shows every one to `look`, in the order of [`map`](Self::map).
+    fn visit(&self, look: &mut dyn FnMut(&str, ParameterTensor)) {
+        // A clone shares the tensors (and their places in an autodiff graph).
+        let _ = self.clone().map(&mut |path, tensor| {
+            look(path, tensor.clone());
+            tensor
+        });
+    }
+}
+
+impl Parameters for Qwen2 {
+    fn map(self, change: Change<'_>) -> Self {
+        map(self, change)
+    }
+}
+
+/// What makes a parameter of a parameter, given its path.
+pub type Change<'a> = &'a mut dyn FnMut(&str, ParameterTensor) -> ParameterTensor;
+
 /// Shows every parameter to `look`, in the order of the model.
 pub fn visit(model: &Qwen2, mut look: impl FnMut(&str, ParameterTensor)) {
-    // A clone shares the tensors (and their places in an autodiff graph).
-    map(model.clone(), |path, tensor| {
-        look(path, tensor.clone());
-        tensor
-    });
+    Parameters::visit(model, &mut look);
 }
 
 /// Replaces every parameter by what `change` makes of it, in the order of the model. Shapes stay as they are.
@@ -115,8 +136,6 @@ pub fn map(model: Qwen2, mut change: impl FnMut(&str, ParameterTensor) -> Parame
         lm_head: lm_head.map(|head| map_vocabulary("lm_head.weight", head, change)),
     }
 }
-
-type Change<'a> = &'a mut dyn FnMut(&str, ParameterTensor) -> ParameterTensor;
 
 fn map_layer(index: usize, mut layer: DecoderLayer, change: Change<'_>) -> DecoderLayer {
     let path = |part: &str| format!("model.layers.{index}.{part}");

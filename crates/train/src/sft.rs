@@ -13,6 +13,7 @@ use crate::batch::{Batch, Targets};
 use crate::config::RunConfig;
 use crate::data::{Batches, Curriculum, Examples, Preparation, Sets};
 use crate::error::Result;
+use crate::gradients::Gradients;
 use crate::objective::{cross_entropy, cross_entropy_gradient};
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::start::{Outcome, Start};
@@ -62,7 +63,10 @@ fn weights(batch: &Batch, prompt_weight: f32) -> (Targets, Vec<f32>) {
 }
 
 /// Gradients of the loss over `batches` together, and what was seen.
-fn gradients(run: &Run<'_>, batches: &[Batch]) -> Result<(crate::gradients::Gradients, StepMetrics)> {
+///
+/// # Errors
+/// A device that fails, numbers that are not finite.
+pub fn gradients(run: &Run<'_>, batches: &[Batch]) -> Result<(Gradients, StepMetrics)> {
     let prompt_weight = run.config.train.prompt_loss_weight as f32;
     let split = batches.iter().flat_map(|batch| batch.split(run.workers.count()));
     let parts: Vec<(Batch, Targets, Vec<f32>)> = split

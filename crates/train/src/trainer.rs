@@ -20,6 +20,7 @@ use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
 use crate::evaluate::{EvaluateOptions, Evaluated, evaluate};
 use crate::gradients::Gradients;
+use crate::lora::{self, Lora};
 use crate::network::{ComputeOptions, Forward};
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::optimizer::Optimizer;
@@ -72,11 +73,34 @@ pub struct Run<'a> {
     pub workers: Workers,
     /// Tokens that went forward and backward since step 0.
     pub num_tokens: u64,
+    /// What is trained in place of the weights, which are `start` merged with it.
+    lora: Option<Lora>,
     optimizer: Optimizer,
     schedule: Schedule,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// A run before its first step.
+    ///
+    /// # Errors
+    /// Where there are no threads to be had, or no matrix that `[lora]` names.
+    pub fn new(config: &'a RunConfig, start: &'a Start, device: &'a Device) -> Result<Self> {
+        let lora = config.lora.as_ref().map(|lora| Lora::new(lora, &start.model, config.train.seed));
+        Ok(Self {
+            config,
+            shape: &start.config,
+            tokenizer: &start.tokenizer,
+            device,
+            model: start.model.clone(),
+            start: start.model.clone(),
+            workers: Workers::new(config.train.threads.unwrap_or(1))?,
+            num_tokens: 0,
+            lora: lora.transpose()?,
+            optimizer: Optimizer::new(&config.optimizer),
+            schedule: Schedule::new(&config.schedule, config.train.steps),
+        })
+    }
+
     /// How forward and backward passes compute.
     pub fn compute(&self) -> ComputeOptions {
         ComputeOptions { dtype: self.config.train.dtype.dtype(), recompute: self.config.train.recompute }
@@ -146,8 +170,19 @@ impl Run<'_> {
     /// Where the gradients do not fit the model or the device fails.
     pub fn update(&mut self, gradients: Gradients, step: u64, metrics: &mut StepMetrics) -> Result<()> {
         let factor = self.schedule.factor(step);
-        let (model, report) = self.optimizer.step(self.model.clone(), gradients, factor)?;
-        self.model = model;
+        let report = match &mut self.lora {
+            None => {
+                let (model, report) = self.optimizer.step(self.model.clone(), gradients, factor)?;
+                self.model = model;
+                report
+            }
+            Some(lora) => {
+                let (moved, report) = lora.step(&mut self.optimizer, gradients, factor)?;
+                self.model = moved.merge(&self.start);
+                *lora = moved;
+                report
+            }
+        };
         metrics.set(metric::GRAD_NORM, report.grad_norm);
         metrics.set(metric::LEARNING_RATE, self.config.optimizer.lr * factor);
         Ok(())
@@ -159,7 +194,14 @@ impl Run<'_> {
     /// As an update.
     pub fn rehearse_update(&self, gradients: Gradients) -> Result<()> {
         let mut optimizer = Optimizer::new(&self.config.optimizer);
-        optimizer.step(self.model.clone(), gradients, 0.0).map(|_| ())
+        match &self.lora {
+            None => optimizer.step(self.model.clone(), gradients, 0.0).map(|_| ()),
+            Some(lora) => {
+                let (moved, _) = lora.step(&mut optimizer, gradients, 0.0)?;
+                drop(moved.merge(&self.start));
+                Ok(())
+            }
+        }
     }
 
     /// Greedy answers to `sets` as `[eval]` says.
@@ -213,18 +255,10 @@ pub fn run(
     method: &mut dyn Method,
 ) -> Result<Outcome> {
     crate::flush_to_zero::flush_denormals_to_zero();
-    let mut run = Run {
-        config,
-        shape: &start.config,
-        tokenizer: &start.tokenizer,
-        device,
-        model: start.model.clone(),
-        start: start.model.clone(),
-        workers: Workers::new(config.train.threads.unwrap_or(1))?,
-        num_tokens: 0,
-        optimizer: Optimizer::new(&config.optimizer),
-        schedule: Schedule::new(&config.schedule, config.train.steps),
-    };
+    let mut run = Run::new(config, start, device)?;
+    if let Some(lora) = &run.lora {
+        observer.message(&lora.description(run.shape));
+    }
     let keeper = Keeper::new(config, run_dir)?;
     let resumed = if start.resume { keeper.resume(&mut run, observer)? } else { None };
     if resumed.is_none() {
@@ -316,6 +350,7 @@ impl Keeper {
             model: &run.model,
             config: run.shape,
             optimizer: &run.optimizer,
+            lora: run.lora.as_ref(),
             prompt_variant: run.config.prompt.variant,
             files: &files,
         };
@@ -340,8 +375,19 @@ impl Keeper {
                 format!("`{path}` is of a model of another shape than [model] says: use another folder");
             return Err(TrainError::Checkpoint(message));
         }
-        run.optimizer = saved.optimizer(&run.config.optimizer, &model)?;
-        run.model = model;
+        match &run.config.lora {
+            None => {
+                run.optimizer = saved.optimizer(&run.config.optimizer, &model)?;
+                run.model = model;
+            }
+            Some(config) => {
+                let lora = saved.lora(config, &run.start)?;
+                run.optimizer = saved.optimizer(&run.config.optimizer, &lora)?;
+                run.model = lora.merge(&run.start);
+                lora::check_merged(&run.model, &model)?;
+                run.lora = Some(lora);
+            }
+        }
         run.num_tokens = saved.progress.counters.get(metric::NUM_TOKENS).copied().unwrap_or(0.0) as u64;
         observer.message(&format!("going on from step {}", saved.progress.step));
         Ok(Some(saved.progress.step))

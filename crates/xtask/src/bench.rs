@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: the benchmarks of `conclave-core`, and where Python's Math-Verify is installed its rate on the
-//! same pairs beside ours.
+//! same pairs beside ours. Training is measured by `bench train` (`bench_train`).
 
 use anyhow::Result;
 

@@ -4,6 +4,7 @@
 //! stands in [`steps`]. Nothing here depends on the tensor library, so that a command starts within seconds.
 
 mod bench;
+mod bench_train;
 mod deny;
 mod node;
 mod steps;
@@ -22,6 +23,8 @@ Commands:
   wasm            Builds conclave-web and its bindings for Node.js, and runs the tests under Node.js
   deny            Checks licences, bans and sources of all dependencies (needs cargo-deny)
   bench [ARGS]    Runs the benchmarks; ARGS go to the benchmark program (a filter, --save-baseline NAME, ...)
+  bench train     Training's tokens per second beside PyTorch's, in turns (--quick: one short round of a test build,
+                  to see that it works)
   help            Prints this
 
 Environment:
@@ -40,6 +43,11 @@ fn main() -> ExitCode {
         ("test", []) => test::run(),
         ("wasm", []) => wasm::run(),
         ("deny", []) => deny::run(),
+        ("bench", [what, options @ ..]) if what == "train" => match options {
+            [] => bench_train::run(false),
+            [option] if option == "--quick" => bench_train::run(true),
+            _ => return wrong("`bench train` takes nothing but --quick"),
+        },
         ("bench", arguments) => bench::run(arguments),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");

@@ -1,8 +1,9 @@
 //! Checkpoints of a run: everything to go on from, to the bit, and a model directory at the same time.
 //!
 //! `RUN/checkpoints/step-00000200` has the files of a model (`config.json`, `model.safetensors` in f32, `tokenizer.json`,
-//! `conclave.json`), the optimizer's state (`optimizer.safetensors`), where the run is ([`Progress`], in `training.json`)
-//! and `checkpoint.json` with the sha256 of every one of them.
+//! `conclave.json`), the optimizer's state (`optimizer.safetensors`), where the run is ([`Progress`], in `training.json`),
+//! for a run with `[lora]` its factors (`lora.safetensors`; the model is the merged one then), and `checkpoint.json` with
+//! the sha256 of every one of them.
 //!
 //! A folder is written under another name, brought to the disk, and renamed: whenever the process ends, what has the name
 //! of a checkpoint is one (`folder` does this). Still the hashes are checked before one is gone on from, and where they do
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use conclave_core::prompt::PromptVariant;
 use conclave_model::config::Qwen2Config;
 use conclave_model::export::{Export, ModelSink, write_manifest, write_model};
@@ -31,14 +32,18 @@ use pollster::block_on;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::LoraConfig;
 use crate::error::{Result, TrainError};
 use crate::host::read_f32;
+use crate::lora::Lora;
 use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::parameters::Parameters;
 use folder::{Folder, Lock, NewFolder};
 
 const FOLDER: &str = "checkpoints";
 const PREFIX: &str = "step-";
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
+const LORA_FILE: &str = "lora.safetensors";
 const TRAINING_FILE: &str = "training.json";
 const HASHES_FILE: &str = "checkpoint.json";
 /// The version of the format that this release writes.
@@ -73,6 +78,8 @@ pub struct Contents<'a> {
     pub config: &'a Qwen2Config,
     /// The optimizer that trains them.
     pub optimizer: &'a Optimizer,
+    /// The low-rank updates that are trained in place of the weights, which are merged with them.
+    pub lora: Option<&'a Lora>,
     /// The prompt that the model is trained on.
     pub prompt_variant: PromptVariant,
     /// Files copied as they are: `tokenizer.json`, so that the folder is a whole model directory.
@@ -285,13 +292,23 @@ impl Saved {
         Ok((directory.config, model))
     }
 
-    /// The optimizer as it was, for `model` from [`Saved::model`]. Rates may have changed since, the kind may not.
+    /// The optimizer as it was, for what it trains: [`Saved::model`] or [`Saved::lora`]. Rates may have changed since, the
+    /// kind may not.
     ///
     /// # Errors
-    /// State that is not of this model and kind of optimizer.
-    pub fn optimizer(&self, config: &OptimizerConfig, model: &Qwen2) -> Result<Optimizer> {
+    /// State that is not of these parameters and kind of optimizer.
+    pub fn optimizer(&self, config: &OptimizerConfig, parameters: &impl Parameters) -> Result<Optimizer> {
         let source = block_on(Safetensors::open_file(Folder::new(&self.path), OPTIMIZER_FILE))?;
-        block_on(Optimizer::restore(config, self.optimizer_updates, &source, model))
+        block_on(Optimizer::restore(config, self.optimizer_updates, &source, parameters))
+    }
+
+    /// The low-rank updates of `base` as they were.
+    ///
+    /// # Errors
+    /// A checkpoint of a run without them or with others.
+    pub fn lora(&self, config: &LoraConfig, base: &Qwen2) -> Result<Lora> {
+        let source = block_on(Safetensors::open_file(Folder::new(&self.path), LORA_FILE))?;
+        block_on(Lora::restore(config, base, &source))
     }
 }
 
@@ -323,8 +340,12 @@ async fn write(new: &mut NewFolder, progress: &Progress, contents: &Contents<'_>
     };
     write_manifest(&manifest, new)?;
     files.insert(manifest::FILE_NAME.to_owned(), new.last_hash());
-    write_optimizer(new, contents.optimizer)?;
+    write_tensors(new, OPTIMIZER_FILE, contents.optimizer.state())?;
     files.insert(OPTIMIZER_FILE.to_owned(), new.last_hash());
+    if let Some(lora) = contents.lora {
+        write_tensors(new, LORA_FILE, lora.tensors())?;
+        files.insert(LORA_FILE.to_owned(), new.last_hash());
+    }
     let training = TrainingFile {
         format: FORMAT,
         optimizer_updates: contents.optimizer.updates(),
@@ -335,14 +356,13 @@ async fn write(new: &mut NewFolder, progress: &Progress, contents: &Contents<'_>
     write_json(new, HASHES_FILE, &HashesFile { format: FORMAT, files })
 }
 
-fn write_optimizer(new: &mut NewFolder, optimizer: &Optimizer) -> Result<()> {
-    let state = optimizer.state();
-    let shapes: Vec<_> = state.iter().map(|(_, tensor)| tensor.dims()).collect();
+fn write_tensors(new: &mut NewFolder, file: &str, tensors: Vec<(String, Tensor<2>)>) -> Result<()> {
+    let shapes: Vec<_> = tensors.iter().map(|(_, tensor)| tensor.dims()).collect();
     let entries =
-        state.iter().zip(&shapes).map(|((name, _), shape)| (name.as_str(), Dtype::F32, shape.as_slice()));
-    new.create(OPTIMIZER_FILE)?;
+        tensors.iter().zip(&shapes).map(|((name, _), shape)| (name.as_str(), Dtype::F32, shape.as_slice()));
+    new.create(file)?;
     new.write(&header_bytes(entries, &BTreeMap::new())?)?;
-    for (_, tensor) in state {
+    for (_, tensor) in tensors {
         let values = read_f32(tensor)?;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         new.write(&bytes)?;

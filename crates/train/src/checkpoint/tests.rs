@@ -63,6 +63,7 @@ impl Run {
             model: &self.model,
             config: &self.config,
             optimizer: &self.optimizer,
+            lora: None,
             prompt_variant: PromptVariant::Think,
             files: &[("tokenizer.json", b"{}")],
         }

@@ -143,7 +143,7 @@ impl ModelConfig {
     }
 }
 
-/// `[lora]`: low-rank updates W + (alpha / rank) B A of some matrices; everything else is frozen.
+/// `[lora]`: low-rank updates W + (alpha / rank) A B of some matrices; everything else is frozen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {

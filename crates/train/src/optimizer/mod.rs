@@ -14,14 +14,14 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use conclave_model::qwen2::Qwen2;
-use conclave_model::weights::{WeightSource, read_f32};
+use burn::tensor::Tensor;
+use conclave_model::weights::WeightSource;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 use crate::gradients::Gradients;
-use crate::parameters::{ParameterKind, ParameterTensor, map, visit};
+use crate::host::read_tensor;
+use crate::parameters::{ParameterKind, ParameterTensor, Parameters};
 use adamw::{AdamWRule, Moments};
 use muon::MuonRule;
 
@@ -156,17 +156,22 @@ impl Optimizer {
         self.updates
     }
 
-    /// One update of `model` (plain, f32). `lr_scale` is the schedule's factor of the learning rates. A parameter without
+    /// One update of `parameters` (plain, f32). `lr_scale` is the schedule's factor of the learning rates. A parameter without
     /// a gradient has a gradient of zero. Where the gradients' norm is not finite, nothing changes, and the report says
     /// so.
     ///
     /// # Errors
-    /// A gradient of a parameter that the model does not have, or of another shape; a device that cannot be read.
-    pub fn step(&mut self, model: Qwen2, gradients: Gradients, lr_scale: f64) -> Result<(Qwen2, StepReport)> {
-        check_fit(&model, &gradients)?;
+    /// A gradient of a parameter that is not among them, or of another shape; a device that cannot be read.
+    pub fn step<P: Parameters>(
+        &mut self,
+        parameters: P,
+        gradients: Gradients,
+        lr_scale: f64,
+    ) -> Result<(P, StepReport)> {
+        check_fit(&parameters, &gradients)?;
         let grad_norm = gradients.norm()?;
         if !grad_norm.is_finite() {
-            return Ok((model, StepReport { grad_norm, clipped: false, skipped: true }));
+            return Ok((parameters, StepReport { grad_norm, clipped: false, skipped: true }));
         }
         let limit = self.config.max_grad_norm;
         let clipped = limit > 0.0 && grad_norm > limit;
@@ -174,7 +179,7 @@ impl Optimizer {
         self.updates += 1;
         // Muon's matrices wait until all directions are there.
         let mut directions = Vec::new();
-        let model = map(model, |path, value| {
+        let parameters = parameters.map(&mut |path, value| {
             let gradient = match gradients.remove(path) {
                 Some(gradient) => gradient.into_rows(),
                 None => value.clone().into_rows().zeros_like(),
@@ -188,15 +193,15 @@ impl Optimizer {
             }
         });
         if directions.is_empty() {
-            return Ok((model, StepReport { grad_norm, clipped, skipped: false }));
+            return Ok((parameters, StepReport { grad_norm, clipped, skipped: false }));
         }
         let mut directions = muon::orthogonal_by_name(directions);
         let rule = self.muon_rule(lr_scale);
-        let model = map(model, |path, value| match directions.remove(path) {
+        let parameters = parameters.map(&mut |path, value| match directions.remove(path) {
             Some(direction) => ParameterTensor::Matrix(rule.apply(value.into_rows(), direction)),
             None => value,
         });
-        Ok((model, StepReport { grad_norm, clipped, skipped: false }))
+        Ok((parameters, StepReport { grad_norm, clipped, skipped: false }))
     }
 
     fn update_by_adamw(
@@ -266,7 +271,7 @@ impl Optimizer {
         tensors
     }
 
-    /// An optimizer that goes on where another stopped after `updates` updates of `model` with the state in `source`.
+    /// An optimizer that goes on where another stopped after `updates` updates of `parameters` with the state in `source`.
     ///
     /// # Errors
     /// State that is missing, left over or of another shape: it is of another model or another kind of optimizer.
@@ -274,19 +279,22 @@ impl Optimizer {
         config: &OptimizerConfig,
         updates: u64,
         source: &impl WeightSource,
-        model: &Qwen2,
+        parameters: &impl Parameters,
     ) -> Result<Self> {
         let mut restored = Self { config: config.clone(), updates, state: BTreeMap::new() };
-        let mut parameters = Vec::new();
+        let mut expected = Vec::new();
         if updates > 0 {
-            visit(model, |path, tensor| {
-                parameters.push((path.to_owned(), tensor.clone().into_rows().dims(), tensor.device()));
+            parameters.visit(&mut |path, tensor| {
+                expected.push((path.to_owned(), tensor.clone().into_rows().dims(), tensor.device()));
             });
         }
         let mut used = 0;
-        for (path, shape, device) in parameters {
-            let read =
-                async |part: &str| read_tensor(source, &format!("{path}/{part}"), shape, &device).await;
+        for (path, shape, device) in expected {
+            let read = async |part: &str| {
+                let tensor = read_tensor(source, &format!("{path}/{part}"), shape, &device).await;
+                let explain = "the optimizer's state is of another model or another `optimizer.kind`";
+                tensor.map_err(|error| TrainError::Model(error.context(explain)))
+            };
             let state = match config.kind_of(&path) {
                 OptimizerKind::AdamW => {
                     used += 2;
@@ -314,24 +322,10 @@ const MOMENT_1: &str = "moment_1";
 const MOMENT_2: &str = "moment_2";
 const MOMENTUM: &str = "momentum";
 
-async fn read_tensor(
-    source: &impl WeightSource,
-    name: &str,
-    shape: [usize; 2],
-    device: &Device,
-) -> Result<Tensor<2>> {
-    let values = read_f32(source, name, &shape, None).await.map_err(|error| {
-        TrainError::Model(
-            error.context("the optimizer's state is of another model or another `optimizer.kind`"),
-        )
-    })?;
-    Ok(Tensor::from_data(TensorData::new(values, shape), device))
-}
-
 /// Checks that every gradient has its parameter.
-fn check_fit(model: &Qwen2, gradients: &Gradients) -> Result<()> {
+fn check_fit(parameters: &impl Parameters, gradients: &Gradients) -> Result<()> {
     let mut shapes = BTreeMap::new();
-    visit(model, |path, tensor| {
+    parameters.visit(&mut |path, tensor| {
         shapes.insert(path.to_owned(), tensor.shape());
     });
     for name in gradients.names() {

@@ -6,9 +6,11 @@ use std::ops::ControlFlow;
 use burn::optim::{
     AdamWConfig, AdjustLrFn, MuonConfig, Optimizer as BurnOptimizer, decay::WeightDecayConfig,
 };
+use burn::tensor::{Device, TensorData};
 use conclave_model::config::Qwen2Config;
 use conclave_model::init::RandomWeights;
 use conclave_model::load::{LoadOptions, load};
+use conclave_model::qwen2::Qwen2;
 use conclave_model::weights::{MemoryWeights, TensorBytes};
 use pollster::block_on;
 use rand::{Rng, SeedableRng};
@@ -16,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::host::read_f32;
+use crate::parameters::visit;
 
 fn rows(values: &[f32], shape: [usize; 2]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
