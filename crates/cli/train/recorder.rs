@@ -25,7 +25,11 @@ pub fn stop_on_signal() -> Result<Arc<AtomicBool>> {
     for &signal in signal_hook::consts::TERM_SIGNALS {
         let listen = || {
             // In this order: the second signal finds the wish of the first, and ends the process at once.
-            signal_hook::flag::register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&stop))?;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                i32::from(INTERRUPTED),
+                Arc::clone(&stop),
+            )?;
             signal_hook::flag::register(signal, Arc::clone(&stop))
         };
         listen().context("cannot listen to Ctrl-C")?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
-use conclave_core::arithmetic::{Options, Solver, sample_set};
+use conclave_core::arithmetic::{Numbers, Options, Solver, sample_set};
 use conclave_core::sample_set::{SampleSet, read_sample_sets};
 use conclave_model::config::Qwen2Config;
 use conclave_model::init::RandomWeights;
@@ -12,7 +12,7 @@ use conclave_model::load::{LoadOptions, load};
 use conclave_model::open::{ModelDirectory, read_tokenizer};
 use conclave_model::qwen2::Qwen2;
 use conclave_model::tokenizer::Tokenizer;
-use conclave_train::config::{Method, ModelStart, RunConfig, SetSource, Solvers, TargetKind};
+use conclave_train::config::{Method, ModelStart, NumberRange, RunConfig, SetSource, Solvers, TargetKind};
 use conclave_train::data::{Curriculum, Preparation, Sets, filter};
 use conclave_train::start::Start;
 use serde_json::{Map, Value, json};
@@ -187,8 +187,13 @@ pub fn held_out_sets(run: &RunConfig) -> Result<Vec<SampleSet>> {
                 Solvers::Standard => vec![Solver::STANDARD],
                 Solvers::Mixed => Solver::MIXED.to_vec(),
             };
+            let numbers = match source.numbers {
+                NumberRange::Standard => Numbers::Standard,
+                NumberRange::Small => Numbers::Small,
+            };
             // The control sees no candidates, and the vote beside it some.
-            let options = Options { num_candidates: run.eval.num_candidates.max(1), solvers };
+            let num_candidates = run.eval.num_candidates.max(1);
+            let options = Options { num_candidates, solvers, numbers };
             let problems = source.problems.unwrap_or(run.eval.problems).min(run.eval.problems);
             (0..problems).map(|index| sample_set(source.seed, index, &options)).collect()
         }

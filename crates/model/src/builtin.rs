@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn it_knows_every_word_of_its_domain() {
         let tokenizer = tokenizer();
-        let options = Options { num_candidates: 4, solvers: Solver::MIXED.to_vec() };
+        let options = Options { solvers: Solver::MIXED.to_vec(), ..Options::standard(4) };
         for index in 0..10_000 {
             let set = sample_set(77, index, &options);
             assert_eq!(unknown_share(&tokenizer, &set), 0.0, "{set:?}");
