@@ -88,7 +88,7 @@ fn wrong_configurations_are_named() {
         (
             "train sft --config good.toml --set train.steps=0 --set data.eval.arithmetic={seed=1}",
             2,
-            &["good.toml: `train.steps` is 0", "have the same problems"],
+            &["good.toml: ", "`train.steps` is 0", "have the same problems"],
         ),
         ("train grpo --config good.toml --set grpo.group_size=1", 2, &["expected at least 2"]),
         ("train sft --config good.toml --dry-run --resume", 2, &["cannot be used with"]),
