@@ -23,7 +23,7 @@ use conclave_train::Result;
 use conclave_train::batch::{Batch, Sequence};
 use conclave_train::config::{OptimizerKind, RunConfig, ScheduleKind};
 use conclave_train::observer::{StepMetrics, metric};
-use conclave_train::rollout::{RolloutOptions, RolloutPrompt, roll_out, rollout_decoder};
+use conclave_train::rollout::{RolloutOptions, RolloutPrompt};
 use conclave_train::sft;
 use conclave_train::start::Start;
 use conclave_train::trainer::Run;
@@ -122,12 +122,8 @@ impl<'a> Bench<'a> {
             };
             let prompts: Vec<RolloutPrompt> =
                 (0..).zip(&self.prompts).map(|(stream, tokens)| RolloutPrompt { tokens, stream }).collect();
-            let vocab_size = run.tokenizer.vocab_size();
-            let mut decoder = rollout_decoder(&run.model, run.shape, vocab_size, options.rows);
             // Nothing stops a completion: all are of the same length.
-            let stops = Stops::default();
-            let going_on = &mut |_| ControlFlow::Continue(());
-            let (groups, _) = roll_out(&mut decoder, run.tokenizer, &stops, &prompts, &options, going_on)?;
+            let (groups, _) = run.roll_out(&run.model, &prompts, &Stops::default(), &options)?;
             for log_prob in groups.iter().flatten().flat_map(|rollout| &rollout.log_probs) {
                 sum += f64::from(*log_prob);
                 count += 1;
