@@ -143,7 +143,9 @@ impl Side {
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.output.read_line(&mut line).with_context(|| format!("{} is silent", self.name))?;
-        ensure!(read > 0, "{}'s side ended before its time", self.name);
+        if read == 0 {
+            bail!("{}'s side ended before its time, with {}", self.name, self.child.wait()?);
+        }
         Ok(line.trim_end().to_owned())
     }
 
