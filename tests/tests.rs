@@ -9,6 +9,7 @@ mod data_command;
 mod model;
 mod tidy;
 mod train;
+mod train_killed;
 mod transcript;
 #[cfg(feature = "wgpu")]
 mod wgpu;

@@ -32,9 +32,11 @@ impl RunFolder {
     pub fn open(path: &Path, resume: bool, method: Method) -> Result<(Self, bool)> {
         let name = path.display();
         let entries = match std::fs::read_dir(path) {
-            // The lock alone is left by a run that could not begin.
+            // The lock alone is left by a run that could not begin, and half of its first file by one that was killed then.
             Ok(entries) => {
-                entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name() != LOCK)).count()
+                let first = format!("{RUN_FILE}.partial");
+                let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+                names.filter(|name| name != LOCK && name != first.as_str()).count()
             }
             Err(error) if error.kind() == IoErrorKind::NotFound => 0,
             Err(error) if error.kind() == IoErrorKind::NotADirectory => {
@@ -80,7 +82,8 @@ impl RunFolder {
             env!("CONCLAVE_COMMIT")
         );
         for (file, text) in
-            [("config.toml", head + &config.to_toml(method)), (RUN_FILE, format!("{run:#}\n"))]
+            // What says that this is a run comes first: one that is killed here can be gone on with.
+            [(RUN_FILE, format!("{run:#}\n")), ("config.toml", head + &config.to_toml(method))]
         {
             let path = self.path.join(file);
             let partial = self.path.join(format!("{file}.partial"));

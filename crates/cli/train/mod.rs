@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use conclave_core::sample_set::SampleSet;
+use conclave_model::qwen2::Qwen2;
 use conclave_train::config::{ComputeDtype, Method, RunConfig};
 use conclave_train::data::Sets;
 use conclave_train::error::TrainError;
@@ -62,7 +63,7 @@ fn train(method: Method, arguments: &TrainArguments) -> Result<Outcome> {
     }
     let output = arguments.output.clone().unwrap_or_else(|| default_folder(&arguments.config));
     let (folder, resumed) = RunFolder::open(&output, arguments.resume, method)?;
-    let (start, origin) = Model::open(&run)?.start(&device)?;
+    let (start, model, origin) = Model::open(&run)?.start(&device)?;
     let start = Start { resume: resumed, ..start };
     let sets = sets(method, &run, &start)?;
     if !resumed {
@@ -70,7 +71,7 @@ fn train(method: Method, arguments: &TrainArguments) -> Result<Outcome> {
     }
     let mut recorder =
         Recorder::new(folder.path(), resumed, run.train.steps, run.log.every, stop_on_signal()?);
-    let ended = run_trainer(method, &run, &start, sets, &device, folder.path(), &mut recorder);
+    let ended = run_trainer(method, &run, &start, model, sets, folder.path(), &mut recorder);
     let evaluation = recorder.finish();
     let ended = ended?;
     let evaluation = evaluation?;
@@ -88,11 +89,11 @@ fn train(method: Method, arguments: &TrainArguments) -> Result<Outcome> {
 /// The largest step, thrown away; nothing is written.
 fn rehearse(method: Method, run: &RunConfig, device: &Device) -> Result<Outcome> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let (start, _) = Model::open(run)?.start(device)?;
+    let (start, model, _) = Model::open(run)?.start(device)?;
     let start = Start { rehearse_only: true, ..start };
     let mut recorder = Recorder::new(folder.path(), false, run.train.steps, 1, stop_on_signal()?);
     let sets = sets(method, run, &start)?;
-    let ended = run_trainer(method, run, &start, sets, device, folder.path(), &mut recorder);
+    let ended = run_trainer(method, run, &start, model, sets, folder.path(), &mut recorder);
     recorder.finish()?;
     ended?;
     if let Some(bytes) = peak_memory() {
@@ -110,15 +111,15 @@ fn run_trainer(
     method: Method,
     run: &RunConfig,
     start: &Start,
+    model: Qwen2,
     (train, held_out): (Sets, Vec<SampleSet>),
-    device: &Device,
     folder: &Path,
     observer: &mut Recorder,
 ) -> Result<Ended> {
     let ended = match method {
-        Method::Sft => sft::run(run, start, train, held_out, device, folder, observer),
-        Method::Grpo => grpo::run(run, start, train, held_out, device, folder, observer),
-        Method::Paragator => paragator::run(run, start, train, held_out, device, folder, observer),
+        Method::Sft => sft::run(run, start, model, train, held_out, folder, observer),
+        Method::Grpo => grpo::run(run, start, model, train, held_out, folder, observer),
+        Method::Paragator => paragator::run(run, start, model, train, held_out, folder, observer),
     };
     Ok(ended?)
 }

@@ -110,10 +110,11 @@ impl Model {
         Ok(Self { config, tokenizer, files: vec![("tokenizer.json".to_owned(), json)], provenance, weights })
     }
 
-    /// What a trainer begins with, the weights on the device in f32, and where they came from, for what is made of them.
-    pub fn start(self, device: &Device) -> Result<(Start, Map<String, Value>)> {
+    /// What a trainer begins with: the weights on the device in f32, the rest, and where it all came from, for what is made
+    /// of it.
+    pub fn start(self, device: &Device) -> Result<(Start, Qwen2, Map<String, Value>)> {
+        let weights = self.load(device)?;
         let start = Start {
-            model: self.load(device)?,
             config: self.config,
             tokenizer: self.tokenizer,
             files: self.files,
@@ -121,7 +122,7 @@ impl Model {
             rehearse_only: false,
             commit: env!("CONCLAVE_COMMIT").to_owned(),
         };
-        Ok((start, self.provenance))
+        Ok((start, weights, self.provenance))
     }
 
     fn load(&self, device: &Device) -> Result<Qwen2> {

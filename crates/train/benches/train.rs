@@ -17,6 +17,7 @@ use conclave_model::export::{Export, ModelSink, write_model};
 use conclave_model::generate::Stops;
 use conclave_model::init::RandomWeights;
 use conclave_model::load::{LoadOptions, load};
+use conclave_model::qwen2::Qwen2;
 use conclave_model::safetensors::Dtype;
 use conclave_model::tokenizer::Tokenizer;
 use conclave_train::Result;
@@ -56,17 +57,17 @@ fn run_config() -> RunConfig {
     config
 }
 
-fn start(device: &Device) -> Result<(Start, RandomWeights)> {
+fn start() -> Result<(Start, Qwen2, RandomWeights)> {
     let tokenizer = Tokenizer::from_json(TOKENIZER)?;
     // As in `configs/tiny-sft.toml`.
     let config = Qwen2Config { num_key_value_heads: 4, ..Qwen2Config::tiny(tokenizer.vocab_size()) };
     let weights = RandomWeights::new(&config, 1);
     let going_on = &mut |_| ControlFlow::Continue(());
-    let model = pollster::block_on(load(&config, &weights, device, &LoadOptions::default(), going_on))?;
+    let model =
+        pollster::block_on(load(&config, &weights, &Device::default(), &LoadOptions::default(), going_on))?;
     let (resume, rehearse_only) = (false, false);
-    let start =
-        Start { model, config, tokenizer, files: Vec::new(), resume, rehearse_only, commit: String::new() };
-    Ok((start, weights))
+    let start = Start { config, tokenizer, files: Vec::new(), resume, rehearse_only, commit: String::new() };
+    Ok((start, model, weights))
 }
 
 /// Tokens of a generator that every language can write down, for the sequences of a batch.
@@ -187,10 +188,10 @@ fn serve(bench: &mut Bench<'_>) -> Result<()> {
 
 fn main() -> Result<()> {
     conclave_train::flush_to_zero::flush_denormals_to_zero();
-    let (device, config) = (Device::default(), run_config());
-    let (start, weights) = start(&device)?;
+    let config = run_config();
+    let (start, model, weights) = start()?;
     let tokens = tokens(start.tokenizer.vocab_size());
-    let mut bench = Bench::new(Run::new(&config, &start, &device)?, &tokens);
+    let mut bench = Bench::new(Run::new(&config, &start, model, false)?, &tokens);
     // One of each, unmeasured: pools and caches are filled.
     bench.sft(1)?;
     bench.rollout(1)?;

@@ -7,8 +7,8 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use conclave_core::sample_set::SampleSet;
+use conclave_model::qwen2::Qwen2;
 
 use crate::advantage::{Advantage, Reward, group_advantages};
 use crate::config::{GrpoConfig, RunConfig, TargetKind};
@@ -21,31 +21,35 @@ use crate::policy::{Sample, learn, note_rollouts};
 use crate::reward::{Graded, aggregator_reward};
 use crate::rollout::{Rollout, RolloutOptions, RolloutPrompt};
 use crate::start::{Outcome, Start};
-use crate::trainer::{self, Method, Run, evaluation_metrics};
+use crate::trainer::{self, Method, Run, evaluation_metrics, gradable};
 
 /// Examples among which the longest prompt is looked for before the first step.
 const REHEARSAL_SAMPLE: u64 = 256;
 
+/// What helps where the memory does not suffice for rollouts and updates from them.
+pub(crate) const ROLLOUT_ADVICE: &str = "lower `train.batch_size` (for updates), `grpo.rollout_batch_size` (for rollouts), \
+    `prompt.context_length` or `prompt.max_new_tokens`, or set `train.recompute = true`";
+
 /// What the draws of an aggregator's completions are for.
 pub(crate) const AGGREGATION: u64 = 1;
 
-/// Trains `start` on `sets`, and measures on `held_out`.
+/// Trains `model`, the weights of step 0, on `sets`, and measures on `held_out`.
 ///
 /// # Errors
-/// As [`trainer::run`].
+/// As [`trainer::run`]; held-out sets that cannot be graded.
 pub fn run(
     config: &RunConfig,
     start: &Start,
+    model: Qwen2,
     sets: Sets,
     held_out: Vec<SampleSet>,
-    device: &Device,
     run_dir: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
     let examples = Examples::new(sets, &start.tokenizer, preparation(config, start)?, config.train.seed);
     let curriculum = Curriculum::new(&config.data, config.grpo.prompts_per_step, 1);
-    let mut method = Grpo { examples, curriculum, held_out };
-    trainer::run(config, start, device, run_dir, observer, &mut method)
+    let mut method = Grpo { examples, curriculum, held_out: gradable(held_out)? };
+    trainer::run(config, start, model, run_dir, observer, &mut method)
 }
 
 /// How sets are shown: as in supervised training, with room for a completion instead of a target.
@@ -61,12 +65,20 @@ struct Grpo<'t> {
 }
 
 impl Method for Grpo<'_> {
-    fn rehearse(&mut self, run: &Run<'_>) -> Result<String> {
+    fn keeps_start(&self, config: &RunConfig) -> bool {
+        config.grpo.kl_coef != 0.0
+    }
+
+    fn memory_advice(&self) -> &'static str {
+        ROLLOUT_ADVICE
+    }
+
+    fn rehearse(&mut self, run: &Run<'_>, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let examples = self.examples.range(0..REHEARSAL_SAMPLE, &[self.curriculum.most_candidates()])?;
         let longest = examples.iter().map(Prepared::prompt).max_by_key(|prompt| prompt.len()).unwrap_or(&[]);
         let config = &run.config.grpo;
         let options = aggregation_options(run, config.group_size);
-        run.rehearse_step(longest, config.prompts_per_step, &options, &objective(run.config))
+        run.rehearse_step(longest, config.prompts_per_step, &options, &objective(run.config), tell)
     }
 
     fn step(&mut self, run: &mut Run<'_>, step: u64) -> Result<StepMetrics> {

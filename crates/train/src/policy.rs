@@ -70,8 +70,8 @@ impl Run<'_> {
     }
 
     /// Computes, of what a step of `groups` groups behind prompts like `prompt` does, what takes the most memory: the
-    /// rollouts' cache, then an update from as many completions of full length as go through the network at once. Says
-    /// what was rehearsed.
+    /// rollouts' cache, then an update from twice as many completions of full length as go through the network at
+    /// once. Tells beforehand what this is.
     ///
     /// # Errors
     /// As a step.
@@ -81,15 +81,11 @@ impl Run<'_> {
         groups: usize,
         options: &RolloutOptions,
         objective: &PolicyObjective,
-    ) -> Result<String> {
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<()> {
         let at_once = (options.rows / options.group_size.max(1)).clamp(1, groups);
-        let mut decoders = self.decoders(&self.model, options.rows);
-        // All are held until the last is full.
-        for decoder in &mut decoders {
-            crate::rollout::rehearse(decoder, prompt, at_once.div_ceil(self.workers.count()), options)?;
-        }
-        drop(decoders);
-        let samples: Vec<Sample> = (0..options.rows.min(groups * options.group_size))
+        let twice = self.config.train.batch_size.saturating_mul(2);
+        let samples: Vec<Sample> = (0..twice.min(groups * options.group_size))
             .map(|index| {
                 // Groups of different prompts.
                 let mut tokens = [prompt, &vec![0; options.max_new_tokens]].concat();
@@ -104,17 +100,26 @@ impl Run<'_> {
             })
             .collect();
         let tokens = prompt.len() + options.max_new_tokens;
-        let mut gradients = Gradients::new();
-        let parts = parts(self, &samples, objective);
-        for learned in self.workers.map(&parts, |part| part.learn(self, objective, totals(&samples))) {
-            gradients.add(learned?.gradients);
-        }
-        self.rehearse_update(gradients)?;
-        Ok(format!(
+        tell(&format!(
             "{} rollouts at once and an update from {} sequences of {tokens} tokens",
             at_once * options.group_size,
             samples.len()
-        ))
+        ));
+        self.rehearse_update(|| {
+            let mut decoders = self.decoders(&self.model, options.rows);
+            // All are held until the last is full.
+            for decoder in &mut decoders {
+                crate::rollout::rehearse(decoder, prompt, at_once.div_ceil(self.workers.count()), options)?;
+            }
+            drop(decoders);
+            let (mut gradients, totals) = (Gradients::new(), totals(&samples));
+            let learn = |part: &Part<'_>| part.learn(self, objective, totals);
+            self.workers.fold(&parts(self, &samples, objective), learn, |learned| {
+                gradients.add(learned?.gradients);
+                Ok(())
+            })?;
+            Ok(gradients)
+        })
     }
 }
 
@@ -153,20 +158,24 @@ pub fn learn(
     let mut parts = parts(run, samples, objective);
     if objective.kl_coef != 0.0 {
         let passes: Vec<_> = parts.iter().map(|part| (part.batch.clone(), part.targets.clone())).collect();
-        let found = run.score(&run.start, &passes, config.temperature)?;
+        let found = run.score(run.start()?, &passes, config.temperature)?;
         parts.iter_mut().zip(found).for_each(|(part, scores)| part.reference = Some(scores.log_probs));
     }
     let mut seen = PolicyMetrics::default();
     let mut loss = 0.0;
     for _ in 0..config.num_iterations {
-        let mut gradients = Gradients::new();
-        let learned = run.workers.map(&parts, |part| part.learn(run, objective, totals));
-        for (part, learned) in parts.iter_mut().zip(learned) {
+        let (mut gradients, mut scores) = (Gradients::new(), Vec::with_capacity(parts.len()));
+        let learn = |part: &Part<'_>| part.learn(run, objective, totals);
+        run.workers.fold(&parts, learn, |learned| {
             let learned = learned?;
             gradients.add(learned.gradients);
             seen.add(&learned.seen);
             loss += learned.loss / config.num_iterations as f64;
-            part.old.get_or_insert(learned.scores);
+            scores.push(learned.scores);
+            Ok(())
+        })?;
+        for (part, scores) in parts.iter_mut().zip(scores) {
+            part.old.get_or_insert(scores);
         }
         run.num_tokens += parts.iter().map(|part| part.batch.num_tokens() as u64).sum::<u64>();
         run.update(gradients, step, metrics)?;
@@ -220,7 +229,7 @@ fn parts<'a>(run: &Run<'_>, samples: &'a [Sample], objective: &PolicyObjective) 
         chosen.extend(samples.first());
     }
     let workers = run.workers.count();
-    let most = (run.config.grpo.rollout_batch_size / workers).max(1).min(chosen.len().div_ceil(workers));
+    let most = (run.config.train.batch_size / workers).max(1).min(chosen.len().div_ceil(workers));
     let mut rows = rows(&chosen, most);
     rows.sort_by_key(|row| std::cmp::Reverse(Batch::shared_len(&sequences(row))));
     let mut parts: Vec<Vec<Vec<&Sample>>> = Vec::new();

@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use conclave_core::sample_set::SampleSet;
+use conclave_model::qwen2::Qwen2;
 
 use crate::batch::{Batch, Targets};
 use crate::config::RunConfig;
@@ -17,21 +17,21 @@ use crate::gradients::Gradients;
 use crate::objective::{cross_entropy, cross_entropy_gradient};
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::start::{Outcome, Start};
-use crate::trainer::{self, Method, Run, evaluation_metrics};
+use crate::trainer::{self, Method, Run, evaluation_metrics, gradable};
 
 /// Examples among which the longest is looked for before the first step.
 const REHEARSAL_SAMPLE: u64 = 256;
 
-/// Trains `start` on `sets`, and measures on `held_out`.
+/// Trains `model`, the weights of step 0, on `sets`, and measures on `held_out`.
 ///
 /// # Errors
-/// As [`trainer::run`].
+/// As [`trainer::run`]; held-out sets that cannot be graded.
 pub fn run(
     config: &RunConfig,
     start: &Start,
+    model: Qwen2,
     sets: Sets,
     held_out: Vec<SampleSet>,
-    device: &Device,
     run_dir: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
@@ -39,8 +39,9 @@ pub fn run(
     let examples = Examples::new(sets, &start.tokenizer, preparation, config.train.seed);
     let curriculum =
         Curriculum::new(&config.data, config.train.batch_size, config.train.gradient_accumulation);
+    let held_out = gradable(held_out)?;
     let mut method = Sft { batches: Batches::new(examples, curriculum), held_out };
-    trainer::run(config, start, device, run_dir, observer, &mut method)
+    trainer::run(config, start, model, run_dir, observer, &mut method)
 }
 
 struct Sft<'t> {
@@ -48,17 +49,15 @@ struct Sft<'t> {
     held_out: Vec<SampleSet>,
 }
 
-/// The weight of each target's loss in a batch: 1 in the completion, `prompt_weight` before it.
-fn weights(batch: &Batch, prompt_weight: f32) -> (Targets, Vec<f32>) {
+/// What is predicted in a batch, and for each whether it is of the completion. Where a prompt's tokens weigh nothing, they
+/// are not asked for.
+fn targets(batch: &Batch, prompt_weight: f32) -> (Targets, Vec<bool>) {
     if prompt_weight == 0.0 {
         let targets = batch.completion_targets();
-        let weights = vec![1.0; targets.tokens.len()];
-        return (targets, weights);
+        let in_completion = vec![true; targets.tokens.len()];
+        return (targets, in_completion);
     }
-    let row = |row: usize| {
-        let in_completion = move |t: usize| t >= batch.prompt_lens[row];
-        (1..batch.lengths[row]).map(move |t| if in_completion(t) { 1.0 } else { prompt_weight })
-    };
+    let row = |row: usize| (1..batch.lengths[row]).map(move |t| t >= batch.prompt_lens[row]);
     (batch.all_targets(), (0..batch.rows).flat_map(row).collect())
 }
 
@@ -68,27 +67,29 @@ fn weights(batch: &Batch, prompt_weight: f32) -> (Targets, Vec<f32>) {
 /// A device that fails, numbers that are not finite.
 pub fn gradients(run: &Run<'_>, batches: &[Batch]) -> Result<(Gradients, StepMetrics)> {
     let prompt_weight = run.config.train.prompt_loss_weight as f32;
-    let split = batches.iter().flat_map(|batch| batch.split(run.workers.count()));
-    let parts: Vec<(Batch, Targets, Vec<f32>)> = split
-        .map(|part| {
-            let (targets, weights) = weights(&part, prompt_weight);
-            (part, targets, weights)
-        })
-        .collect();
-    let total: f64 = parts.iter().flat_map(|(_, _, weights)| weights).map(|weight| f64::from(*weight)).sum();
-    let weights: Vec<Vec<f32>> = parts.iter().map(|(_, _, weights)| weights.clone()).collect();
-    let with_coefficients: Vec<_> = parts
+    let (mut parts, mut weights, mut in_completion) = (Vec::new(), Vec::new(), Vec::new());
+    for part in batches.iter().flat_map(|batch| batch.split(run.workers.count())) {
+        let (targets, flags) = targets(&part, prompt_weight);
+        let weight = |flag: &bool| if *flag { 1.0 } else { prompt_weight };
+        weights.push(flags.iter().map(weight).collect::<Vec<f32>>());
+        in_completion.push(flags);
+        parts.push((part, targets));
+    }
+    let total: f64 = weights.iter().flatten().map(|weight| f64::from(*weight)).sum();
+    let coefficients = weights.iter().map(|weights| cross_entropy_gradient(weights, total));
+    let parts: Vec<(Batch, Targets, Vec<f32>)> = parts
         .into_iter()
-        .map(|(part, targets, weights)| (part, targets, cross_entropy_gradient(&weights, total)))
+        .zip(coefficients)
+        .map(|((part, targets), coefficients)| (part, targets, coefficients))
         .collect();
-    let (gradients, scores) = run.gradients(&with_coefficients, 1.0)?;
+    let (gradients, scores) = run.gradients(&parts, 1.0)?;
     let (mut loss, mut completion, mut entropy, mut count) = (0.0, 0.0, 0.0, 0.0);
-    for (scores, weights) in scores.iter().zip(&weights) {
+    for ((scores, weights), in_completion) in scores.iter().zip(&weights).zip(&in_completion) {
         loss += cross_entropy(&scores.log_probs, weights, total);
-        for ((log_prob, bits), weight) in scores.log_probs.iter().zip(&scores.entropies).zip(weights) {
-            if *weight == 1.0 {
+        for ((log_prob, nats), counts) in scores.log_probs.iter().zip(&scores.entropies).zip(in_completion) {
+            if *counts {
                 completion -= f64::from(*log_prob);
-                entropy += f64::from(*bits);
+                entropy += f64::from(*nats);
                 count += 1.0;
             }
         }
@@ -104,11 +105,18 @@ pub fn gradients(run: &Run<'_>, batches: &[Batch]) -> Result<(Gradients, StepMet
 }
 
 impl Method for Sft<'_> {
-    fn rehearse(&mut self, run: &Run<'_>) -> Result<String> {
+    fn memory_advice(&self) -> &'static str {
+        "lower `train.batch_size` (and raise `train.gradient_accumulation` as much) or `prompt.context_length`, or set \
+         `train.recompute = true`"
+    }
+
+    fn rehearse(&mut self, run: &Run<'_>, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let largest = self.batches.largest(REHEARSAL_SAMPLE)?;
-        let described = format!("a batch of {} sequences of {} tokens", largest.rows, largest.seq);
-        run.rehearse_update(gradients(run, &[largest])?.0)?;
-        Ok(described)
+        // The second pass of a step has the gradients of the first beside it, and so has every later one.
+        let passes = run.config.train.gradient_accumulation.clamp(1, 2);
+        let twice = if passes == 2 { "twice " } else { "" };
+        tell(&format!("{twice}a batch of {} sequences of {} tokens", largest.rows, largest.seq));
+        run.rehearse_update(|| Ok(gradients(run, &vec![largest; passes])?.0))
     }
 
     fn step(&mut self, run: &mut Run<'_>, step: u64) -> Result<StepMetrics> {
@@ -128,3 +136,6 @@ impl Method for Sft<'_> {
         Ok(Some(metrics))
     }
 }
+
+#[cfg(test)]
+mod tests;

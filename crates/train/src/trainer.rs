@@ -35,12 +35,22 @@ const HEAD_CHUNK: usize = 256;
 
 /// What a way to train does that others do not.
 pub trait Method {
-    /// Computes, as large as they can become, the parts of a step that need memory; what comes out is thrown away. Says
-    /// what was rehearsed.
+    /// Whether the run keeps the weights of step 0 ([`Run::start()`]): they take as much memory as those that are trained.
+    fn keeps_start(&self, _: &RunConfig) -> bool {
+        false
+    }
+
+    /// What helps where the memory does not suffice, as the end of a sentence.
+    fn memory_advice(&self) -> &'static str {
+        "lower `train.batch_size` or `prompt.context_length`, or set `train.recompute = true`"
+    }
+
+    /// Computes, as large as they can become, the parts of a step that need memory; what comes out is thrown away. Tells
+    /// what each part is before it begins: the system may end the process without another word.
     ///
     /// # Errors
     /// As a step.
-    fn rehearse(&mut self, run: &Run<'_>) -> Result<String>;
+    fn rehearse(&mut self, run: &Run<'_>, tell: &mut dyn FnMut(&str)) -> Result<()>;
 
     /// Does step `step` (from 0): one or more updates of the weights.
     ///
@@ -64,11 +74,11 @@ pub struct Run<'a> {
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
     /// The device, without autodiff.
-    pub device: &'a Device,
+    pub device: Device,
     /// The weights, f32, without autodiff.
     pub model: Qwen2,
-    /// The weights of step 0, for whoever needs a frozen reference. Shares its memory with `model` until that moves on.
-    pub start: Qwen2,
+    /// Those of step 0, where the method [keeps](Method::keeps_start) them, and for `lora`.
+    start: Option<Qwen2>,
     /// Threads for the parts of a step.
     pub workers: Workers,
     /// Tokens that went forward and backward since step 0.
@@ -80,25 +90,33 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// A run before its first step.
+    /// A run of `model` before its first step. `keeps_start`: [`start`](Self::start) is asked for.
     ///
     /// # Errors
     /// Where there are no threads to be had, or no matrix that `[lora]` names.
-    pub fn new(config: &'a RunConfig, start: &'a Start, device: &'a Device) -> Result<Self> {
-        let lora = config.lora.as_ref().map(|lora| Lora::new(lora, &start.model, config.train.seed));
+    pub fn new(config: &'a RunConfig, start: &'a Start, model: Qwen2, keeps_start: bool) -> Result<Self> {
+        let lora = config.lora.as_ref().map(|lora| Lora::new(lora, &model, config.train.seed)).transpose()?;
         Ok(Self {
             config,
             shape: &start.config,
             tokenizer: &start.tokenizer,
-            device,
-            model: start.model.clone(),
-            start: start.model.clone(),
+            device: model.device(),
+            start: (keeps_start || lora.is_some()).then(|| model.clone()),
+            model,
             workers: Workers::new(config.train.threads.unwrap_or(1))?,
             num_tokens: 0,
-            lora: lora.transpose()?,
+            lora,
             optimizer: Optimizer::new(&config.optimizer),
             schedule: Schedule::new(&config.schedule, config.train.steps),
         })
+    }
+
+    /// The weights of step 0.
+    ///
+    /// # Errors
+    /// Where nobody has asked for them to be kept.
+    pub fn start(&self) -> Result<&Qwen2> {
+        kept(&self.start)
     }
 
     /// How forward and backward passes compute.
@@ -111,11 +129,14 @@ impl<'a> Run<'a> {
         Head::new(model, self.tokenizer.vocab_size(), temperature, HEAD_CHUNK)
     }
 
-    /// Decoders on weights of this run's shape, which go side by side and share `rows` rows.
+    /// Decoders on weights of this run's shape, with the context that it trains for, which go side by side and share `rows`
+    /// rows.
     pub fn decoders(&self, model: &Qwen2, rows: usize) -> Vec<Qwen2Decoder> {
         let count = self.workers.count();
-        let decoder =
-            || rollout_decoder(model, self.shape, self.tokenizer.vocab_size(), rows.div_ceil(count));
+        let limit = self.config.prompt.context_length.unwrap_or(usize::MAX);
+        let max_position_embeddings = self.shape.max_position_embeddings.min(limit);
+        let shape = Qwen2Config { max_position_embeddings, ..self.shape.clone() };
+        let decoder = || rollout_decoder(model, &shape, self.tokenizer.vocab_size(), rows.div_ceil(count));
         std::iter::repeat_with(decoder).take(count).collect()
     }
 
@@ -156,11 +177,12 @@ impl<'a> Run<'a> {
         };
         let mut sum = Gradients::new();
         let mut scores = Vec::with_capacity(parts.len());
-        for part in self.workers.map(parts, one) {
+        self.workers.fold(parts, one, |part| {
             let (gradients, part_scores) = part?;
             sum.add(gradients);
             scores.push(part_scores);
-        }
+            Ok(())
+        })?;
         Ok((sum, scores))
     }
 
@@ -178,7 +200,7 @@ impl<'a> Run<'a> {
             }
             Some(lora) => {
                 let (moved, report) = lora.step(&mut self.optimizer, gradients, factor)?;
-                self.model = moved.merge(&self.start);
+                self.model = moved.merge(kept(&self.start)?);
                 *lora = moved;
                 report
             }
@@ -188,20 +210,23 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Makes an update as [`update`](Self::update) does and throws it away.
+    /// Computes gradients and makes an update of them as [`update`](Self::update) does, and throws it away. The state of
+    /// an optimizer is there from the beginning, as in every step but the first.
     ///
     /// # Errors
-    /// As an update.
-    pub fn rehearse_update(&self, gradients: Gradients) -> Result<()> {
+    /// Those of `gradients`, and as an update.
+    pub fn rehearse_update(&self, gradients: impl FnOnce() -> Result<Gradients>) -> Result<()> {
         let mut optimizer = Optimizer::new(&self.config.optimizer);
-        match &self.lora {
+        let update = |optimizer: &mut Optimizer, gradients: Gradients| match &self.lora {
             None => optimizer.step(self.model.clone(), gradients, 0.0).map(|_| ()),
             Some(lora) => {
-                let (moved, _) = lora.step(&mut optimizer, gradients, 0.0)?;
-                drop(moved.merge(&self.start));
+                let (moved, _) = lora.step(optimizer, gradients, 0.0)?;
+                drop(moved.merge(self.start()?));
                 Ok(())
             }
-        }
+        };
+        update(&mut optimizer, Gradients::new())?;
+        update(&mut optimizer, gradients()?)
     }
 
     /// Greedy answers to `sets` as `[eval]` says.
@@ -224,6 +249,11 @@ impl<'a> Run<'a> {
     }
 }
 
+fn kept(start: &Option<Qwen2>) -> Result<&Qwen2> {
+    let gone = || TrainError::Config("the weights of step 0 are not kept in this run".to_owned());
+    start.as_ref().ok_or_else(gone)
+}
+
 /// The numbers of an evaluation under their names in the log.
 pub fn evaluation_metrics(evaluated: &Evaluated, metrics: &mut StepMetrics) {
     let report = &evaluated.report;
@@ -242,75 +272,126 @@ pub fn evaluation_metrics(evaluated: &Evaluated, metrics: &mut StepMetrics) {
     }
 }
 
-/// Trains by `method`.
+/// Those of `sets` that can be graded: what is not measured by must not be found out hours later.
+///
+/// # Errors
+/// Sets of which none can be.
+pub fn gradable(mut sets: Vec<SampleSet>) -> Result<Vec<SampleSet>> {
+    let given = sets.len();
+    sets.retain(|set| set.reference_answer.is_some());
+    match given > 0 && sets.is_empty() {
+        true => Err(TrainError::Data(format!(
+            "none of the {given} held-out sets (`data.eval`) has a `reference_answer`: there is nothing to measure by"
+        ))),
+        false => Ok(sets),
+    }
+}
+
+/// Trains `model`, the weights of step 0 in f32 without autodiff, by `method`.
 ///
 /// # Errors
 /// Whatever stops a run: data, a device, a disk. What was saved before stays good.
 pub fn run(
     config: &RunConfig,
     start: &Start,
-    device: &Device,
+    model: Qwen2,
     run_dir: &Path,
     observer: &mut dyn Observer,
     method: &mut dyn Method,
 ) -> Result<Outcome> {
     crate::flush_to_zero::flush_denormals_to_zero();
-    let mut run = Run::new(config, start, device)?;
+    let keeps_start = method.keeps_start(config);
+    let mut run = Run::new(config, start, model, keeps_start)?;
     if let Some(lora) = &run.lora {
         observer.message(&lora.description(run.shape));
     }
+    if start.rehearse_only {
+        rehearse(&run, observer, method)?;
+        return Ok(Outcome { model: run.model, step: 0, stopped: false });
+    }
     let keeper = Keeper::new(config, run_dir)?;
-    let resumed = if start.resume { keeper.resume(&mut run, observer)? } else { None };
+    let resumed = if start.resume { keeper.resume(&mut run, observer)? } else { keeper.begin()? };
     if resumed.is_none() {
-        let begun = Instant::now();
-        let rehearsed = method.rehearse(&run)?;
-        observer.message(&format!("rehearsed {rehearsed} in {:.1} s", begun.elapsed().as_secs_f64()));
-        if start.rehearse_only {
-            return Ok(Outcome { model: run.model, step: 0, stopped: false });
+        rehearse(&run, observer, method)?;
+        if config.eval.at_start
+            && let Some(metrics) = method.evaluate(&run)?
+        {
+            observer.step(&metrics);
         }
     }
-    let first = resumed.unwrap_or(0);
-    if first == 0
-        && config.eval.at_start
-        && let Some(metrics) = method.evaluate(&run)?
-    {
-        observer.step(&metrics);
-    }
-    let mut step = first;
+    let mut step = resumed.unwrap_or(0);
     let mut stopped = false;
     while step < config.train.steps && !stopped {
         let (begun, tokens) = (Instant::now(), run.num_tokens);
-        let mut metrics = method.step(&mut run, step)?;
+        let mut metrics = method.step(&mut run, step).map_err(|error| in_step(step + 1, error))?;
         step += 1;
         metrics.step = step;
         let seconds = begun.elapsed().as_secs_f64();
         metrics.set(metric::NUM_TOKENS, run.num_tokens as f64);
         metrics.set(metric::TOKENS_PER_SECOND, (run.num_tokens - tokens) as f64 / seconds.max(1e-9));
         metrics.set(metric::STEP_TIME, seconds);
-        if let Some(loss) = metrics.get(metric::LOSS)
-            && !loss.is_finite()
-        {
-            let message = format!(
-                "the loss of step {step} is {loss}: lower the learning rate (`optimizer.lr`, `optimizer.muon_lr`) and go \
-                 on from the last checkpoint with --resume"
-            );
-            return Err(TrainError::NotFinite(message));
-        }
-        stopped = observer.should_stop();
+        check_finite(&metrics, observer)?;
         let last = step == config.train.steps;
         let due = |every: u64| last || (every > 0 && step.is_multiple_of(every));
-        if due(config.eval.every)
-            && !stopped
-            && let Some(evaluation) = method.evaluate(&run)?
-        {
+        // Also where the run is to stop here: whoever goes on has the same numbers as a run that did not stop.
+        let evaluated = if due(config.eval.every) { method.evaluate(&run) } else { Ok(None) };
+        let mut save = due(config.checkpoint.every) || evaluated.is_err();
+        if let Ok(Some(evaluation)) = &evaluated {
             evaluation.iter().for_each(|(name, value)| metrics.set(name, value));
+            // It may be the best, which would be lost otherwise.
+            save |= config.checkpoint.keep_best > 0 && evaluation.get(best_metric(config)).is_some();
         }
+        // The log first: a line that no checkpoint follows is replaced, one that is missing stays missing.
         observer.step(&metrics);
-        if due(config.checkpoint.every) || stopped {
+        stopped = observer.should_stop();
+        if save || stopped {
             keeper.save(&run, start, step, &metrics)?;
         }
+        evaluated?;
     }
     Ok(Outcome { model: run.model, step, stopped: step < config.train.steps })
+}
+
+/// A rehearsal with a word before and behind it.
+fn rehearse(run: &Run<'_>, observer: &mut dyn Observer, method: &mut dyn Method) -> Result<()> {
+    let (begun, advice) = (Instant::now(), method.memory_advice());
+    let mut tell = |what: &str| {
+        observer.message(&format!("rehearsing {what}; if the memory does not suffice, {advice}"));
+    };
+    method.rehearse(run, &mut tell)?;
+    observer.message(&format!("rehearsed in {:.1} s", begun.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn best_metric(config: &RunConfig) -> &'static str {
+    config.checkpoint.best_metric.name()
+}
+
+/// The error with what to do about it, where it is the training's own.
+fn in_step(step: u64, error: TrainError) -> TrainError {
+    match error {
+        TrainError::NotFinite(what) => TrainError::NotFinite(format!(
+            "step {step}: {what}. To go on: --resume with a lower `optimizer.lr` (`optimizer.muon_lr`) or \
+             `optimizer.max_grad_norm`, from the last checkpoint, or from an earlier one by removing those behind it"
+        )),
+        other => other,
+    }
+}
+
+/// A loss has to be a number; a gradient that is none was passed over by the optimizer, which is worth telling.
+fn check_finite(metrics: &StepMetrics, observer: &mut dyn Observer) -> Result<()> {
+    let step = metrics.step;
+    let wrong = |name: &str| metrics.get(name).filter(|value| !value.is_finite());
+    if let Some(loss) = wrong(metric::LOSS) {
+        return Err(in_step(step, TrainError::NotFinite(format!("the loss is {loss}"))));
+    }
+    if let Some(norm) = wrong(metric::GRAD_NORM) {
+        observer.message(&format!(
+            "step {step}: the norm of the gradient is {norm}, so the weights stay as they were; if this goes on, lower \
+             `optimizer.lr`"
+        ));
+    }
+    Ok(())
 }
 
 /// The run's checkpoints, opened for as long as it lasts.
@@ -333,15 +414,14 @@ impl Keeper {
     }
 
     fn save(&self, run: &Run<'_>, start: &Start, step: u64, metrics: &StepMetrics) -> Result<()> {
-        let best = run.config.checkpoint.best_metric;
-        let sign = if best.more_is_better() { 1.0 } else { -1.0 };
+        let sign = if run.config.checkpoint.best_metric.more_is_better() { 1.0 } else { -1.0 };
         let progress = Progress {
             step,
             position: step,
             seed: self.seed,
             commit: start.commit.clone(),
             config: self.config.clone(),
-            score: metrics.get(best.name()).map(|value| sign * value),
+            score: metrics.get(best_metric(run.config)).map(|value| sign * value),
             counters: [(metric::NUM_TOKENS.to_owned(), run.num_tokens as f64)].into(),
         };
         let files: Vec<(&str, &[u8])> =
@@ -357,18 +437,31 @@ impl Keeper {
         self.checkpoints.save(&progress, &contents).map(|_| ())
     }
 
+    /// For a run that begins: there must be nothing to go on from, which would outlast its own checkpoints.
+    fn begin(&self) -> Result<Option<u64>> {
+        match self.checkpoints.is_empty()? {
+            true => Ok(None),
+            false => Err(TrainError::Checkpoint(
+                "the folder has checkpoints of another run: go on with that by --resume, or name another folder".to_owned(),
+            )),
+        }
+    }
+
     /// Takes the run to its newest whole checkpoint; gives the steps done, or none where there is no checkpoint.
     fn resume(&self, run: &mut Run<'_>, observer: &mut dyn Observer) -> Result<Option<u64>> {
         let found = self.checkpoints.latest()?;
-        for skipped in &found.skipped {
-            observer.message(&format!("passed over: {skipped}"));
-        }
         let Some(saved) = found.saved else {
-            observer.message("there is no checkpoint yet: starting from step 0");
-            return Ok(None);
+            if found.skipped.is_empty() {
+                observer.message("there is no checkpoint yet: starting from step 0");
+                return Ok(None);
+            }
+            let reasons = found.skipped.join("; ");
+            return Err(TrainError::Checkpoint(format!(
+                "no checkpoint of the run is whole ({reasons}): begin another run in another folder"
+            )));
         };
         self.check(&saved.progress, observer)?;
-        let (shape, model) = saved.model(run.device)?;
+        let (shape, model) = saved.model(&run.device)?;
         if shape != *run.shape {
             let path = saved.path.display();
             let message =
@@ -381,14 +474,18 @@ impl Keeper {
                 run.model = model;
             }
             Some(config) => {
-                let lora = saved.lora(config, &run.start)?;
+                let lora = saved.lora(config, run.start()?)?;
                 run.optimizer = saved.optimizer(&run.config.optimizer, &lora)?;
-                run.model = lora.merge(&run.start);
+                run.model = lora.merge(run.start()?);
                 lora::check_merged(&run.model, &model)?;
                 run.lora = Some(lora);
             }
         }
         run.num_tokens = saved.progress.counters.get(metric::NUM_TOKENS).copied().unwrap_or(0.0) as u64;
+        for skipped in &found.skipped {
+            observer.message(&format!("passed over, and put aside: {skipped}"));
+        }
+        self.checkpoints.put_aside_after(saved.progress.step)?;
         observer.message(&format!("going on from step {}", saved.progress.step));
         Ok(Some(saved.progress.step))
     }
@@ -398,8 +495,10 @@ impl Keeper {
         let mut changed = Vec::new();
         differences("", &progress.config, &self.config, &mut changed);
         let fixed = ["train.seed", "data", "model", "prompt", "lora", "optimizer.kind"];
+        // Of the model, what is written in the end is no part of the run.
         let is = |key: &str, name: &str| {
-            key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            key != "model.dtype"
+                && key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         if let Some(key) = changed.iter().find(|key| fixed.iter().any(|name| is(key, name))) {
             return Err(TrainError::Checkpoint(format!(
@@ -430,3 +529,6 @@ fn differences(at: &str, before: &serde_json::Value, now: &serde_json::Value, fo
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

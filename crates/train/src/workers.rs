@@ -36,6 +36,25 @@ impl Workers {
         self.0.len().max(1)
     }
 
+    /// `work` on every item, and `take` with each result, in the order of the items. No more results are held at once than
+    /// there are workers: gradients are as large as the model.
+    ///
+    /// # Errors
+    /// The first of `take`.
+    pub fn fold<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        work: impl Fn(&T) -> R + Sync,
+        mut take: impl FnMut(R) -> Result<()>,
+    ) -> Result<()> {
+        for round in items.chunks(self.count()) {
+            for result in self.map(round, &work) {
+                take(result)?;
+            }
+        }
+        Ok(())
+    }
+
     /// `work` on every item; results in the order of the items, whichever worker took which.
     pub fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
         if self.0.is_empty() || items.len() == 1 {
@@ -87,6 +106,27 @@ mod tests {
             assert_eq!(squares, items.iter().map(|item| item * item).collect::<Vec<_>>());
         }
         assert!(Workers::new(3).unwrap().map(&[] as &[u64], |item| *item).is_empty());
+    }
+
+    #[test]
+    fn a_fold_holds_no_more_results_than_there_are_workers() {
+        use std::sync::Arc;
+        for count in [1, 2, 3] {
+            let (workers, result) = (Workers::new(count).unwrap(), Arc::new(()));
+            let (mut taken, mut most) = (Vec::new(), 0);
+            let items: Vec<usize> = (0..10).collect();
+            let work = |item: &usize| (*item, Arc::clone(&result));
+            workers
+                .fold(&items, work, |(item, held)| {
+                    most = most.max(Arc::strong_count(&held) - 1);
+                    taken.push(item);
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!((taken, most), (items.clone(), count));
+            let stops = |_| Err(TrainError::Data("enough".to_owned()));
+            assert!(workers.fold(&items, work, stops).is_err());
+        }
     }
 
     #[test]

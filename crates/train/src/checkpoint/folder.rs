@@ -21,6 +21,7 @@ const NEW: &str = ".new-";
 const OLD: &str = ".old-";
 const GONE: &str = ".gone-";
 const LOCK: &str = ".lock";
+const DAMAGED: &str = "damaged-";
 
 /// Names of what is in a folder; nothing where there is no such folder.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
@@ -58,6 +59,13 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     let gone = beside(path, GONE);
     rename(path, &gone)?;
     remove_all(&gone)
+}
+
+/// Takes a folder's name away without touching what is in it.
+pub(super) fn put_aside(path: &Path) -> Result<()> {
+    let aside = beside(path, DAMAGED);
+    remove_all(&aside)?;
+    rename(path, &aside)
 }
 
 /// The sha256 of a file, in hexadecimal.

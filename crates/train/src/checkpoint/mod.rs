@@ -157,6 +157,26 @@ impl Checkpoints {
         latest_in(&self.folder)
     }
 
+    /// Whether there is nothing that has a checkpoint's name.
+    ///
+    /// # Errors
+    /// Where the folder cannot be listed.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(steps(&self.folder)?.is_empty())
+    }
+
+    /// Puts everything behind `step` aside, as `damaged-step-...`. Where a run goes on from `step`, what is behind it was
+    /// passed over; it would count among the newest, in place of what the run saves.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn put_aside_after(&self, step: u64) -> Result<()> {
+        for (_, path) in steps(&self.folder)?.iter().filter(|(found, _)| *found > step) {
+            folder::put_aside(path)?;
+        }
+        Ok(())
+    }
+
     /// Saves a checkpoint, in place of one of the same step, and then removes those that are not kept. When it returns,
     /// the checkpoint is on the disk.
     ///

@@ -229,6 +229,25 @@ fn the_newest_and_the_best_are_kept() {
 }
 
 #[test]
+fn what_was_passed_over_does_not_push_out_what_is_saved_next() {
+    let directory = saved(&[1, 2, 3]);
+    for step in [2, 3] {
+        fs::remove_file(file(&directory, step, "model.safetensors")).unwrap();
+    }
+    let retention = Retention { keep_last: 1, keep_best: 0 };
+    let checkpoints = Checkpoints::open(directory.path(), retention).unwrap();
+    let step = checkpoints.latest().unwrap().saved.unwrap().progress.step;
+    checkpoints.put_aside_after(step).unwrap();
+    assert_eq!(names(&directory), ["damaged-step-00000002", "damaged-step-00000003", "step-00000001"]);
+    checkpoints.save(&progress(2, None), &Run::new().contents()).unwrap();
+    assert_eq!(checkpoints.latest().unwrap().saved.unwrap().progress.step, 2);
+    // A second one of the same step takes the place of the first.
+    checkpoints.put_aside_after(1).unwrap();
+    assert_eq!(names(&directory), ["damaged-step-00000002", "damaged-step-00000003"]);
+    assert!(checkpoints.is_empty().unwrap());
+}
+
+#[test]
 fn what_a_killed_process_left_is_cleaned() {
     let directory = saved(&[1, 2]);
     let folder = directory.path().join(FOLDER);

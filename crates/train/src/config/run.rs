@@ -83,7 +83,7 @@ impl ComputeDtype {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointConfig {
-    /// Steps between two; 0 for the last step only.
+    /// Steps between two; 0 for the last step only. Where the best by an evaluation are kept, each evaluation has one too.
     pub every: u64,
     /// How many of the newest are kept.
     pub keep_last: usize,

@@ -142,7 +142,7 @@ impl<'t> Batches<'t> {
         let mut largest: Option<Batch> = None;
         for stage in &self.curriculum.stages {
             let Some(most) = stage.num_candidates.iter().max() else { continue };
-            let positions = stage.first_position..stage.first_position + sample.max(1);
+            let positions = stage.first_position..stage.first_position.saturating_add(sample.max(1));
             let prepared = self.examples.range(positions, &[*most])?;
             let longest = prepared.iter().map(|example| &example.sequence).max_by_key(|s| s.tokens.len());
             let batch = longest.map(|longest| Batch::new(&vec![longest; stage.batch_size]));

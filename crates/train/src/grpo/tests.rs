@@ -45,24 +45,26 @@ pub(crate) fn toy_run(steps: u64) -> RunConfig {
     config
 }
 
-pub(crate) fn toy_start(seed: u64) -> Start {
+pub(crate) fn toy_start(seed: u64) -> (Start, Qwen2) {
     let config = toy_config();
-    Start {
-        model: random_model(&config, seed),
+    let model = random_model(&config, seed);
+    let start = Start {
         config,
         tokenizer: toy_tokenizer(),
         files: Vec::new(),
         resume: false,
         rehearse_only: false,
         commit: "test".to_owned(),
-    }
+    };
+    (start, model)
 }
 
 fn train(config: &RunConfig, run_dir: &Path) -> Vec<StepMetrics> {
     let mut observer = Collected::default();
     let sets = Sets::memory(self::sets(20)).unwrap();
     let held_out = self::sets(10);
-    run(config, &toy_start(1), sets, held_out, &Device::default(), run_dir, &mut observer).unwrap();
+    let (start, model) = toy_start(1);
+    run(config, &start, model, sets, held_out, run_dir, &mut observer).unwrap();
     assert!(observer.messages.iter().any(|message| message.contains("48 rollouts at once")), "{observer:?}");
     observer.metrics
 }
@@ -87,6 +89,41 @@ fn the_reward_rises() {
     assert_eq!(last.get(metric::CLIP_REGION_MEAN), Some(0.0), "one update is never clipped");
     assert!(last.get(metric::ENTROPY).unwrap() < metrics[0].get(metric::ENTROPY).unwrap());
     assert_eq!(last.get(metric::KL), None);
+}
+
+/// Everything is drawn by (seed, purpose, step), and the reference is the start again.
+#[test]
+fn a_stop_changes_nothing() {
+    let mut config = toy_run(6);
+    (config.grpo.num_iterations, config.grpo.kl_coef) = (2, 0.05);
+    let pieces = |stops: &[Option<u64>]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut seen = Vec::new();
+        for (piece, &stop_after) in stops.iter().enumerate() {
+            let mut observer = Collected { stop_after, ..Collected::default() };
+            let (start, model) = toy_start(1);
+            let start = Start { resume: piece > 0, ..start };
+            let sets = Sets::memory(self::sets(20)).unwrap();
+            run(&config, &start, model, sets, self::sets(4), folder.path(), &mut observer).unwrap();
+            seen.extend(observer.metrics);
+        }
+        let timeless = |metrics: &StepMetrics| {
+            let numbers =
+                metrics.iter().filter(|(name, _)| !name.contains("second") && *name != metric::STEP_TIME);
+            (
+                metrics.step,
+                numbers.map(|(name, value)| (name.to_owned(), value.to_bits())).collect::<Vec<_>>(),
+            )
+        };
+        let last = folder.path().join("checkpoints/step-00000006");
+        let saved = ["model.safetensors", "optimizer.safetensors"]
+            .map(|name| std::fs::read(last.join(name)).unwrap());
+        (seen.iter().map(timeless).collect::<Vec<_>>(), saved)
+    };
+    let (expected, saved) = pieces(&[None]);
+    let (found, resumed) = pieces(&[Some(2), Some(3), None]);
+    assert_eq!(found, expected);
+    assert!(saved == resumed);
 }
 
 #[test]

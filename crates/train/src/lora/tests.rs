@@ -160,9 +160,9 @@ fn a_target_that_is_not_there_is_refused() {
 struct ByHeart;
 
 impl Method for ByHeart {
-    fn rehearse(&mut self, run: &Run<'_>) -> Result<String> {
-        run.rehearse_update(self.gradients(run, 0)?)?;
-        Ok("a batch".to_owned())
+    fn rehearse(&mut self, run: &Run<'_>, tell: &mut dyn FnMut(&str)) -> Result<()> {
+        tell("a batch");
+        run.rehearse_update(|| self.gradients(run, 0))
     }
 
     fn step(&mut self, run: &mut Run<'_>, step: u64) -> Result<StepMetrics> {
@@ -213,24 +213,26 @@ fn run_config(kind: OptimizerKind) -> RunConfig {
     config
 }
 
-fn start(seed: u64, resume: bool) -> Start {
+fn start(seed: u64, resume: bool) -> (Start, Qwen2) {
     let (model, config) = small_model(seed);
     let files = vec![(
         "tokenizer.json".to_owned(),
         include_bytes!("../../../../examples/byte-tokenizer.json").to_vec(),
     )];
-    Start { model, config, tokenizer: bytes(), files, resume, rehearse_only: false, commit: String::new() }
+    let start =
+        Start { config, tokenizer: bytes(), files, resume, rehearse_only: false, commit: String::new() };
+    (start, model)
 }
 
 /// Trains until `stop_after` steps are done in this call.
 fn train(
     config: &RunConfig,
-    start: &Start,
+    (start, model): (Start, Qwen2),
     folder: &Path,
     stop_after: u64,
 ) -> Result<(Outcome, Vec<String>)> {
     let mut observer = StopAfter(Cell::new(stop_after), Vec::new());
-    let outcome = trainer::run(config, start, &Device::default(), folder, &mut observer, &mut ByHeart)?;
+    let outcome = trainer::run(config, &start, model, folder, &mut observer, &mut ByHeart)?;
     Ok((outcome, observer.1))
 }
 
@@ -252,11 +254,11 @@ fn a_run_goes_on_to_the_bit() {
     for kind in [OptimizerKind::AdamW, OptimizerKind::Muon] {
         let config = run_config(kind);
         let (whole, halves) = (tempdir().unwrap(), tempdir().unwrap());
-        let (at_once, told) = train(&config, &start(1, false), whole.path(), 10).unwrap();
+        let (at_once, told) = train(&config, start(1, false), whole.path(), 10).unwrap();
         assert!(told[0].starts_with("LoRA of rank 3 on 4 matrices"), "{told:?}");
-        let (half, _) = train(&config, &start(1, false), halves.path(), 2).unwrap();
+        let (half, _) = train(&config, start(1, false), halves.path(), 2).unwrap();
         assert!((half.step, half.stopped) == (2, true));
-        let (again, _) = train(&config, &start(1, true), halves.path(), 10).unwrap();
+        let (again, _) = train(&config, start(1, true), halves.path(), 10).unwrap();
         assert_eq!((at_once.step, again.step), (4, 4));
         assert_ne!(values(&half.model), values(&at_once.model));
         assert_eq!(values(&again.model), values(&at_once.model));
@@ -272,7 +274,7 @@ fn a_run_goes_on_to_the_bit() {
 fn the_model_is_base_and_updates_merged_and_the_rest_does_not_move() {
     let config = run_config(OptimizerKind::AdamW);
     let folder = tempdir().unwrap();
-    let (outcome, _) = train(&config, &start(1, false), folder.path(), 10).unwrap();
+    let (outcome, _) = train(&config, start(1, false), folder.path(), 10).unwrap();
     let saved = saved(folder.path());
     let (base, _) = small_model(1);
     let lora = saved.lora(config.lora.as_ref().unwrap(), &base).unwrap();
@@ -303,7 +305,7 @@ fn the_model_is_base_and_updates_merged_and_the_rest_does_not_move() {
 fn another_base_is_noticed() {
     let config = run_config(OptimizerKind::AdamW);
     let folder = tempdir().unwrap();
-    train(&config, &start(1, false), folder.path(), 2).unwrap();
-    let error = train(&config, &start(2, true), folder.path(), 10).unwrap_err().to_string();
+    train(&config, start(1, false), folder.path(), 2).unwrap();
+    let error = train(&config, start(2, true), folder.path(), 10).unwrap_err().to_string();
     assert!(error.contains("has changed since the run began"), "{error}");
 }

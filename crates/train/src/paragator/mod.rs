@@ -16,16 +16,16 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use conclave_core::metrics::{Figure, pass_at_k};
 use conclave_core::sample_set::SampleSet;
+use conclave_model::qwen2::Qwen2;
 
 use crate::advantage::{Advantage, Reward, group_advantages, pass_at_k_advantages};
 use crate::config::{Baseline, RunConfig};
 use crate::data::Sets;
 use crate::error::Result;
 use crate::evaluate::aggregator_stops;
-use crate::grpo::{aggregation_options, grade, note_grades, reference, rewards, samples};
+use crate::grpo::{ROLLOUT_ADVICE, aggregation_options, grade, note_grades, reference, rewards, samples};
 use crate::objective::PolicyObjective;
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::policy::{Sample, learn, note_rollouts};
@@ -33,7 +33,7 @@ use crate::reward::generator_correct;
 use crate::rollout::{Rollout, RolloutOptions, RolloutPrompt};
 use crate::rounds::{self, GENERATION, PoolOptions};
 use crate::start::{Outcome, Start};
-use crate::trainer::{self, Method, Run};
+use crate::trainer::{self, Method, Run, gradable};
 
 /// What the choice of a pool's solutions is for.
 const POOLS: u64 = 3;
@@ -44,21 +44,22 @@ const REHEARSAL_SAMPLE: u64 = 256;
 /// Tokens that stand around a candidate in a prompt, generously.
 const HEADER_TOKENS: usize = 16;
 
-/// Trains `start` on the problems of `sets`, whose candidates are not looked at, and measures on those of `held_out`.
+/// Trains `model`, the weights of step 0, on the problems of `sets`, whose candidates are not looked at, and measures on
+/// those of `held_out`.
 ///
 /// # Errors
-/// As [`trainer::run`].
+/// As [`trainer::run`]; held-out problems that cannot be graded.
 pub fn run(
     config: &RunConfig,
     start: &Start,
+    model: Qwen2,
     sets: Sets,
     held_out: Vec<SampleSet>,
-    device: &Device,
     run_dir: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let mut method = Paragator { sets, held_out };
-    trainer::run(config, start, device, run_dir, observer, &mut method)
+    let mut method = Paragator { sets, held_out: gradable(held_out)? };
+    trainer::run(config, start, model, run_dir, observer, &mut method)
 }
 
 struct Paragator {
@@ -135,7 +136,7 @@ impl Paragator {
             .iter()
             .map(|set| rounds::generator_prompt(set, run.tokenizer, &options))
             .collect::<Result<_>>()?;
-        let model = if config.baseline == Baseline::Offline { &run.start } else { &run.model };
+        let model = if config.baseline == Baseline::Offline { run.start()? } else { &run.model };
         let stops = rounds::generator_stops(&run.shape.eos_token_ids);
         let (groups, cost) =
             run.roll_out(model, &numbered(&prompts, first), &stops, &generation_options(run))?;
@@ -214,7 +215,15 @@ fn pass_at(correct: &[bool], k: usize) -> Option<f64> {
 }
 
 impl Method for Paragator {
-    fn rehearse(&mut self, run: &Run<'_>) -> Result<String> {
+    fn keeps_start(&self, config: &RunConfig) -> bool {
+        config.grpo.kl_coef != 0.0 || config.paragator.baseline == Baseline::Offline
+    }
+
+    fn memory_advice(&self) -> &'static str {
+        ROLLOUT_ADVICE
+    }
+
+    fn rehearse(&mut self, run: &Run<'_>, tell: &mut dyn FnMut(&str)) -> Result<()> {
         let config = &run.config.paragator;
         let options = pool_options(run, config.pool_size);
         let count = self.sets.epoch_len().unwrap_or(REHEARSAL_SAMPLE).min(REHEARSAL_SAMPLE);
@@ -227,9 +236,9 @@ impl Method for Paragator {
         }
         let objective = objective(run);
         let problems = config.problems_per_step;
-        let solving = run.rehearse_step(&longest, problems, &generation_options(run), &objective)?;
+        run.rehearse_step(&longest, problems, &generation_options(run), &objective, tell)?;
         if config.baseline == Baseline::DrGrpo {
-            return Ok(solving);
+            return Ok(());
         }
         // A pool of solutions that are as long as they may be.
         let solutions = config.pool_size * (options.generator_max_new_tokens + HEADER_TOKENS);
@@ -237,8 +246,7 @@ impl Method for Paragator {
         let prompt: Vec<u32> = longest.iter().copied().cycle().take(length).collect();
         let rollouts = aggregation_options(run, config.aggregator_group_size);
         let pools = problems * config.pools_per_problem;
-        let aggregating = run.rehearse_step(&prompt, pools, &rollouts, &objective)?;
-        Ok(format!("{solving}, {aggregating}"))
+        run.rehearse_step(&prompt, pools, &rollouts, &objective, tell)
     }
 
     fn step(&mut self, run: &mut Run<'_>, step: u64) -> Result<StepMetrics> {
