@@ -1,8 +1,9 @@
 //! `conclave aggregate`: policies and modes, what rows and summaries add up to, and where they go.
-//! Unusual sets and models that fail are in [`failures`], interrupted runs in [`resume`].
+//! Unusual sets and models that fail are in [`failures`], interrupted runs in [`resume`], rounds in [`rounds`].
 
 mod failures;
 mod resume;
+mod rounds;
 
 use std::fs::OpenOptions;
 use std::path::Path;

@@ -89,6 +89,28 @@ pub struct AggregateArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub permutations: Option<u32>,
 
+    /// Aggregate in T rounds: each place of a new pool aggregates some candidates of the old one; the answer is the vote of
+    /// the last pool
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with_all = ["policy", "mode", "top_k", "top_p", "permutations"])]
+    pub rounds: Option<u32>,
+
+    /// With --rounds: candidates that an aggregation reads
+    #[arg(long, value_name = "M", default_value_t = 4, requires = "rounds", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pool_size: u32,
+
+    /// With --rounds: candidates of a pool [default: as many as the set has, 8 with --generator]
+    #[arg(long, value_name = "N", requires = "rounds", value_parser = clap::value_parser!(u32).range(1..))]
+    pub num_candidates: Option<u32>,
+
+    /// With --rounds: the model that writes the first pool, instead of the candidates in the sets
+    #[arg(long, value_name = "DIR", requires = "rounds")]
+    pub generator: Option<PathBuf>,
+
+    /// With --rounds: write the pool of every round as sample sets to FILE
+    #[arg(long, value_name = "FILE", requires = "rounds")]
+    pub pools: Option<PathBuf>,
+
     /// Take the first N sets only
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

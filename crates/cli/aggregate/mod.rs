@@ -1,8 +1,9 @@
-//! `conclave aggregate`: one answer for each sample set, by the vote or by a model. Here is the run itself; where its
-//! rows go is [`rows`], what it must have in common with the run that it continues is [`settings`], and which sets the
-//! built-in model cannot read is [`unknown`].
+//! `conclave aggregate`: one answer for each sample set, by the vote or by a model. Here is the run itself; that in rounds
+//! is [`rounds`], where the rows go is [`rows`], what a run must have in common with the one that it continues is
+//! [`settings`], and which sets the built-in model cannot read is [`unknown`].
 
 pub mod arguments;
+mod rounds;
 mod rows;
 mod settings;
 mod unknown;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use conclave_core::result::AggregateResult;
+use conclave_core::router::Policy;
 use conclave_core::sample_set::{SampleSet, read_sample_sets};
 use conclave_core::vote::majority_vote;
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
@@ -48,15 +50,22 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     check_room(arguments, &opened)?;
     let mut tally = Tally::default();
     let sets = read(&sources, arguments.limit, &mut tally)?;
-    let settings = settings::settings(arguments, &opened, &sets)?;
-    let unknown = unknown::shares(&opened, arguments.policy.policy(), &sets)?;
+    let generator = rounds::open_generator(arguments)?;
+    let settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
+    // Rounds are asked for: nothing is left to the vote.
+    let policy = arguments.rounds.map_or(arguments.policy.policy(), |_| Policy::Always);
+    let unknown = unknown::shares(&opened, policy, &sets)?;
     let jobs = jobs(arguments, &sets, &unknown);
     let mut rows = Rows::open(arguments, &settings, &jobs)?;
     if rows.done() > 0 {
         say(&format!("{} of {} were done by an earlier run", rows.done(), count(jobs.len() as u64, "row")));
     }
     unknown::report(&unknown);
-    match work(arguments, opened, &jobs, &mut rows) {
+    let worked = match arguments.rounds {
+        Some(rounds) => rounds::work(arguments, rounds, &opened, generator.as_ref(), &jobs, &mut rows),
+        None => work(arguments, opened, &jobs, &mut rows),
+    };
+    match worked {
         Ok(()) => rows.finish(&tally),
         Err(error) => {
             rows.keep(jobs.len());

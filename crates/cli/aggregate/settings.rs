@@ -14,7 +14,12 @@ use crate::model::Opened;
 const DIGITS: usize = 16;
 
 /// The settings by name, as they stand in the file beside an unfinished output.
-pub fn settings(arguments: &AggregateArguments, opened: &Opened, sets: &[SampleSet]) -> Result<Value> {
+pub fn settings(
+    arguments: &AggregateArguments,
+    opened: &Opened,
+    generator: Option<&Opened>,
+    sets: &[SampleSet],
+) -> Result<Value> {
     Ok(json!({
         "command": "aggregate",
         "version": env!("CARGO_PKG_VERSION"),
@@ -31,6 +36,10 @@ pub fn settings(arguments: &AggregateArguments, opened: &Opened, sets: &[SampleS
         "max_new_tokens": arguments.max_new_tokens,
         "seed": arguments.seed,
         "permutations": arguments.permutations,
+        "rounds": arguments.rounds,
+        "pool_size": arguments.rounds.map(|_| arguments.pool_size),
+        "num_candidates": arguments.num_candidates,
+        "generator": generator.map(model_as_found).transpose()?,
     }))
 }
 

@@ -24,7 +24,7 @@ pub enum ModelCommand {
 }
 
 /// Where a model is and what computes it.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ModelArguments {
     /// Model directory: config.json, tokenizer.json and model.safetensors (or shards); or `builtin`, the small model
     /// within this program, which knows arithmetic word problems

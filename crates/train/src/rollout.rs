@@ -88,7 +88,8 @@ impl RolloutCost {
         self.generated_tokens as f64 / self.decode.as_secs_f64().max(1e-9)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// With what others took.
+    pub fn add(&mut self, other: &Self) {
         self.prompt_tokens += other.prompt_tokens;
         self.generated_tokens += other.generated_tokens;
         self.prefill += other.prefill;

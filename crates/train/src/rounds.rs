@@ -57,6 +57,9 @@ pub struct PoolOptions {
     pub rows: usize,
     /// Seed of all draws and choices.
     pub seed: u64,
+    /// Number of the first problem: draws and choices go by the problem's number, so that many problems can be worked on
+    /// part by part.
+    pub first: u64,
 }
 
 /// What pools are worth.
@@ -167,7 +170,7 @@ pub fn generate_pools(
     let tokens: Vec<Vec<u32>> =
         sets.iter().map(|set| generator_prompt(set, tokenizer, options)).collect::<Result<_>>()?;
     let prompts: Vec<RolloutPrompt> =
-        (0..).zip(&tokens).map(|(stream, tokens)| RolloutPrompt { tokens, stream }).collect();
+        (options.first..).zip(&tokens).map(|(stream, tokens)| RolloutPrompt { tokens, stream }).collect();
     let rollouts = options.rollouts(options.num_candidates, options.generator_max_new_tokens, GENERATION);
     let (groups, _) = roll_out(&prompts, &generator_stops(stop_ids), &rollouts)?;
     let pool = |(set, group): (&SampleSet, &Vec<Rollout>)| {
@@ -196,14 +199,16 @@ pub fn aggregate_pools(
     let purpose = FIRST_ROUND + round;
     let places = options.num_candidates as u64;
     let mut tokens = Vec::with_capacity(pools.len() * options.num_candidates);
-    for (index, pool) in (0..).zip(pools) {
+    for (index, pool) in (options.first..).zip(pools) {
         for place in 0..places {
             let read = choose(pool, options.pool_size, [options.seed, purpose, index, place]);
             tokens.push(aggregator_prompt(&read, tokenizer, options)?);
         }
     }
-    let prompts: Vec<RolloutPrompt> =
-        (0..).zip(&tokens).map(|(stream, tokens)| RolloutPrompt { tokens, stream }).collect();
+    let prompts: Vec<RolloutPrompt> = (options.first * places..)
+        .zip(&tokens)
+        .map(|(stream, tokens)| RolloutPrompt { tokens, stream })
+        .collect();
     let rollouts = options.rollouts(1, options.max_new_tokens, purpose);
     let (groups, _) = roll_out(&prompts, &aggregator_stops(stop_ids), &rollouts)?;
     let prefill = options.variant.prefill();
@@ -269,6 +274,7 @@ mod tests {
             temperature: 1.0,
             rows: 8,
             seed: 1,
+            first: 0,
         }
     }
 
@@ -337,6 +343,14 @@ mod tests {
         assert!(texts.iter().any(|text| *text != texts[0]), "each place has its own choice: {texts:?}");
         assert_eq!(round(1), first);
         assert_ne!(round(2), first);
+        // The same problem as the second of two.
+        let two = [sets[0].clone(), sets[0].clone()];
+        let of = |sets: &[SampleSet], first| {
+            let options = PoolOptions { first, ..options() };
+            with(rule, |roll_out| aggregate_pools(roll_out, sets, 1, &bytes(), &[END], &options)).unwrap()
+        };
+        assert_eq!(of(&two, 4)[1], of(&sets, 5)[0]);
+        assert_ne!(of(&two, 4)[0], of(&two, 4)[1]);
     }
 
     #[test]

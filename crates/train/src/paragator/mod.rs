@@ -80,6 +80,7 @@ fn pool_options(run: &Run<'_>, num_candidates: usize) -> PoolOptions {
         temperature: grpo.temperature,
         rows: grpo.rollout_batch_size,
         seed: train.seed,
+        first: 0,
     }
 }
 

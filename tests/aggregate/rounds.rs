@@ -1,0 +1,64 @@
+//! `conclave aggregate --rounds`: pools, where they come from and where they go.
+
+use serde_json::{Value, json};
+
+use super::{of, rows_of, with_sets};
+use crate::binary::conclave_line;
+use crate::checkpoint::{model_that_writes_7, random_model};
+
+#[test]
+fn each_pool_is_aggregated_into_the_next() {
+    let directory = with_sets();
+    model_that_writes_7(&directory.path().join("seven"));
+    let line =
+        "aggregate sets.jsonl --model seven --rounds 2 --pool-size 2 --pools pools.jsonl --out rows.jsonl";
+    let figures = ["round 0: accuracy 0.", "round 2: accuracy ", "pass@2"];
+    conclave_line(directory.path(), line).expect("", 0, &figures);
+    let rows = rows_of(&directory.path().join("rows.jsonl"));
+    assert_eq!(of(&rows, "id"), ["stable", "split", "none", "silent"]);
+    assert_eq!(of(&rows, "answer"), [json!("7"), json!("7"), Value::Null, json!("7")]);
+    assert_eq!(of(&rows, "correct"), [json!(false), json!(true), Value::Null, json!(true)]);
+    assert_eq!(of(&rows, "rounds"), [2, 2, 2, 2]);
+    assert!(rows[1]["usage"]["completion_tokens"].as_u64() > Some(0));
+
+    let pools = rows_of(&directory.path().join("pools.jsonl"));
+    assert_eq!(of(&pools, "round"), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    let texts = |pool: &Value| of(pool["candidates"].as_array().unwrap(), "text");
+    assert_eq!(texts(&pools[1]).len(), 4, "the recorded candidates");
+    assert_eq!(texts(&pools[5]), ["7"; 4], "as many as there were");
+    assert!(texts(&pools[6]).is_empty(), "nothing to aggregate");
+    assert_eq!(texts(&pools[11]), ["7"]);
+}
+
+#[test]
+fn a_generator_writes_the_first_pool() {
+    let directory = with_sets();
+    random_model(directory.path(), "random");
+    model_that_writes_7(&directory.path().join("seven"));
+    let line = "aggregate sets.jsonl --model seven --generator random --rounds 1 --temperature 1 \
+                --num-candidates 3 --max-new-tokens 12 --pools pools.jsonl --json";
+    let run = conclave_line(directory.path(), line);
+    let rows = run.expect("", 0, &["round 1: accuracy"]).rows();
+    assert_eq!(of(&rows, "answer"), ["7"; 4], "also of the set without candidates");
+    let pools = rows_of(&directory.path().join("pools.jsonl"));
+    let counts: Vec<usize> = pools.iter().map(|pool| pool["candidates"].as_array().unwrap().len()).collect();
+    assert_eq!(counts, [3; 8]);
+    assert_ne!(pools[0]["candidates"][0]["text"], pools[0]["candidates"][1]["text"]);
+}
+
+#[test]
+fn wrong_arguments_of_rounds_are_named() {
+    let directory = with_sets();
+    model_that_writes_7(&directory.path().join("m"));
+    for (flags, part) in [
+        ("--rounds 0", "'--rounds <T>'"),
+        ("--pool-size 2", "--rounds <T>"),
+        ("--generator m", "--rounds <T>"),
+        ("--rounds 1 --mode select", "cannot be used with"),
+        ("--rounds 1 --policy vote", "cannot be used with"),
+        ("--rounds 1 --generator m", "--generator needs a --temperature above 0"),
+    ] {
+        let line = format!("aggregate sets.jsonl --model m {flags}");
+        conclave_line(directory.path(), &line).expect(flags, 2, &[part]);
+    }
+}
