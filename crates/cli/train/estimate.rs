@@ -33,11 +33,12 @@ struct Lengths {
 /// Prints the configuration on standard output, and on standard error what it comes to.
 pub fn dry_run(method: Method, run: &RunConfig) -> Result<Outcome> {
     let model = Model::open(run)?;
+    // First, so that nothing is printed where the data cannot be read.
+    let lengths = lengths(method, run, &model)?;
     let mut output = Output::open(None)?;
     output.line(run.to_toml(method).trim_end())?;
     output.finish()?;
     say(&format!("model: {} parameters", grouped(model.config.num_parameters())));
-    let lengths = lengths(method, run, &model)?;
     let sequences = sequences_of_a_step(method, run);
     let total = run.train.steps.saturating_mul(sequences.mean.round() as u64);
     let mean = |tokens: u64| tokens as f64 / lengths.examples as f64;
