@@ -48,7 +48,7 @@ pub struct Forward {
 #[derive(Debug)]
 enum Kept {
     /// The normed stream with the whole graph behind it.
-    Graph(Tensor<2>),
+    Graph(Box<Tensor<2>>),
     /// The input of every layer and, last, the stream after them; plain tensors, with the tokens for the embedding.
     Inputs(Vec<Tensor<3>>, Vec<u32>),
 }
@@ -70,7 +70,7 @@ impl Forward {
             let model = plain.train();
             let normed = model.norm.forward(flat(model.hidden(&batch.tokens, batch.rows, &at, None)));
             let value = normed.clone().without_autodiff();
-            return Self { model, at, rows: batch.rows, kept: Kept::Graph(normed), normed: value };
+            return Self { model, at, rows: batch.rows, kept: Kept::Graph(Box::new(normed)), normed: value };
         }
         let mut inputs = vec![plain.embed_tokens.embed(&batch.tokens).reshape([
             batch.rows,
@@ -98,7 +98,7 @@ impl Forward {
         let d_normed = d_normed.cast(self.normed.dtype());
         match self.kept {
             Kept::Graph(normed) => {
-                let found = (normed * d_normed).sum().backward();
+                let found = (*normed * d_normed).sum().backward();
                 gradients.collect(&self.model, &found);
             }
             Kept::Inputs(mut inputs, tokens) => {
