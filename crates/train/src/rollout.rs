@@ -109,6 +109,9 @@ pub fn rollout_decoder(model: &Qwen2, config: &Qwen2Config, num_tokens: usize, r
     decoder.with_prefill_chunk((PASS / rows.max(1)).clamp(16, PREFILL_CHUNK))
 }
 
+/// Groups with the number of their prompt.
+type Groups = Vec<(usize, Vec<Rollout>)>;
+
 /// Completes each prompt `group_size` times: one group a prompt, in the order of the prompts. The decoders, all of one
 /// model, go side by side on the workers and share the rows; one decoder is used on the calling thread.
 ///
@@ -139,9 +142,9 @@ pub fn roll_out<D: Decoder + Send>(
     let next = AtomicUsize::new(0);
     // One lock a decoder, held by the worker that drives it.
     let decoders: Vec<Mutex<&mut D>> = decoders.iter_mut().map(Mutex::new).collect();
-    let drive = |decoder: &Mutex<&mut D>| -> Result<(Vec<(usize, Vec<Rollout>)>, RolloutCost)> {
+    let drive = |decoder: &Mutex<&mut D>| -> Result<(Groups, RolloutCost)> {
         let mut decoder = decoder.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut done, mut cost) = (Vec::new(), RolloutCost::default());
+        let (mut done, mut cost) = (Groups::new(), RolloutCost::default());
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             let chosen: Vec<RolloutPrompt> = batch.iter().map(|&prompt| prompts[prompt]).collect();
             let groups = complete(&mut **decoder, tokenizer, stops, &chosen, options, &mut cost);

@@ -172,7 +172,7 @@ fn draw_legend(head: &Area<'_>, line: &Line, (x, y): (i32, i32)) -> Result<()> {
     let sample = [(x, middle), (x + 24, middle)];
     match line.dash() {
         None => head.draw(&PathElement::new(sample, line.stroke())),
-        Some((dash, gap)) => head.draw(&DashedPathElement::new(sample.into_iter(), dash, gap, line.stroke())),
+        Some((dash, gap)) => head.draw(&DashedPathElement::new(sample, dash, gap, line.stroke())),
     }
     .map_err(failure)?;
     let style = (FONT, 12).into_font().color(&INK);

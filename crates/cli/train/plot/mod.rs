@@ -158,7 +158,7 @@ mod tests {
             .with(metric::REWARD, 0.5 + x / 600.0 + 0.05 * wave)
             .with(metric::ENTROPY, 0.4 - x / 2000.0)
             .with(metric::KL, x / 9000.0);
-        if step % 20 > 0 {
+        if !step.is_multiple_of(20) {
             return metrics;
         }
         metrics

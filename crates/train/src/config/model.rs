@@ -26,7 +26,7 @@ pub struct ModelConfig {
 }
 
 /// `[model.shape]`: sizes that differ from the preset's, under their names in `config.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShapeConfig {
     /// Width of the residual stream.
@@ -41,6 +41,9 @@ pub struct ShapeConfig {
     pub num_key_value_heads: Option<usize>,
     /// Longest sequence.
     pub max_position_embeddings: Option<usize>,
+    /// Base of the rotary angles: the larger, the more of a head's dimensions turn so slowly that they can compare tokens
+    /// by what they are, however far apart.
+    pub rope_theta: Option<f64>,
 }
 
 impl ShapeConfig {
@@ -56,6 +59,7 @@ impl ShapeConfig {
         ] {
             *size = value.unwrap_or(*size);
         }
+        config.rope_theta = self.rope_theta.unwrap_or(config.rope_theta);
     }
 }
 

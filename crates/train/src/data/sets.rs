@@ -54,6 +54,9 @@ struct Epoch {
     order: Arc<[u32]>,
 }
 
+/// Says of each set what is wrong with it, if anything is.
+pub(super) type Judge<'a> = dyn Fn(&[Cow<'_, SampleSet>]) -> Vec<Option<Unusable>> + 'a;
+
 impl Sets {
     /// Problems of the arithmetic domain. Without a number of problems the stream is endless, and position i has the
     /// problem i that `conclave data arithmetic` writes.
@@ -137,7 +140,7 @@ impl Sets {
         mut self,
         filters: &FilterConfig,
         num_candidates: usize,
-        judge: &dyn Fn(&[Cow<'_, SampleSet>]) -> Vec<Option<Unusable>>,
+        judge: &Judge<'_>,
     ) -> Result<(Self, Vec<Option<Unusable>>)> {
         /// Enough for a share of a percent.
         const LOOKED_AT: u64 = 1_000;

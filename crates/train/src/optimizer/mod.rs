@@ -142,7 +142,7 @@ pub struct Optimizer {
 #[derive(Debug, Clone)]
 enum State {
     AdamW(Box<Moments>),
-    Muon(Tensor<2>),
+    Muon(Box<Tensor<2>>),
 }
 
 impl Optimizer {
@@ -237,11 +237,11 @@ impl Optimizer {
 
     fn direction(&mut self, path: &str, gradient: Tensor<2>, lr_scale: f64) -> Tensor<2> {
         let momentum = match self.state.remove(path) {
-            Some(State::Muon(momentum)) => Some(momentum),
+            Some(State::Muon(momentum)) => Some(*momentum),
             _ => None,
         };
         let (direction, momentum) = self.muon_rule(lr_scale).direction(gradient, momentum);
-        self.state.insert(path.to_owned(), State::Muon(momentum));
+        self.state.insert(path.to_owned(), State::Muon(Box::new(momentum)));
         direction
     }
 
@@ -265,7 +265,7 @@ impl Optimizer {
                     tensors.push((format!("{path}/{MOMENT_1}"), moments.first.clone()));
                     tensors.push((format!("{path}/{MOMENT_2}"), moments.second.clone()));
                 }
-                State::Muon(momentum) => tensors.push((format!("{path}/{MOMENTUM}"), momentum.clone())),
+                State::Muon(momentum) => tensors.push((format!("{path}/{MOMENTUM}"), (**momentum).clone())),
             }
         }
         tensors
@@ -303,7 +303,7 @@ impl Optimizer {
                 }
                 OptimizerKind::Muon => {
                     used += 1;
-                    State::Muon(read(MOMENTUM).await?)
+                    State::Muon(Box::new(read(MOMENTUM).await?))
                 }
             };
             restored.state.insert(path, state);
