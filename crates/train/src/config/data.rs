@@ -97,6 +97,9 @@ pub enum TargetKind {
     /// A short derivation and then the answer: the set's `derivation`, or the shortest right candidate.
     #[default]
     Derivation,
+    /// Of each candidate whether its answer is right, in the order that is shown (`1+2-3+;`), then the derivation and the
+    /// answer: a model too small to see at once which candidates to believe settles that first.
+    Verdicts,
     /// The text of this field of the set: `target = { field = "response" }`. With an `<answer>` in it, it is the whole
     /// completion, as it is; without, it is the derivation, behind which the answer is put.
     Field(String),

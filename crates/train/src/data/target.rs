@@ -6,7 +6,8 @@
 //! | think | `</think>\n<answer>REF</answer>` | `\nTHOUGHT\n</think>\n<answer>REF</answer>` |
 //! | no-think | `REF</answer>` | as without |
 //!
-//! Behind it stands the model's stop token. Behind a problem that is shown alone, the target is the derivation as a candidate
+//! The thought is a derivation, behind verdicts on the candidates where that is asked for: `1+2-3+;DERIVATION`, a plus for
+//! each that is right. Behind it all stands the model's stop token. Behind a problem that is shown alone, the target is the derivation as a candidate
 //! would be written. Tags in a thought are rewritten as in a candidate. A field that holds an
 //! `<answer>` is not a thought but the whole completion, and is taken as it is.
 
@@ -49,20 +50,26 @@ pub(super) fn target(
                 with_thought(text, TargetOrigin::Field)
             }
         }
-        TargetKind::Derivation if preparation.variant != PromptVariant::NoThink => {
+        kind @ (TargetKind::Derivation | TargetKind::Verdicts)
+            if preparation.variant != PromptVariant::NoThink =>
+        {
+            let verdicts = if *kind == TargetKind::Verdicts { verdicts(set)? } else { String::new() };
             let thought = match field(set, DERIVATION) {
                 Some(text) => Some((text, TargetOrigin::Field)),
                 None => shortest_right(set)
                     .map(|index| (set.candidates[index].text.as_str(), TargetOrigin::Candidate(index))),
             };
-            let derived = thought.map(|(thought, origin)| with_thought(thought, origin));
+            let derived =
+                thought.map(|(thought, origin)| with_thought(&format!("{verdicts}{thought}"), origin));
             match derived {
                 Some(Ok(target)) => Ok(target),
                 // One that is too long says more than it may; the answer still fits.
-                Some(Err(_)) | None => with_thought("", TargetOrigin::Answer),
+                Some(Err(_)) | None => with_thought(&verdicts, TargetOrigin::Answer),
             }
         }
-        TargetKind::Derivation | TargetKind::Answer => with_thought("", TargetOrigin::Answer),
+        TargetKind::Derivation | TargetKind::Verdicts | TargetKind::Answer => {
+            with_thought("", TargetOrigin::Answer)
+        }
     }
 }
 
@@ -79,7 +86,7 @@ pub(super) fn solution(
     };
     let (text, origin) = match &preparation.target {
         TargetKind::Field(name) => (field(set, name).ok_or(Unusable::NoField)?, TargetOrigin::Field),
-        TargetKind::Derivation => match derived() {
+        TargetKind::Derivation | TargetKind::Verdicts => match derived() {
             Some(found) => found,
             None => (answer(set)?, TargetOrigin::Answer),
         },
@@ -102,7 +109,7 @@ pub(super) fn check(
     let target = |target| self::target(&Preparation { target, ..preparation.clone() }, tokenizer, set);
     match &preparation.target {
         // Falls back to the answer, so that is what has to be there.
-        TargetKind::Derivation => target(TargetKind::Answer),
+        TargetKind::Derivation | TargetKind::Verdicts => target(TargetKind::Answer),
         kind => target(kind.clone()),
     }
     .map(drop)
@@ -114,6 +121,13 @@ fn answer(set: &SampleSet) -> Result<&str, Unusable> {
 
 fn field<'a>(set: &'a SampleSet, name: &str) -> Option<&'a str> {
     set.extra.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Of each candidate, by its number in the prompt, whether its answer is right: `1+2-3+;`.
+fn verdicts(set: &SampleSet) -> Result<String, Unusable> {
+    let correct = correct_candidates(set).ok_or(Unusable::NoReference)?;
+    let verdict = |(place, right): (usize, bool)| format!("{}{}", place + 1, if right { '+' } else { '-' });
+    Ok(correct.into_iter().enumerate().map(verdict).collect::<String>() + ";")
 }
 
 /// The shortest of the candidates whose answer is right, the earliest of several.

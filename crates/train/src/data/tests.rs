@@ -93,10 +93,14 @@ fn the_layout_of_targets() {
         (PromptVariant::Think, TargetKind::Derivation, "\n2+2=4;#4\n</think>\n<answer>4</answer>"),
         (PromptVariant::Compact, TargetKind::Derivation, "2+2=4;#4</think><answer>4</answer>"),
         (PromptVariant::NoThink, TargetKind::Derivation, "4</answer>"),
+        (PromptVariant::Think, TargetKind::Verdicts, "\n1-2+;2+2=4;#4\n</think>\n<answer>4</answer>"),
+        (PromptVariant::Compact, TargetKind::Verdicts, "1-2+;2+2=4;#4</think><answer>4</answer>"),
+        (PromptVariant::NoThink, TargetKind::Verdicts, "4</answer>"),
         (PromptVariant::Think, field("derivation"), "\n2+2=4;#4\n</think>\n<answer>4</answer>"),
         (PromptVariant::Compact, field("derivation"), "2+2=4;#4</think><answer>4</answer>"),
     ] {
-        let prepared = one(&preparation(variant, target), derived.clone()).unwrap();
+        let preparation = Preparation { permute: false, ..preparation(variant, target) };
+        let prepared = one(&preparation, derived.clone()).unwrap();
         assert_eq!(written(&BYTES, &prepared), expected, "{variant:?}");
         assert!(BYTES.decode(prepared.prompt()).ends_with(prepared.prefill));
         assert!(prepared.prefill == variant.prefill() && prepared.sequence.prompt_len > 50);
