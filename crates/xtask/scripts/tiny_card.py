@@ -27,11 +27,12 @@ def conclave(*arguments):
     return subprocess.run([options.conclave, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def sets(name, num_candidates, solvers="standard", cut=0.0):
+def sets(name, num_candidates, solvers="standard", cut=0.0, share=1.0):
+    """`share` of the problems, with so many candidates each."""
     path = options.work / f"sets-{name}.jsonl"
     if not path.exists():
         plain = path.with_suffix(".whole")
-        conclave("data", "arithmetic", "--seed", options.seed, "--problems", options.problems, "--num-candidates",
+        conclave("data", "arithmetic", "--seed", options.seed, "--problems", round(options.problems * share), "--num-candidates",
                  num_candidates, "--solvers", solvers, "--out", plain)
         with plain.open() as lines, path.with_suffix(".part").open("w") as out:
             for line in lines:
@@ -64,23 +65,24 @@ def figure(value, digits=3):
     return f"{value['value']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
 
 
-print(f"{options.problems} problems of seed {options.seed}; 95 % intervals in brackets\n")
-print("| candidates | mean@1 | majority | any right | accuracy | gap closed | regressions | flip rate |"
+print(f"Problems of seed {options.seed}; 95 % intervals in brackets\n")
+print("| candidates | problems | mean@1 | majority | any right | accuracy | gap closed | regressions |"
       + (" gain |" if options.against else ""))
 print("|---|---|---|---|---|---|---|---|" + ("---|" if options.against else ""))
-for name, count, solvers, cut in [
-    ("3", 3, "standard", 0), ("5", 5, "standard", 0), ("8", 8, "standard", 0), ("15", 15, "standard", 0),
-    ("5, mixed solvers", 5, "mixed", 0), ("5, last 10 % cut", 5, "standard", 0.1),
+for name, count, solvers, cut, share in [
+    ("3", 3, "standard", 0, 0.5), ("5", 5, "standard", 0, 1), ("8", 8, "standard", 0, 0.5), ("15", 15, "standard", 0, 0.25),
+    ("5, mixed solvers", 5, "mixed", 0, 0.5), ("5, last 10 % cut", 5, "standard", 0.1, 0.5),
 ]:
     key = name.replace(", ", "-").replace(" %", "").replace(" ", "-")
-    orders = options.permutations if name == "5" else 1
-    report = evaluate(key, sets(key, count, solvers, cut), count, orders)
-    row = [name] + [figure(report.get(field)) for field in
-                    ("mean_at_1", "majority_first", "pass_at_k", "accuracy", "gap_closed", "regression_rate", "flip_rate")]
+    report = evaluate(key, sets(key, count, solvers, cut, share), count)
+    row = [name, report["problems"]] + [figure(report.get(field)) for field in
+                    ("mean_at_1", "majority_first", "pass_at_k", "accuracy", "gap_closed", "regression_rate")]
     if options.against:
         row.append(figure(report.get("difference")))
-    print("| " + " | ".join(row) + " |", flush=True)
-control = evaluate("control", sets("5", 5), 0)
-print(f"\nThe problem alone, without candidates: accuracy {figure(control['accuracy'])}")
-five = evaluate("5", sets("5", 5), 5, options.permutations)
+    print("| " + " | ".join(map(str, row)) + " |", flush=True)
+control = evaluate("control", sets("control", 1, share=0.25), 0)
+print(f"\nThe problem alone, without candidates ({control['problems']} problems): accuracy {figure(control['accuracy'])}")
+flips = evaluate("flips", sets("flips", 5, share=0.2), 5, options.permutations)
+print(f"Flip rate over {options.permutations} orders ({flips['problems']} problems): {figure(flips['flip_rate'])}")
+five = evaluate("5", sets("5", 5), 5)
 print(f"Well-formed completions at 5 candidates: {five['well_formed']:.4f}; {five['mean_completion_tokens']:.1f} tokens each")
