@@ -253,8 +253,12 @@ impl<D: Decoder> Aggregator<D> {
             max_new_tokens: reserve,
             permutation_seed: options.permutation_seed,
         };
-        let prompt = build_prompt(set, &prompt_options, &|text| self.tokenizer.count(text))
+        let most = self.manifest.max_candidates.unwrap_or(usize::MAX).max(1);
+        let shown = &set.candidates[..set.candidates.len().min(most)];
+        let shown = SampleSet { candidates: shown.to_vec(), ..set.clone() };
+        let mut prompt = build_prompt(&shown, &prompt_options, &|text| self.tokenizer.count(text))
             .map_err(|error| Error::new(ErrorKind::Input, format!("set `{}`: {error}", set.id)))?;
+        prompt.omitted += set.candidates.len() - shown.candidates.len();
         let tokens = self.tokenizer.encode_segments(&prompt.segments)?;
         let total = tokens.len();
         self.decoder.reset(1, (total + reserve).next_multiple_of(CAPACITY_STEP))?;
@@ -263,7 +267,8 @@ impl<D: Decoder> Aggregator<D> {
     }
 }
 
-/// Says in the result how many candidates the model did not see, where the context had no room for all.
+/// Says in the result how many candidates the model did not see, where the context has no room for all or the model is not
+/// for so many.
 fn note_omitted(result: &mut AggregateResult, prompt: &Prompt) {
     if prompt.omitted > 0 {
         result.extra.insert("omitted_candidates".to_owned(), prompt.omitted.into());

@@ -1,6 +1,6 @@
 //! The model within the program: a small aggregator of the arithmetic domain, trained by this workspace from nothing.
 //!
-//! Here are its files, and the sets that it can read: it knows some thirty words and the numbers, and of a text of
+//! Here are its files, and the sets that it can read: it knows some thirty words and the digits, and of a text of
 //! other words it would make something that looks like an answer and is none. Where it comes from and how well it does is
 //! in `assets/tiny/README.md`; what is done with a set that it cannot read is the host's to decide.
 
@@ -13,7 +13,7 @@ use crate::tokenizer::Tokenizer;
 pub const NAME: &str = "builtin";
 
 /// Share of unknown words up to which a set is readable. Generated sets have none, and 0.18 at most where Joe counts apples
-/// instead of Ben books; of 1,900 sets of GSM8K and MATH with solutions in English, none has less than 0.3.
+/// instead of Ben books; of 3,155 sets of GSM8K, MATH and MMLU-Pro with solutions in English, none has less than 0.35.
 pub const MAX_UNKNOWN_SHARE: f64 = 0.2;
 
 /// All files of the model directory but its card.

@@ -38,6 +38,10 @@ pub struct Manifest {
     /// The mode that it answers in by default.
     #[serde(default)]
     pub mode: Mode,
+    /// Candidates that a prompt shows at most: the first so many of a set that has more. For a model that was trained on
+    /// few and reads many badly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_candidates: Option<usize>,
     /// What made the model: commit, configuration, seed.
     #[serde(default)]
     pub provenance: serde_json::Map<String, serde_json::Value>,
@@ -56,6 +60,7 @@ impl Default for Manifest {
             format: FORMAT,
             prompt_variant: default_variant(),
             mode: Mode::default(),
+            max_candidates: None,
             provenance: serde_json::Map::new(),
             files: BTreeMap::new(),
         }

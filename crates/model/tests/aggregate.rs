@@ -273,3 +273,17 @@ fn a_row_that_stops_leaves_the_others_as_they_were() {
     }
     assert!(stopped[1].tokens.len() <= 4);
 }
+
+#[test]
+fn a_model_for_few_candidates_is_shown_the_first_of_many() {
+    let manifest = Manifest { max_candidates: Some(2), ..Manifest::default() };
+    let decoder = Scripted { script: script("7</answer>", 0.9), context_length: 4096, ..Scripted::default() };
+    let mut aggregator = Aggregator::new(decoder, bytes::tokenizer(), manifest, vec![bytes::END]);
+    let set = set(&["7", "8", "9"], None);
+    let options = always();
+    let result = block_on(aggregator.aggregate(&set, &options, &mut |_| ControlFlow::Continue(()))).unwrap();
+    assert_eq!(result.extra["omitted_candidates"], 1);
+    assert_eq!(result.clusters.len(), 3, "the vote counts all");
+    let read = text(&aggregator.decoder_mut().rows[0]);
+    assert!(read.contains("\\boxed{8}") && !read.contains("\\boxed{9}"), "{read}");
+}

@@ -427,7 +427,8 @@ fn batches_use_every_position_once_and_need_only_the_step() {
         .flat_map(|step: usize| &steps[step])
         .fold((0, 0), |(used, padded), batch| (used + batch.num_tokens(), padded + batch.tokens.len()));
     assert!(used * 100 > padded * 90, "{used} of {padded}");
-    let largest = straight.largest(64).unwrap();
+    // The 25 steps behind the stage use 200 positions: looking at all of them bounds every batch.
+    let largest = straight.largest(200).unwrap();
     assert!(
         largest.rows == 4 && steps.iter().flatten().all(|batch| batch.tokens.len() <= largest.tokens.len())
     );
