@@ -83,17 +83,16 @@ def mean(values):
     return sum(values) / len(values)
 
 
-def interval(values, draws=2000):
+def interval(values, form=".3f", draws=2000):
     """The mean over problems and its 95 % bootstrap interval."""
     rng, count = random.Random(1), len(values)
     means = sorted(mean(rng.choices(values, k=count)) for _ in range(draws))
-    return f"{mean(values):.3f} ({means[int(.025 * draws)]:.3f} to {means[int(.975 * draws)]:.3f})"
+    return f"{mean(values):{form}} ({means[int(.025 * draws)]:{form}} to {means[int(.975 * draws)]:{form}})"
 
 
-def difference(after, before, draws=2000):
+def difference(after, before):
     """The mean paired difference over problems and its 95 % bootstrap interval."""
-    text = interval([a - b for a, b in zip(after, before, strict=True)], draws)
-    return re.sub(r"(?<![-\d])(\d)", r"+\1", text)
+    return interval([a - b for a, b in zip(after, before, strict=True)], "+.3f")
 
 
 def by_seed(values):
