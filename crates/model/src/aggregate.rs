@@ -12,6 +12,7 @@
 //!
 //! Nothing here knows a device, a clock or a file: hosts fill in `elapsed_ms`.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use conclave_core::prompt::{Prompt, PromptOptions, PromptVariant, build_prompt, parse_completion};
@@ -253,9 +254,16 @@ impl<D: Decoder> Aggregator<D> {
             max_new_tokens: reserve,
             permutation_seed: options.permutation_seed,
         };
-        let most = self.manifest.max_candidates.unwrap_or(usize::MAX).max(1);
-        let shown = &set.candidates[..set.candidates.len().min(most)];
-        let shown = SampleSet { candidates: shown.to_vec(), ..set.clone() };
+        let shown = match self.manifest.max_candidates {
+            Some(most) if set.candidates.len() > most.max(1) => Cow::Owned(SampleSet {
+                id: set.id.clone(),
+                problem: set.problem.clone(),
+                reference_answer: None,
+                candidates: set.candidates[..most.max(1)].to_vec(),
+                extra: Default::default(),
+            }),
+            _ => Cow::Borrowed(set),
+        };
         let mut prompt = build_prompt(&shown, &prompt_options, &|text| self.tokenizer.count(text))
             .map_err(|error| Error::new(ErrorKind::Input, format!("set `{}`: {error}", set.id)))?;
         prompt.omitted += set.candidates.len() - shown.candidates.len();
