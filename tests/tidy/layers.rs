@@ -46,7 +46,6 @@ const LAYERS: &[Layer] = &[
             "burn*",
             "reqwest",
             "wasm-bindgen*",
-            "js-sys",
             "web-sys",
         ],
         reason: "the host passes in a Transport; the client knows neither the host nor a model",
