@@ -1,0 +1,124 @@
+//! `conclave sample`: problems become sample sets, with candidates of a model behind an API. Here is the run; what it
+//! shares with `conclave ask`, the drawing itself, is [`draw`], and where the sets go is [`rows`].
+
+pub mod arguments;
+pub mod draw;
+mod rows;
+
+use anyhow::{Context, Result};
+use conclave_core::sample_set::{JsonLines, SampleSet};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Outcome;
+use crate::aggregate::settings::sets_as_read;
+use crate::input::{Source, Tally};
+use crate::messages::{count, say, visible_clipped};
+use crate::model::progress_bar;
+use arguments::SampleArguments;
+use draw::{Drawer, fill, nothing, report};
+use rows::Rows;
+
+/// Characters of an id that a message shows.
+const SHOWN: usize = 32;
+
+/// Runs the command.
+pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
+    let sources = Source::resolve(&arguments.problems)?;
+    let drawer = Drawer::open(&arguments.api)?;
+    let mut tally = Tally::default();
+    let problems = read(&sources, arguments, &mut tally)?;
+    let mut rows =
+        Rows::open(arguments.out.as_deref(), &settings(arguments, &drawer, &problems)?, &problems)?;
+    if rows.done() > 0 {
+        say(&format!(
+            "{} of {} were done by an earlier run",
+            rows.done(),
+            count(problems.len() as u64, "set")
+        ));
+    }
+    match work(&drawer, &problems, &mut rows) {
+        Ok(Outcome::Interrupted) => {
+            rows.keep(problems.len());
+            Ok(Outcome::Interrupted)
+        }
+        Ok(_) => rows.finish(&tally),
+        Err(error) => {
+            rows.keep(problems.len());
+            Err(error)
+        }
+    }
+}
+
+/// A line of problems: a sample set, whose candidates may be left out.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
+struct Problem(SampleSet);
+
+impl TryFrom<Value> for Problem {
+    type Error = String;
+
+    fn try_from(mut value: Value) -> Result<Self, String> {
+        if let Some(fields) = value.as_object_mut() {
+            fields.entry("candidates").or_insert_with(|| json!([]));
+        }
+        SampleSet::try_from(value).map(Self)
+    }
+}
+
+/// The problems as sets, with the candidates that are to be kept.
+fn read(sources: &[Source], arguments: &SampleArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
+    let (mut sets, mut dropped) = (Vec::new(), 0);
+    for source in sources {
+        source.read(tally, JsonLines::new, |Problem(mut set)| {
+            if arguments.limit.is_none_or(|limit| sets.len() < limit) {
+                if !arguments.keep {
+                    dropped += set.candidates.len() as u64;
+                    set.candidates.clear();
+                }
+                sets.push(set);
+            }
+            Ok(())
+        })?;
+    }
+    if dropped > 0 {
+        say(&format!("{} of the input are left out; --keep keeps them", count(dropped, "candidate")));
+    }
+    Ok(sets)
+}
+
+/// What decides the rows: a run is continued only where all of it is the same.
+fn settings(arguments: &SampleArguments, drawer: &Drawer, problems: &[SampleSet]) -> Result<Value> {
+    Ok(json!({
+        "command": "sample",
+        "version": env!("CARGO_PKG_VERSION"),
+        "problems": sets_as_read(problems)?,
+        "api": draw::settings(&arguments.api, drawer),
+    }))
+}
+
+/// Makes the sets that are not there yet. A problem without any candidate ends the run: the next would have none either.
+fn work(drawer: &Drawer, problems: &[SampleSet], rows: &mut Rows) -> Result<Outcome> {
+    let bar = progress_bar(problems.len() as u64, "{pos}/{len} {bar:32} {eta} left {msg}");
+    bar.set_position(rows.done() as u64);
+    bar.reset_eta();
+    for problem in &problems[rows.done()..] {
+        let sampled = drawer.draw(&problem.problem, &bar);
+        let name = format!("`{}`", visible_clipped(&problem.id, SHOWN));
+        bar.suspend(|| report(&format!("{name}: "), &sampled.failures));
+        if sampled.is_cancelled() {
+            bar.finish_and_clear();
+            return Ok(Outcome::Interrupted);
+        }
+        if sampled.candidates.is_empty() {
+            bar.finish_and_clear();
+            return Err(nothing(&sampled.failures)).with_context(|| format!("no candidate for {name}"));
+        }
+        let mut set = problem.clone();
+        fill(&mut set, sampled);
+        bar.suspend(|| rows.push(&set))?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Outcome::Done)
+}
