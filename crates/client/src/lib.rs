@@ -3,8 +3,8 @@
 //! [`sample_candidates`] asks an OpenAI-compatible API for several answers to one problem at once and gives what arrived,
 //! and why the rest did not. Here are the dialect ([`chat`], streamed through [`sse`]), the addresses it may be spoken to
 //! ([`endpoint`]), the key ([`secret`]), the named failures ([`error`]) and the seam to the platform ([`transport`]).
-//! What does not live here: sockets and `fetch`, which hosts bring (the feature `native` has one for native hosts, in
-//! [`native`]); files; what an answer is (`conclave-core`).
+//! What does not live here: sockets and `fetch`, which hosts bring (the feature `native` has those of native
+//! hosts); files; what an answer is (`conclave-core`).
 //!
 //! Decisions:
 //! 1. One candidate a request: every server knows that, few know `n`, and a failure costs one candidate.

@@ -1,7 +1,7 @@
 //! The transport of native hosts: HTTP/1.1 over TCP, and TLS with the certificates of the machine.
 //!
 //! Why not an HTTP library: all of them switch on features of small crates that the tensor library uses too, which would
-//! then be built a second time. What an answer in one connection takes is small: [`http1`] reads it, [`connection`] moves
+//! then be built a second time. What an answer in one connection takes is small: `http1` reads it, `connection` moves
 //! the bytes, and here is how the two meet.
 //!
 //! 1. One connection a request, closed after it. An answer of a language model takes seconds, a handshake milliseconds.

@@ -1,5 +1,5 @@
 //! HTTP/1.1 (RFC 9112), the reading half: the head of an answer, and its body by length, in chunks or to the end.
-//! Here are bytes alone; where they come from is [`connection`](super::connection).
+//! Here are bytes alone; where they come from is `connection`.
 
 use crate::error::ErrorKind;
 use crate::transport::TransportError;
