@@ -44,7 +44,6 @@ const LAYERS: &[Layer] = &[
             "conclave-train",
             "conclave-web",
             "burn*",
-            "reqwest",
             "wasm-bindgen*",
             "web-sys",
         ],
@@ -74,7 +73,7 @@ const LAYERS: &[Layer] = &[
     Layer { package: "conclave", never: &["conclave-web"], reason: "one host does not use the other" },
     Layer {
         package: "conclave-web",
-        never: &["conclave", "conclave-train", "tokio*", "reqwest"],
+        never: &["conclave", "conclave-train", "tokio*", "hyper*", "reqwest"],
         reason: "the browser has its own network and event loop, and does not train",
     },
     Layer {
@@ -97,7 +96,7 @@ const BACKEND_FREE: [&str; 2] = ["conclave-model", "conclave-train"];
 const NATIVE_PART: (&str, &str) = ("conclave-client", "native");
 
 /// What such a feature is for, and no library has without one.
-const NATIVE_NETWORK: [&str; 4] = ["tokio*", "rustls*", "socket2", "mio"];
+const NATIVE_NETWORK: [&str; 4] = ["reqwest", "hyper*", "tokio*", "rustls*"];
 
 /// A dependency as a manifest has it.
 struct Dependency {
@@ -350,13 +349,20 @@ mod tests {
 
     #[test]
     fn the_network_of_native_hosts_is_optional_and_theirs_alone() {
-        let client = |value: &str| {
+        let client = |name: &str, value: &str| {
             format!(
-                "[package]\nname = \"conclave-client\"\n[dependencies]\ntokio = {{ workspace = true{value} }}\n"
+                "[package]\nname = \"conclave-client\"\n[dependencies]\n{name} = {{ workspace = true{value} }}\n"
             )
         };
-        assert_eq!(found(&[("crates/client/Cargo.toml", &client(""))]), ["crates/client/Cargo.toml:4"]);
-        let optional = client(", optional = true");
+        for name in ["reqwest", "tokio"] {
+            let always = client(name, "");
+            assert_eq!(
+                found(&[("crates/client/Cargo.toml", &always)]),
+                ["crates/client/Cargo.toml:4"],
+                "{name}"
+            );
+        }
+        let optional = client("reqwest", ", optional = true");
         assert_eq!(found(&[("crates/client/Cargo.toml", &optional)]), [""; 0]);
         let with_default = format!("{optional}[features]\ndefault = [\"native\"]\n");
         assert_eq!(found(&[("crates/client/Cargo.toml", &with_default)]), ["crates/client/Cargo.toml:6"]);

@@ -1,34 +1,29 @@
-//! The transport of native hosts: HTTP/1.1 over TCP, and TLS with the certificates of the machine.
+//! The transport of native hosts: `reqwest`, and what is settled about it.
 //!
-//! Why not an HTTP library: all of them switch on features of small crates that the tensor library uses too, which would
-//! then be built a second time. What an answer in one connection takes is small: `http1` reads it, `connection` moves
-//! the bytes, and here is how the two meet.
-//!
-//! 1. One connection a request, closed after it. An answer of a language model takes seconds, a handshake milliseconds.
+//! 1. One connection a request, closed after it, and HTTP/1.1. An answer of a language model takes seconds, a handshake
+//!    milliseconds. A connection that breaks costs one candidate, and none comes from a pool whose other end is gone.
 //! 2. No redirection is followed, so that a key goes nowhere else; the caller sees the status.
-//! 3. No proxy is used.
-//! 4. Certificates are those of the machine; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+//! 3. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`, ...) and of the system. This machine is reached
+//!    without one: a key may go to it in the clear, and a proxy would be somebody else.
+//! 4. The platform verifies certificates; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name others. The cryptography is
+//!    ring's, where the host has not chosen for the whole process.
 
-mod connection;
-mod http1;
+mod failure;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustls::{ClientConfig, RootCertStore};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE};
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::ErrorKind;
+use crate::endpoint::HttpUrl;
 use crate::transport::{Body, Request, Response, Transport, TransportError};
-use connection::Connection;
-use http1::{Decoder, head};
 
 const USER_AGENT: &str = concat!("conclave/", env!("CARGO_PKG_VERSION"));
-
-/// Bytes that are read at once.
-const READ: usize = 16 << 10;
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -45,23 +40,33 @@ impl Default for NativeOptions {
     }
 }
 
-/// Sockets and a clock, in one thread.
-#[derive(Debug)]
+/// Sockets and a clock.
 pub struct Native {
     runtime: Runtime,
     options: NativeOptions,
-    /// Read when the first encrypted connection is made.
-    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// One for each kind of address, made when the first of it is asked: the certificates of a machine take time to read.
+    clients: [OnceLock<Result<Client, TransportError>>; 4],
+}
+
+impl fmt::Debug for Native {
+    // Clients know the proxies, which may have passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Native").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 impl Native {
     /// A transport.
     ///
     /// # Errors
-    /// What the system reports when it gives no event queue.
+    /// What the system reports when it gives no thread or no event queue.
     pub fn new(options: NativeOptions) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, options, tls: OnceLock::new() })
+        // An error says that the host has chosen already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // In a thread of their own, connections that are dropped are closed also while nobody waits for an answer.
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("conclave-network").enable_all().build()?;
+        Ok(Self { runtime, options, clients: Default::default() })
     }
 
     /// Runs a future that uses this transport, on this thread. It must not be called within another.
@@ -69,42 +74,57 @@ impl Native {
         self.runtime.block_on(future)
     }
 
-    fn tls(&self) -> Result<Arc<ClientConfig>, TransportError> {
-        let config = self.tls.get_or_init(|| client_config(&self.options.extra_roots));
-        config.clone().map_err(|detail| TransportError::new(ErrorKind::Tls, detail))
+    fn client(&self, url: &HttpUrl) -> Result<&Client, TransportError> {
+        let kind = 2 * usize::from(url.is_https()) + usize::from(url.is_loopback());
+        self.clients[kind].get_or_init(|| self.options.client(url)).as_ref().map_err(Clone::clone)
     }
 }
 
-fn client_config(extra_roots: &[Vec<u8>]) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (mut trusted, _) = roots.add_parsable_certificates(found.certs);
-    trusted += roots.add_parsable_certificates(extra_roots.iter().map(|der| der.as_slice().into())).0;
-    if trusted == 0 {
-        return Err("no certificates are found on this machine: install ca-certificates, or name a file in \
-                    SSL_CERT_FILE"
-            .to_owned());
+impl NativeOptions {
+    /// A client for addresses of the kind of `url`.
+    fn client(&self, url: &HttpUrl) -> Result<Client, TransportError> {
+        let roots = self.extra_roots.iter().map(|der| Certificate::from_der(der));
+        let roots = roots.collect::<Result<Vec<_>, _>>().map_err(failure::of_client)?;
+        let client = match self.builder(url).tls_certs_merge(roots.clone()).build() {
+            // A machine without certificates can still do without encryption.
+            Err(_) if !url.is_https() => self.builder(url).tls_certs_only(roots).build(),
+            client => client,
+        };
+        client.map_err(failure::of_client)
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| error.to_string())?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+
+    fn builder(&self, url: &HttpUrl) -> ClientBuilder {
+        let builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .connect_timeout(self.connect_timeout)
+            .redirect(redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .http1_only();
+        if url.is_loopback() { builder.no_proxy() } else { builder }
+    }
 }
 
 impl Transport for Native {
     type Body = NativeBody;
 
     async fn post(&self, request: Request<'_>) -> Result<Response<NativeBody>, TransportError> {
-        let tls = if request.url.is_https() { Some(self.tls()?) } else { None };
-        let connecting = Connection::open(request.url, tls);
-        let connected = tokio::time::timeout(self.options.connect_timeout, connecting).await;
-        let seconds = self.options.connect_timeout.as_secs_f64();
-        let late = |_| TransportError::new(ErrorKind::Timeout, format!("it took more than {seconds} s"));
-        let mut connection = connected.map_err(late)??;
-        // Its head is one write and its body another, so that no copy of the key is made beside that of the head.
-        connection.write(head_of(&request).as_bytes()).await?;
-        connection.write(request.body).await?;
-        receive(connection).await
+        let mut asked = self
+            .client(request.url)?
+            .post(request.url.to_string())
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "text/event-stream, application/json")
+            .header(ACCEPT_ENCODING, "identity")
+            .header(CONNECTION, "close")
+            .body(request.body.to_vec());
+        if let Some(key) = request.key {
+            // Marked as sensitive: no log of theirs shows it.
+            asked = asked.bearer_auth(key.expose());
+        }
+        let response = asked.send().await.map_err(failure::of_request)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = response.headers().iter();
+        let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+        Ok(Response { status: response.status().as_u16(), headers, body: NativeBody(response) })
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -112,61 +132,13 @@ impl Transport for Native {
     }
 }
 
-fn head_of(request: &Request<'_>) -> String {
-    let path = if request.url.path().is_empty() { "/" } else { request.url.path() };
-    let mut head = format!("POST {path} HTTP/1.1\r\nHost: {}\r\n", request.url.authority());
-    head += &format!("User-Agent: {USER_AGENT}\r\nContent-Length: {}\r\n", request.body.len());
-    head += "Content-Type: application/json\r\nAccept: text/event-stream, application/json\r\n";
-    head += "Accept-Encoding: identity\r\nConnection: close\r\n";
-    if let Some(key) = request.key {
-        head += &format!("Authorization: Bearer {}\r\n", key.expose());
-    }
-    head + "\r\n"
-}
-
-/// Reads the head of the answer, past those that only announce it (1xx).
-async fn receive(mut connection: Connection) -> Result<Response<NativeBody>, TransportError> {
-    let mut received = Vec::new();
-    loop {
-        if let Some((head, length)) = head(&received)? {
-            received.drain(..length);
-            if (100..200).contains(&head.status) {
-                continue;
-            }
-            let decoder = Decoder::new(&head)?;
-            let body = NativeBody { connection, decoder, received };
-            return Ok(Response { status: head.status, headers: head.headers, body });
-        }
-        if connection.read(&mut received, READ).await? == 0 {
-            return Err(TransportError::new(ErrorKind::Disconnected, "before it said anything"));
-        }
-    }
-}
-
 /// The bytes of an answer. Dropped, it closes the connection.
 #[derive(Debug)]
-pub struct NativeBody {
-    connection: Connection,
-    decoder: Decoder,
-    /// Read from the connection and not decoded yet.
-    received: Vec<u8>,
-}
+pub struct NativeBody(reqwest::Response);
 
 impl Body for NativeBody {
     async fn chunk(&mut self) -> Result<Option<Vec<u8>>, TransportError> {
-        let mut chunk = Vec::new();
-        loop {
-            self.decoder.decode(&self.received, &mut chunk)?;
-            self.received.clear();
-            if !chunk.is_empty() {
-                return Ok(Some(chunk));
-            }
-            if self.decoder.is_done() {
-                return Ok(None);
-            }
-            if self.connection.read(&mut self.received, READ).await? == 0 {
-                return self.decoder.end().map(|()| None);
-            }
-        }
+        let chunk = self.0.chunk().await.map_err(failure::of_answer)?;
+        Ok(chunk.map(|bytes| bytes.to_vec()))
     }
 }

@@ -1,6 +1,6 @@
 //! The seam to the platform: a request sent, its answer in chunks, and time that passes.
 //!
-//! A native host implements [`Transport`] over sockets (feature `native`), a browser over `fetch` and `setTimeout`. What
+//! A native host implements [`Transport`] with `reqwest` (feature `native`), a browser over `fetch` and `setTimeout`. What
 //! an answer means, how long to wait and when to ask again is decided above it.
 //!
 //! The futures have no `Send` bound: those of a browser hold JS values, and everything runs in the task of the caller.
@@ -75,7 +75,8 @@ pub trait Transport {
 /// Why there is no answer, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportError {
-    /// What sort of thing went wrong: `Refused`, `UnknownHost`, `Tls`, `Network`, `Disconnected`, `Timeout`, `Malformed`.
+    /// What sort of thing went wrong: `Refused`, `UnknownHost`, `Tls`, `Network`, `Disconnected`, `Timeout`, `Malformed`,
+    /// or `Input` for an address that the platform does not take.
     pub kind: ErrorKind,
     /// What the platform says.
     pub detail: String,

@@ -1,11 +1,15 @@
-//! Candidates from a real server on this machine, over real sockets: what arrives, and each failure by its name.
+//! Candidates from a real server on this machine, over real sockets: what arrives, how many at once, and what is left when
+//! someone stops. The failures stand in `failures`, those of connections in `network`.
 
+#[path = "loopback/failures.rs"]
+mod failures;
+#[path = "loopback/network.rs"]
+mod network;
 #[path = "loopback/server.rs"]
 mod server;
 
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use conclave_client::native::{Native, NativeOptions};
@@ -102,153 +106,13 @@ fn candidates_arrive_in_any_pieces() {
     let requests = server.seen.requests.lock().unwrap();
     let of_first = requests.iter().find(|received| index(received) == 0).unwrap();
     assert!(of_first.head.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{}", of_first.head);
-    assert!(of_first.head.contains(&format!("\r\nAuthorization: Bearer {KEY}\r\n")), "{}", of_first.head);
+    assert_eq!(of_first.header("authorization"), Some(format!("Bearer {KEY}").as_str()), "{}", of_first.head);
+    assert_eq!(of_first.header("content-type"), Some("application/json"), "{}", of_first.head);
     let expected = json!({
         "model": "m", "stream": true, "stream_options": {"include_usage": true}, "temperature": 0.5, "max_tokens": 64,
         "seed": 0, "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}],
     });
     assert_eq!(of_first.body, expected);
-}
-
-#[test]
-fn each_failure_has_a_name() {
-    type Answer = fn(&mut TcpStream);
-    let cases: &[(Answer, ErrorKind, &str)] = &[
-        (
-            |s| {
-                respond(
-                    s,
-                    "401 Unauthorized",
-                    "",
-                    &format!("{{\"error\":{{\"message\":\"bad key {KEY}\"}}}}"),
-                )
-            },
-            ErrorKind::WrongKey,
-            "\"bad key [key]\"",
-        ),
-        (|s| respond(s, "403 Forbidden", "", "no"), ErrorKind::WrongKey, "check the key"),
-        (
-            |s| respond(s, "404 Not Found", "", r#"{"error":{"message":"The model `m` does not exist"}}"#),
-            ErrorKind::NoSuchModel,
-            "the model `m`",
-        ),
-        (|s| respond(s, "404 Not Found", "", "404 page not found"), ErrorKind::NotFound, "/v1"),
-        (|s| respond(s, "302 Found", "Location: http://127.0.0.1:9/\r\n", ""), ErrorKind::NotFound, "(302)"),
-        (|s| respond(s, "402 Payment Required", "", "{}"), ErrorKind::NoCredit, "credit"),
-        (
-            |s| respond(s, "400 Bad Request", "", r#"{"error":{"message":"too hot"}}"#),
-            ErrorKind::Rejected,
-            "too hot",
-        ),
-        (
-            |s| respond(s, "429 Too Many Requests", "Retry-After: 3600\r\n", "{}"),
-            ErrorKind::RateLimited,
-            "wait",
-        ),
-        (|s| respond(s, "429 Too Many Requests", "Retry-After: 0\r\n", "{}"), ErrorKind::RateLimited, "wait"),
-        (
-            |s| respond(s, "500 Internal Server Error", "", "\u{1b}[31mboom\u{7}"),
-            ErrorKind::Server,
-            "\"[31mboom\"",
-        ),
-        (
-            |s| respond(s, "503 Service Unavailable", "", "<html>"),
-            ErrorKind::Server,
-            "(503), and says: \"a page of HTML\"",
-        ),
-        (|s| respond(s, "200 OK", "", ""), ErrorKind::Malformed, "is empty"),
-        (|s| respond(s, "200 OK", "", "<html>"), ErrorKind::Malformed, "a page of HTML"),
-        (|s| respond(s, "200 OK", "", r#"{"hello":1}"#), ErrorKind::Malformed, "no `choices`"),
-        (|s| respond(s, "200 OK", "", "data: {]\n\n"), ErrorKind::Malformed, "not JSON: \"{]\""),
-        (
-            |s| respond(s, "200 OK", "", "data: {\"error\":{\"message\":\"no memory\"}}\n\n"),
-            ErrorKind::Server,
-            "no memory",
-        ),
-        (|s| write(s, "SSH-2.0-OpenSSH_9\r\n"), ErrorKind::Malformed, "HTTP/"),
-        (
-            |s| write(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-            ErrorKind::Malformed,
-            "chunk",
-        ),
-        (
-            |s| write(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"),
-            ErrorKind::Malformed,
-            "encoding",
-        ),
-        (
-            |s| write(s, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ndata: {"),
-            ErrorKind::Disconnected,
-            "broke off",
-        ),
-        (|_| {}, ErrorKind::Disconnected, "before it said anything"),
-    ];
-    for (number, &(answer, kind, part)) in cases.iter().enumerate() {
-        let server = Server::start(move |_, _, stream| answer(stream));
-        let (sampled, told) = sample(&server.base_url(), &request(1));
-        assert_eq!(kinds(&sampled), [(0, kind)], "case {number}: {told}");
-        assert!(told.contains(part), "case {number}: no `{part}` in {told}");
-        let retried = matches!(kind, ErrorKind::Server) && !told.contains("no memory");
-        let retried = retried || told.contains("said anything") || (part == "wait" && number == 8);
-        assert_eq!(server.count(), if retried { 5 } else { 1 }, "case {number}: {told}");
-    }
-}
-
-#[test]
-fn failures_of_the_network_have_names() {
-    // A port that was free a moment ago.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (sampled, told) = sample(&format!("http://127.0.0.1:{port}/v1"), &request(3));
-    assert_eq!(kinds(&sampled), [0, 1, 2].map(|index| (index, ErrorKind::Refused)), "{told}");
-    assert!(told.contains("is the server running"), "{told}");
-
-    let (sampled, told) = sample("https://nowhere.invalid/v1", &request(1));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::UnknownHost)], "{told}");
-
-    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = plain.local_addr().unwrap().port();
-    std::thread::spawn(move || write(&mut plain.accept().unwrap().0, "HTTP/1.1 400 Bad Request\r\n\r\n"));
-    let native =
-        Native::new(NativeOptions { extra_roots: vec![CERTIFICATE.to_vec()], ..NativeOptions::default() });
-    let (sampled, told) = sample_with(&native.unwrap(), &format!("https://127.0.0.1:{port}/v1"));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::Tls)], "{told}");
-}
-
-#[test]
-fn a_server_that_says_nothing_is_left() {
-    let timeouts = Timeouts { idle: Duration::from_millis(150), total: Duration::from_secs(30) };
-    let request_of = |timeouts| SampleRequest { timeouts, ..request(1) };
-    let silent = Server::start(|_, _, stream| hang(stream));
-    let (sampled, told) = sample(&silent.base_url(), &request_of(timeouts));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::Timeout)], "{told}");
-    assert!(told.contains("has not answered for 0.15 s"), "{told}");
-
-    let half = Server::start(|_, _, stream| {
-        begin_stream(stream);
-        chunk(stream, &event("half"));
-        hang(stream);
-    });
-    let (sampled, told) = sample(&half.base_url(), &request_of(timeouts));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::Timeout)], "{told}");
-    assert!(told.contains("has sent nothing for 0.15 s"), "{told}");
-    assert_eq!(sampled.failures[0].partial.as_ref().unwrap().text, "half");
-
-    // Always a little more, never an end: it stops when its client leaves.
-    let endless = Server::start(|_, _, stream| {
-        begin_stream(stream);
-        stream.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        while std::io::Read::read(stream, &mut [0]).is_err() {
-            chunk(stream, &event("."));
-        }
-    });
-    let total = Duration::from_millis(300);
-    let (sampled, told) = sample(&endless.base_url(), &request_of(Timeouts { total, ..timeouts }));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::Timeout)], "{told}");
-    assert!(told.contains("not done with its answer after 0.3 s"), "{told}");
-
-    let busy = Server::start(|_, _, stream| respond(stream, "429 Busy", "Retry-After: 30\r\n", "{}"));
-    let (sampled, _) = sample(&busy.base_url(), &request_of(Timeouts { total, ..timeouts }));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::Timeout)]);
 }
 
 #[test]
@@ -269,15 +133,6 @@ fn a_failure_costs_one_candidate() {
     assert_eq!(kinds(&sampled), expected, "{told}");
     assert_eq!(sampled.failures[1].partial.as_ref().unwrap().text, "the answer is ");
     assert!(!sampled.is_cancelled());
-}
-
-#[test]
-fn what_all_would_run_into_is_run_into_once() {
-    let server = Server::start(|_, _, stream| respond(stream, "401 Unauthorized", "", "{}"));
-    let (sampled, told) = sample(&server.base_url(), &SampleRequest { concurrency: 2, ..request(9) });
-    assert_eq!(sampled.failures.len(), 9, "{told}");
-    assert!(kinds(&sampled).iter().all(|(_, kind)| *kind == ErrorKind::WrongKey), "{told}");
-    assert_eq!(server.count(), 2);
 }
 
 #[test]
@@ -315,28 +170,36 @@ fn what_a_server_does_not_know_is_not_sent_again() {
 #[test]
 fn no_more_requests_than_allowed_at_the_same_time() {
     for (concurrency, num_candidates) in [(1, 4), (3, 9), (64, 5)] {
-        let server = Server::start(|_, _, stream| {
-            // Long enough for others to come, if they did.
+        let expected = concurrency.min(num_candidates);
+        let (now, most) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        let (theirs, all) = (Arc::clone(&most), Barrier::new(expected));
+        let server = Server::start(move |_, _, stream| {
+            theirs.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // As many as are allowed come together; then there is time for more, if they came.
+            all.wait();
             stream.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
             let _ = std::io::Read::read(stream, &mut [0]);
+            now.fetch_sub(1, Ordering::SeqCst);
             stream_text(stream, &["fine"]);
         });
         let (sampled, told) =
             sample(&server.base_url(), &SampleRequest { concurrency, ..request(num_candidates) });
         assert_eq!(sampled.candidates.len(), num_candidates, "{told}");
-        assert_eq!(server.seen.most.load(Ordering::SeqCst), concurrency.min(num_candidates));
+        assert_eq!(most.load(Ordering::SeqCst), expected);
     }
 }
 
 #[test]
 fn stopping_keeps_what_has_arrived() {
-    let server = Server::start(|_, received, stream| {
+    let (left, has_left) = mpsc::channel();
+    let server = Server::start(move |_, received, stream| {
         if index(received) < 2 {
             return stream_text(stream, &["fine"]);
         }
         begin_stream(stream);
         chunk(stream, &event("half"));
         hang(stream);
+        let _ = left.send(());
     });
     let endpoint = Endpoint::new(&server.base_url(), None).unwrap();
     let request = SampleRequest { seed: Some(0), concurrency: 1, ..request(5) };
@@ -355,6 +218,8 @@ fn stopping_keeps_what_has_arrived() {
     assert_eq!(sampled.failures[0].partial.as_ref().unwrap().text, "half");
     assert!(sampled.is_cancelled());
     assert_eq!(server.count(), 3);
+    // The connection is closed, so that the server writes no more, though nothing here waits for the network now.
+    has_left.recv_timeout(Duration::from_secs(20)).expect("the server sees the end of its connection");
 
     let sampled = native.block_on(sample_candidates(&native, &endpoint, &request, &cancel, &mut |_| {}));
     assert_eq!((sampled.candidates.len(), sampled.failures.len(), server.count()), (0, 5, 3));
@@ -371,56 +236,4 @@ fn what_cannot_be_sent_is_refused_before_it_is() {
         assert_eq!(kinds(&sampled), [(0, ErrorKind::Input), (1, ErrorKind::Input)], "{told}");
     }
     assert_eq!(server.count(), 0);
-}
-
-/// A certificate of `localhost` and `127.0.0.1`, which only these tests trust, and its key.
-const CERTIFICATE: &[u8] = include_bytes!("loopback/localhost.cert.der");
-const CERTIFICATE_KEY: &[u8] = include_bytes!("loopback/localhost.key.der");
-
-fn sample_with(native: &Native, base_url: &str) -> (Sampled, String) {
-    let endpoint = Endpoint::new(base_url, None).unwrap();
-    let cancel = Cancel::new();
-    let sampled = native.block_on(sample_candidates(native, &endpoint, &request(1), &cancel, &mut |_| {}));
-    let told = format!("{sampled:?}");
-    (sampled, told)
-}
-
-/// Answers two connections over TLS.
-fn tls_server() -> u16 {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(CERTIFICATE_KEY).unwrap();
-    let config = config.unwrap().with_no_client_auth().with_single_cert(vec![CERTIFICATE.into()], key);
-    let config = Arc::new(config.unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().take(2) {
-            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
-            let mut received = Vec::new();
-            while !received.windows(6).any(|end| end == b"1 + 1?") {
-                let mut bytes = [0; 1024];
-                match std::io::Read::read(&mut stream, &mut bytes) {
-                    Ok(read) if read > 0 => received.extend_from_slice(&bytes[..read]),
-                    _ => break,
-                }
-            }
-            // Closed without the goodbye of TLS, as many do.
-            let answer = format!("HTTP/1.1 200 OK\r\n\r\n{}{}", event("over TLS"), end());
-            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
-        }
-    });
-    port
-}
-
-#[test]
-fn a_connection_is_encrypted_to_a_server_that_is_trusted() {
-    let port = tls_server();
-    let trusting = NativeOptions { extra_roots: vec![CERTIFICATE.to_vec()], ..NativeOptions::default() };
-    let (sampled, told) =
-        sample_with(&Native::new(trusting).unwrap(), &format!("https://localhost:{port}/v1"));
-    assert_eq!(texts(&sampled), [(0, "over TLS")], "{told}");
-    let (sampled, told) = sample_with(&transport(), &format!("https://127.0.0.1:{port}/v1"));
-    assert_eq!(kinds(&sampled), [(0, ErrorKind::Tls)], "{told}");
 }

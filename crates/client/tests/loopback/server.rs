@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -16,13 +15,17 @@ pub struct Received {
     pub body: Value,
 }
 
+impl Received {
+    /// The value of a header, whose name is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+}
+
 /// What the server has seen so far.
 #[derive(Default)]
 pub struct Seen {
     pub requests: Mutex<Vec<Received>>,
-    now: AtomicUsize,
-    /// The most requests at the same time.
-    pub most: AtomicUsize,
 }
 
 /// A running server; it ends with the test.
@@ -60,15 +63,12 @@ impl Server {
 
 fn serve(mut stream: TcpStream, seen: &Seen, answer: &(dyn Fn(usize, &Received, &mut TcpStream) + Sync)) {
     let Some(received) = receive(&stream) else { return };
-    let now = seen.now.fetch_add(1, Ordering::SeqCst) + 1;
-    seen.most.fetch_max(now, Ordering::SeqCst);
     let number = {
         let mut requests = seen.requests.lock().unwrap();
         requests.push(received.clone());
         requests.len() - 1
     };
     answer(number, &received, &mut stream);
-    seen.now.fetch_sub(1, Ordering::SeqCst);
 }
 
 fn receive(stream: &TcpStream) -> Option<Received> {
@@ -79,10 +79,16 @@ fn receive(stream: &TcpStream) -> Option<Received> {
             return None;
         }
     }
-    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "))?.parse().ok()?;
+    let length = header(&head, "content-length")?.parse().ok()?;
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(Received { head, body: serde_json::from_slice(&body).ok()? })
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let headers = head.lines().filter_map(|line| line.split_once(':'));
+    let mut named = headers.filter(|(header, _)| header.eq_ignore_ascii_case(name));
+    named.next().map(|(_, value)| value.trim())
 }
 
 /// Writes; a client that has left is no fault of a test.
