@@ -5,7 +5,8 @@ pub mod arguments;
 pub mod draw;
 mod rows;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
+use conclave_client::{ErrorKind, Failure};
 use conclave_core::sample_set::{JsonLines, SampleSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,6 +22,9 @@ use rows::Rows;
 
 /// Characters of an id that a message shows.
 const SHOWN: usize = 32;
+
+/// Problems in a row without a candidate after which the API is taken to be out of order.
+const MAX_SUSPICIOUS: usize = 3;
 
 /// Runs the command.
 pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
@@ -97,11 +101,13 @@ fn settings(arguments: &SampleArguments, drawer: &Drawer, problems: &[SampleSet]
     }))
 }
 
-/// Makes the sets that are not there yet. A problem without any candidate ends the run: the next would have none either.
+/// Makes the sets that are not there yet. A problem without any candidate has a row without; where the next would fare
+/// no better, the run ends instead. Such rows wait for one with candidates: until then nobody knows which of the two it is.
 fn work(drawer: &Drawer, problems: &[SampleSet], rows: &mut Rows) -> Result<Outcome> {
     let bar = progress_bar(problems.len() as u64, "{pos}/{len} {bar:32} {eta} left {msg}");
     bar.set_position(rows.done() as u64);
     bar.reset_eta();
+    let mut silence = Silence::default();
     for problem in &problems[rows.done()..] {
         let sampled = drawer.draw(&problem.problem, &bar);
         let name = format!("`{}`", visible_clipped(&problem.id, SHOWN));
@@ -110,15 +116,47 @@ fn work(drawer: &Drawer, problems: &[SampleSet], rows: &mut Rows) -> Result<Outc
             bar.finish_and_clear();
             return Ok(Outcome::Interrupted);
         }
-        if sampled.candidates.is_empty() {
-            bar.finish_and_clear();
-            return Err(nothing(&sampled.failures)).with_context(|| format!("no candidate for {name}"));
+        let is_silent = sampled.candidates.is_empty();
+        if is_silent {
+            let message = format!("no candidate for {name}");
+            if silence.is_lasting(&sampled.failures, rows.done() > 0) {
+                bar.finish_and_clear();
+                return Err(nothing(&sampled.failures).context(message));
+            }
+            bar.suspend(|| say(&message));
         }
         let mut set = problem.clone();
         fill(&mut set, sampled);
-        bar.suspend(|| rows.push(&set))?;
+        silence.sets.push(set);
+        if !is_silent {
+            let sets = std::mem::take(&mut silence).sets;
+            bar.suspend(|| sets.iter().try_for_each(|set| rows.push(set)))?;
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if rows.done() == 0 && !silence.sets.is_empty() {
+        bail!("no candidate for any of the problems");
+    }
+    silence.sets.iter().try_for_each(|set| rows.push(set))?;
     Ok(Outcome::Done)
+}
+
+/// Problems in a row without a candidate.
+#[derive(Default)]
+struct Silence {
+    /// Their sets, not written yet.
+    sets: Vec<SampleSet>,
+    /// How many of them speak against the API rather than against the problem.
+    suspicious: usize,
+}
+
+impl Silence {
+    /// Takes the failures of one more; whether the next problem would fare no better.
+    fn is_lasting(&mut self, failures: &[Failure], has_rows: bool) -> bool {
+        let mut kinds = failures.iter().map(|failure| failure.error.kind());
+        let is_refused = failures.iter().all(|failure| failure.error.kind() == ErrorKind::Rejected);
+        self.suspicious += usize::from(!(is_refused && has_rows));
+        kinds.any(ErrorKind::is_lasting) || self.suspicious >= MAX_SUSPICIOUS
+    }
 }

@@ -69,6 +69,10 @@ fn kind_of(status: u16, said: &str) -> ErrorKind {
     let unknown_model = says(&["model_not_found", "invalid model", "unknown model", "no such model"])
         || (says(&["model"]) && says(&["not found", "does not exist", "not exist", "no endpoints found"]));
     match status {
+        // Some gateways refuse a text that they do not like as others refuse a key.
+        403 if says(&["moderation", "flagged", "content policy", "content_policy", "content_filter"]) => {
+            ErrorKind::Rejected
+        }
         401 | 403 => ErrorKind::WrongKey,
         402 => ErrorKind::NoCredit,
         400 | 404 | 422 if unknown_model => ErrorKind::NoSuchModel,
@@ -126,6 +130,7 @@ mod tests {
             "[key].",
         );
         check(403, "Forbidden", WrongKey, "says: \"Forbidden\"");
+        check(403, r#"{"error":{"message":"Your input was flagged"}}"#, Rejected, "was flagged");
         check(
             404,
             r#"{"error":{"message":"The model `m` does not exist","code":"model_not_found"}}"#,
