@@ -7,6 +7,7 @@ mod checkpoint;
 mod cli;
 mod data_command;
 mod model;
+mod sample;
 mod tidy;
 mod train;
 mod train_killed;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::aggregate::arguments::AggregateArguments;
+use crate::ask::AskArguments;
 use crate::model::arguments::ModelCommand;
+use crate::sample::arguments::SampleArguments;
 use crate::train::arguments::TrainCommand;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
@@ -35,6 +37,10 @@ pub enum Command {
     Eval(EvalArguments),
     /// Turn each sample set into one answer, by the vote or by a model
     Aggregate(AggregateArguments),
+    /// Draw candidates for each problem from a model behind an API
+    Sample(SampleArguments),
+    /// Draw candidates for one problem from a model behind an API, and turn them into one answer
+    Ask(AskArguments),
     /// Make sample sets of simulated solvers
     #[command(subcommand)]
     Data(DataCommand),
@@ -153,6 +159,14 @@ pub enum Solvers {
     Standard,
     /// One of half these rates, one of these, one of one and a half times these
     Mixed,
+}
+
+/// A temperature, for all commands that have one.
+pub fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("must be a number from 0 to 100".to_owned()),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

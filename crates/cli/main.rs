@@ -3,16 +3,19 @@
 
 mod aggregate;
 mod arguments;
+mod ask;
 mod data;
 mod device;
 mod directory;
 mod eval;
 mod grade;
 mod input;
+mod interrupt;
 mod messages;
 mod model;
 mod output;
 mod resume;
+mod sample;
 mod table;
 mod train;
 mod vote;
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Incomplete) => ExitCode::from(1),
-        Ok(Outcome::Interrupted) => ExitCode::from(train::INTERRUPTED),
+        Ok(Outcome::Interrupted) => ExitCode::from(interrupt::INTERRUPTED),
         // The reader of our output has seen enough (`conclave vote ... | head`): that is no failure.
         Err(error) if error.is::<output::ClosedPipe>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -89,6 +92,8 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Aggregate(arguments) => aggregate::run(&arguments),
+        Command::Sample(arguments) => sample::run(&arguments),
+        Command::Ask(arguments) => ask::run(&arguments),
         Command::Data(command) => data::run(&command),
         Command::Model(command) => model::run(&command),
         Command::Train(command) => train::run(&command),

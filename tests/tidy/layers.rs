@@ -44,8 +44,7 @@ const LAYERS: &[Layer] = &[
             "conclave-train",
             "conclave-web",
             "burn*",
-            "reqwest",
-            "tokio*",
+            "wasm-bindgen*",
             "web-sys",
         ],
         reason: "the host passes in a Transport; the client knows neither the host nor a model",
@@ -74,7 +73,7 @@ const LAYERS: &[Layer] = &[
     Layer { package: "conclave", never: &["conclave-web"], reason: "one host does not use the other" },
     Layer {
         package: "conclave-web",
-        never: &["conclave", "conclave-train", "tokio*", "reqwest"],
+        never: &["conclave", "conclave-train", "tokio*", "hyper*", "reqwest"],
         reason: "the browser has its own network and event loop, and does not train",
     },
     Layer {
@@ -93,11 +92,27 @@ const BACKENDS: [&str; 14] = [
 /// Crates that are libraries over a tensor library of any backend.
 const BACKEND_FREE: [&str; 2] = ["conclave-model", "conclave-train"];
 
+/// A library with something for native hosts: only behind a feature of this name, which only the native host switches on.
+const NATIVE_PART: (&str, &str) = ("conclave-client", "native");
+
+/// What such a feature is for, and no library has without one.
+const NATIVE_NETWORK: [&str; 4] = ["reqwest", "hyper*", "tokio*", "rustls*"];
+
 /// A dependency as a manifest has it.
 struct Dependency {
     name: String,
     value: Value,
     is_development: bool,
+}
+
+impl Dependency {
+    fn is_optional(&self) -> bool {
+        self.value.get("optional").and_then(Value::as_bool) == Some(true)
+    }
+
+    fn features(&self) -> impl Iterator<Item = &str> {
+        self.value.get("features").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
 }
 
 struct Manifest<'a> {
@@ -144,6 +159,7 @@ pub fn check(files: &[File]) -> Vec<Problem> {
         problems.extend(inherited(manifest));
         problems.extend(platform_sections(manifest));
         problems.extend(backends(package, manifest));
+        problems.extend(native_parts(package, manifest));
         match LAYERS.iter().find(|layer| layer.package == package) {
             Some(layer) => problems.extend(edges(layer, &manifests)),
             None => {
@@ -179,9 +195,10 @@ fn edges(layer: &Layer, manifests: &BTreeMap<String, Manifest>) -> Vec<Problem> 
     while let Some(package) = open.pop() {
         let Some(manifest) = manifests.get(&package) else { continue };
         let is_itself = package == layer.package;
-        for dependency in
-            manifest.dependencies.iter().filter(|dependency| is_itself || !dependency.is_development)
-        {
+        // What is optional in another crate is its native part: `native_parts` sees to who switches that on.
+        let counts =
+            |dependency: &&Dependency| is_itself || !(dependency.is_development || dependency.is_optional());
+        for dependency in manifest.dependencies.iter().filter(counts) {
             if let Some(pattern) = layer.never.iter().find(|pattern| matches(pattern, &dependency.name)) {
                 let (name, user) = (&dependency.name, layer.package);
                 let by = if is_itself { String::new() } else { format!(" (through `{package}`)") };
@@ -200,6 +217,34 @@ fn edges(layer: &Layer, manifests: &BTreeMap<String, Manifest>) -> Vec<Problem> 
 
 fn matches(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
+/// The network of native hosts in a library's own dependencies instead of its optional ones, and the feature with it
+/// switched on by anyone but the native host.
+fn native_parts(package: &str, manifest: &Manifest) -> Vec<Problem> {
+    let (library, feature) = NATIVE_PART;
+    let mut problems = Vec::new();
+    for dependency in &manifest.dependencies {
+        let name = &dependency.name;
+        let is_network = NATIVE_NETWORK.iter().any(|pattern| matches(pattern, name));
+        if package == library && is_network && !dependency.is_optional() {
+            let message =
+                format!("`{name}` is of native hosts: make it optional, behind the feature `{feature}`");
+            problems.push(manifest.problem(name, message));
+        }
+        let switches = name == library && dependency.features().any(|switched| switched == feature);
+        if switches && package != "conclave" {
+            let message = format!("the feature `{feature}` of `{library}` is for the native host alone");
+            problems.push(manifest.problem(name, message));
+        }
+    }
+    let default = manifest.table.get("features").and_then(|features| features.get("default"));
+    if package == library && default.is_some() {
+        problems.push(
+            manifest.problem("default", "no default features: hosts switch on what they use".to_owned()),
+        );
+    }
+    problems
 }
 
 /// Dependencies with a version of their own instead of the workspace's.
@@ -300,6 +345,42 @@ mod tests {
         assert_eq!(found(&[("web/Cargo.toml", text)]), [""; 0]);
         let text = text.replace("conclave-web", "conclave-client");
         assert_eq!(found(&[("crates/client/Cargo.toml", &text)]), ["crates/client/Cargo.toml:4"]);
+    }
+
+    #[test]
+    fn the_network_of_native_hosts_is_optional_and_theirs_alone() {
+        let client = |name: &str, value: &str| {
+            format!(
+                "[package]\nname = \"conclave-client\"\n[dependencies]\n{name} = {{ workspace = true{value} }}\n"
+            )
+        };
+        for name in ["reqwest", "tokio"] {
+            let always = client(name, "");
+            assert_eq!(
+                found(&[("crates/client/Cargo.toml", &always)]),
+                ["crates/client/Cargo.toml:4"],
+                "{name}"
+            );
+        }
+        let optional = client("reqwest", ", optional = true");
+        assert_eq!(found(&[("crates/client/Cargo.toml", &optional)]), [""; 0]);
+        let with_default = format!("{optional}[features]\ndefault = [\"native\"]\n");
+        assert_eq!(found(&[("crates/client/Cargo.toml", &with_default)]), ["crates/client/Cargo.toml:6"]);
+        let host = |name: &str, value: &str| {
+            format!(
+                "[package]\nname = \"{name}\"\n[dependencies]\nconclave-client = {{ workspace = true{value} }}\n"
+            )
+        };
+        let native = ", features = [\"native\"]";
+        for (name, path, value, problems) in [
+            ("conclave-web", "web/Cargo.toml", "", &[][..]),
+            ("conclave-web", "web/Cargo.toml", native, &["web/Cargo.toml:4"]),
+            ("conclave", "Cargo.toml", native, &[]),
+        ] {
+            let manifests = [(path, host(name, value)), ("crates/client/Cargo.toml", optional.clone())];
+            let manifests = manifests.each_ref().map(|(path, text)| (*path, text.as_str()));
+            assert_eq!(found(&manifests), problems, "{name}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use conclave_core::prompt::PromptVariant;
 use conclave_core::router::Policy;
 use conclave_model::manifest::Mode;
 
-use crate::arguments::EXIT_CODES;
+use crate::arguments::{EXIT_CODES, temperature};
 use crate::model::arguments::ModelArguments;
 
 /// When the model is asked.
@@ -153,13 +153,6 @@ impl VariantName {
             Self::NoThink => PromptVariant::NoThink,
             Self::Compact => PromptVariant::Compact,
         }
-    }
-}
-
-fn temperature(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
-        _ => Err("must be a number from 0 to 100".to_owned()),
     }
 }
 

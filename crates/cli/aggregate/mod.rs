@@ -1,11 +1,12 @@
 //! `conclave aggregate`: one answer for each sample set, by the vote or by a model. Here is the run itself; that in rounds
 //! is [`rounds`], where the rows go is [`rows`], what a run must have in common with the one that it continues is
-//! [`settings`], and which sets the built-in model cannot read is [`unknown`].
+//! [`settings`], which sets the built-in model cannot read is [`unknown`], and one set alone is [`single`].
 
 pub mod arguments;
 mod rounds;
 mod rows;
-mod settings;
+pub mod settings;
+pub mod single;
 mod unknown;
 
 use std::ops::ControlFlow;
@@ -30,6 +31,7 @@ use crate::model::{LoadBar, Opened, open, progress_bar};
 use crate::{Outcome, UsageError};
 use arguments::AggregateArguments;
 use rows::Rows;
+pub use rows::{by, confidence};
 
 /// Characters of an id and of an answer that a table or a message shows.
 const SHOWN: usize = 32;

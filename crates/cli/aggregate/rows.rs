@@ -154,12 +154,6 @@ fn cells(row: &AggregateResult) -> Vec<String> {
     let vote = row.clusters.first().map_or("-".to_owned(), |first| {
         format!("{} ({}/{})", visible_clipped(&first.answer, SHOWN), first.votes, row.num_candidates)
     });
-    let by = match row.method {
-        Method::Vote if is_fallback(row) => "fallback vote",
-        Method::Vote => "vote",
-        Method::Select => "select",
-        Method::Generate => "generate",
-    };
     let mut notes = Vec::from_iter(verdict(row));
     if row.num_candidates == 0 {
         notes.push("no candidates".to_owned());
@@ -169,11 +163,21 @@ fn cells(row: &AggregateResult) -> Vec<String> {
     vec![
         visible_clipped(&row.id, SHOWN),
         row.answer.as_deref().map_or("-".to_owned(), |answer| visible_clipped(answer, SHOWN)),
-        by.to_owned(),
+        by(row).to_owned(),
         confidence(row.confidence),
         vote,
         notes.join("; "),
     ]
+}
+
+/// What gave the answer, in words.
+pub fn by(row: &AggregateResult) -> &'static str {
+    match row.method {
+        Method::Vote if is_fallback(row) => "fallback vote",
+        Method::Vote => "vote",
+        Method::Select => "select",
+        Method::Generate => "generate",
+    }
 }
 
 /// Whether the model was to answer, and the vote stands in for it.
@@ -183,7 +187,7 @@ fn is_fallback(row: &AggregateResult) -> bool {
 }
 
 /// Three digits; a probability that they would round to nothing is not nothing.
-fn confidence(value: f64) -> String {
+pub fn confidence(value: f64) -> String {
     if value > 0.0 && value < 0.0005 { "<0.001".to_owned() } else { format!("{value:.3}") }
 }
 

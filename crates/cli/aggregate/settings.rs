@@ -44,7 +44,7 @@ pub fn settings(
 }
 
 /// The sets by their content, so that it does not matter how their files are called.
-fn sets_as_read(sets: &[SampleSet]) -> Result<String> {
+pub fn sets_as_read(sets: &[SampleSet]) -> Result<String> {
     let mut hash = Sha256::new();
     for set in sets {
         hash.update(serde_json::to_vec(set)?);

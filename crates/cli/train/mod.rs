@@ -24,17 +24,15 @@ use conclave_train::start::{Outcome as Ended, Start};
 use conclave_train::{grpo, paragator, sft};
 
 use crate::device::{DeviceName, Precision};
+use crate::interrupt::stop_on_signal;
 use crate::messages::{say, visible};
 use crate::model::bench::peak_memory;
 use crate::{Outcome, UsageError};
 use arguments::{TrainArguments, TrainCommand};
 use folder::RunFolder;
 use publish::publish;
-use recorder::{Recorder, stop_on_signal};
+use recorder::Recorder;
 use start::{Model, held_out_sets, training_sets};
-
-/// Exit code of a process that Ctrl-C ended, as a shell has it: 128 and the number of the signal.
-pub const INTERRUPTED: u8 = 130;
 
 /// Runs the command.
 pub fn run(command: &TrainCommand) -> Result<Outcome> {

@@ -6,36 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use conclave_train::error::TrainError;
 use conclave_train::log::{FILE_NAME, MetricsLog};
 use conclave_train::observer::{Observer, StepMetrics, metric};
 use indicatif::{HumanDuration, ProgressBar};
 
-use super::INTERRUPTED;
 use crate::messages::say;
 use crate::model::progress_bar;
 
 /// Where nobody watches, a line at most so often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// Asked by a signal to stop. The first lets the step and its checkpoint be finished, the second does not.
-pub fn stop_on_signal() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for &signal in signal_hook::consts::TERM_SIGNALS {
-        let listen = || {
-            // In this order: the second signal finds the wish of the first, and ends the process at once.
-            signal_hook::flag::register_conditional_shutdown(
-                signal,
-                i32::from(INTERRUPTED),
-                Arc::clone(&stop),
-            )?;
-            signal_hook::flag::register(signal, Arc::clone(&stop))
-        };
-        listen().context("cannot listen to Ctrl-C")?;
-    }
-    Ok(stop)
-}
 
 /// The observer of a run.
 pub struct Recorder {

@@ -1,0 +1,162 @@
+//! `conclave sample`: problems become sample sets, with candidates of a model behind an API. Here is the run; what it
+//! shares with `conclave ask`, the drawing itself, is [`draw`], and where the sets go is [`rows`].
+
+pub mod arguments;
+pub mod draw;
+mod rows;
+
+use anyhow::{Result, bail};
+use conclave_client::{ErrorKind, Failure};
+use conclave_core::sample_set::{JsonLines, SampleSet};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Outcome;
+use crate::aggregate::settings::sets_as_read;
+use crate::input::{Source, Tally};
+use crate::messages::{count, say, visible_clipped};
+use crate::model::progress_bar;
+use arguments::SampleArguments;
+use draw::{Drawer, fill, nothing, report};
+use rows::Rows;
+
+/// Characters of an id that a message shows.
+const SHOWN: usize = 32;
+
+/// Problems in a row without a candidate after which the API is taken to be out of order.
+const MAX_SUSPICIOUS: usize = 3;
+
+/// Runs the command.
+pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
+    let sources = Source::resolve(&arguments.problems)?;
+    let drawer = Drawer::open(&arguments.api)?;
+    let mut tally = Tally::default();
+    let problems = read(&sources, arguments, &mut tally)?;
+    let mut rows =
+        Rows::open(arguments.out.as_deref(), &settings(arguments, &drawer, &problems)?, &problems)?;
+    if rows.done() > 0 {
+        say(&format!(
+            "{} of {} were done by an earlier run",
+            rows.done(),
+            count(problems.len() as u64, "set")
+        ));
+    }
+    match work(&drawer, &problems, &mut rows) {
+        Ok(Outcome::Interrupted) => {
+            rows.keep(problems.len());
+            Ok(Outcome::Interrupted)
+        }
+        Ok(_) => rows.finish(&tally),
+        Err(error) => {
+            rows.keep(problems.len());
+            Err(error)
+        }
+    }
+}
+
+/// A line of problems: a sample set, whose candidates may be left out.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
+struct Problem(SampleSet);
+
+impl TryFrom<Value> for Problem {
+    type Error = String;
+
+    fn try_from(mut value: Value) -> Result<Self, String> {
+        if let Some(fields) = value.as_object_mut() {
+            fields.entry("candidates").or_insert_with(|| json!([]));
+        }
+        SampleSet::try_from(value).map(Self)
+    }
+}
+
+/// The problems as sets, with the candidates that are to be kept.
+fn read(sources: &[Source], arguments: &SampleArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
+    let (mut sets, mut dropped) = (Vec::new(), 0);
+    for source in sources {
+        source.read(tally, JsonLines::new, |Problem(mut set)| {
+            if arguments.limit.is_none_or(|limit| sets.len() < limit) {
+                if !arguments.keep {
+                    dropped += set.candidates.len() as u64;
+                    set.candidates.clear();
+                }
+                sets.push(set);
+            }
+            Ok(())
+        })?;
+    }
+    if dropped > 0 {
+        say(&format!("{} of the input are left out; --keep keeps them", count(dropped, "candidate")));
+    }
+    Ok(sets)
+}
+
+/// What decides the rows: a run is continued only where all of it is the same.
+fn settings(arguments: &SampleArguments, drawer: &Drawer, problems: &[SampleSet]) -> Result<Value> {
+    Ok(json!({
+        "command": "sample",
+        "version": env!("CARGO_PKG_VERSION"),
+        "problems": sets_as_read(problems)?,
+        "api": draw::settings(&arguments.api, drawer),
+    }))
+}
+
+/// Makes the sets that are not there yet. A problem without any candidate has a row without; where the next would fare
+/// no better, the run ends instead. Such rows wait for one with candidates: until then nobody knows which of the two it is.
+fn work(drawer: &Drawer, problems: &[SampleSet], rows: &mut Rows) -> Result<Outcome> {
+    let bar = progress_bar(problems.len() as u64, "{pos}/{len} {bar:32} {eta} left {msg}");
+    bar.set_position(rows.done() as u64);
+    bar.reset_eta();
+    let mut silence = Silence::default();
+    for problem in &problems[rows.done()..] {
+        let sampled = drawer.draw(&problem.problem, &bar);
+        let name = format!("`{}`", visible_clipped(&problem.id, SHOWN));
+        bar.suspend(|| report(&format!("{name}: "), &sampled.failures));
+        if sampled.is_cancelled() {
+            bar.finish_and_clear();
+            return Ok(Outcome::Interrupted);
+        }
+        let is_silent = sampled.candidates.is_empty();
+        if is_silent {
+            let message = format!("no candidate for {name}");
+            if silence.is_lasting(&sampled.failures, rows.done() > 0) {
+                bar.finish_and_clear();
+                return Err(nothing(&sampled.failures).context(message));
+            }
+            bar.suspend(|| say(&message));
+        }
+        let mut set = problem.clone();
+        fill(&mut set, sampled);
+        silence.sets.push(set);
+        if !is_silent {
+            let sets = std::mem::take(&mut silence).sets;
+            bar.suspend(|| sets.iter().try_for_each(|set| rows.push(set)))?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if rows.done() == 0 && !silence.sets.is_empty() {
+        bail!("no candidate for any of the problems");
+    }
+    silence.sets.iter().try_for_each(|set| rows.push(set))?;
+    Ok(Outcome::Done)
+}
+
+/// Problems in a row without a candidate.
+#[derive(Default)]
+struct Silence {
+    /// Their sets, not written yet.
+    sets: Vec<SampleSet>,
+    /// How many of them speak against the API rather than against the problem.
+    suspicious: usize,
+}
+
+impl Silence {
+    /// Takes the failures of one more; whether the next problem would fare no better.
+    fn is_lasting(&mut self, failures: &[Failure], has_rows: bool) -> bool {
+        let mut kinds = failures.iter().map(|failure| failure.error.kind());
+        let is_refused = failures.iter().all(|failure| failure.error.kind() == ErrorKind::Rejected);
+        self.suspicious += usize::from(!(is_refused && has_rows));
+        kinds.any(ErrorKind::is_lasting) || self.suspicious >= MAX_SUSPICIOUS
+    }
+}
