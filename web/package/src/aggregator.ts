@@ -92,11 +92,12 @@ export class SampleSetAggregator {
     }
   }
 
-  /** Frees the model. What is going on rejects with code "disposed"; more calls do nothing. */
+  /** Frees the model. What is going on rejects with code "disposed"; done when all of it has ended. */
   async dispose(): Promise<void> {
-    if (this.#disposal.signal.aborted) return;
-    this.#disposal.abort();
-    this.#engine.dispose();
+    if (!this.#disposal.signal.aborted) {
+      this.#disposal.abort();
+      this.#engine.dispose();
+    }
     await this.#last;
   }
 
