@@ -1,6 +1,7 @@
 // One model in this thread: download, device, module, and loading it again after its device was lost.
 
 import { ModelFolder } from "./cache/folder.js";
+import { exclusively } from "./cache/lock.js";
 import { openSpillingBlobs } from "./cache/open.js";
 import { type Choice, chooseDevice } from "./device.js";
 import { fetchModel } from "./download.js";
@@ -154,7 +155,8 @@ export class LocalEngine implements Engine {
     const directory = directoryUrl(request.model, base);
     const blobs = await openSpillingBlobs(storage, request.cache, (message) => listener.onWarning(message));
     const folder = new ModelFolder(blobs, directory);
-    await fetchModel(directory, folder, network, { signal, onProgress: (progress) => listener.onProgress(progress) });
+    const options = { signal, onProgress: (progress: LoadProgress) => listener.onProgress(progress) };
+    await exclusively(storage.locks, directory, signal, () => fetchModel(directory, folder, network, options));
     return folder;
   }
 

@@ -72,7 +72,10 @@ export async function request(network: Network, url: string, from: number, signa
   const name = nameOf(url);
   let response: Response;
   try {
-    const init: RequestInit = { signal, credentials: "same-origin" };
+    const init: RequestInit = { signal };
+    // Not where there is no page: workerd refuses the option. Weights are kept by us, once is enough; and a manifest
+    // of an earlier state with files of the next would be of no use.
+    if (network.origin !== undefined) init.cache = "no-store";
     // A plain range needs no preflight. Without one no header is sent, for servers that take every range as a refusal.
     if (from > 0) init.headers = { range: `bytes=${from}-` };
     response = await untilStalled(network, name, network.fetch(url, init));

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { type Blobs, MemoryBlobs, SpillingBlobs } from "../src/cache/blobs.js";
 import { CacheBlobs } from "../src/cache/cache-api.js";
 import { ModelFolder, deleteFolder, listFolders } from "../src/cache/folder.js";
+import { exclusively } from "../src/cache/lock.js";
 import { openBlobs, openSpillingBlobs } from "../src/cache/open.js";
 import { OpfsBlobs } from "../src/cache/opfs.js";
 import { failure } from "./fakes/expect.js";
@@ -160,4 +161,40 @@ test("the best storage that can be written to is taken", async () => {
   }
   assert.deepEqual([...opfs.files], [], "trying leaves nothing behind");
   assert.equal((await openSpillingBlobs({ storage: opfs }, "auto", () => {})).kind, "opfs");
+});
+
+test("one at a time under a name, with and without locks of the browser", async () => {
+  const order: string[] = [];
+  const signal = new AbortController().signal;
+  const work = (name: string, fails = false) => async () => {
+    order.push(`${name} begins`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    order.push(`${name} ends`);
+    if (fails) throw new Error(name);
+    return name;
+  };
+  const stopped = new AbortController();
+  const runs = Promise.allSettled([
+    exclusively(undefined, "x", signal, work("a", true)),
+    exclusively(undefined, "x", stopped.signal, work("b")),
+    exclusively(undefined, "x", signal, work("c")),
+    exclusively(undefined, "y", signal, work("other")),
+  ]);
+  stopped.abort();
+  const [a, b, c, other] = await runs;
+  assert.equal(a!.status, "rejected");
+  failure("aborted")((b as PromiseRejectedResult).reason);
+  assert.deepEqual([c, other].map((end) => (end as PromiseFulfilledResult<string>).value), ["c", "other"]);
+  const ofX = order.filter((line) => !line.startsWith("other"));
+  assert.deepEqual(ofX, ["a begins", "a ends", "c begins", "c ends"]);
+
+  const names: string[] = [];
+  const locks = {
+    request: <T>(name: string, _: object, run: () => Promise<T>) => {
+      names.push(name);
+      return run();
+    },
+  };
+  assert.equal(await exclusively(locks, "x", signal, work("d")), "d");
+  assert.deepEqual(names, ["conclave-models:x"]);
 });

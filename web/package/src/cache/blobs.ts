@@ -1,6 +1,8 @@
 // The seam to where bytes are kept: named blobs, written whole, read by range. Files, models and resuming are built on
 // top (`folder.ts`), once, so that each kind of storage is a few lines.
 
+import { AggregatorError } from "../errors.js";
+
 /** Blobs by key. Keys are of letters, digits and `._-@`. */
 export interface Blobs {
   readonly kind: "opfs" | "cache" | "memory";
@@ -22,7 +24,11 @@ export class MemoryBlobs implements Blobs {
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
-    this.#blobs.set(key, bytes.slice());
+    try {
+      this.#blobs.set(key, bytes.slice());
+    } catch (cause) {
+      throw new AggregatorError("quota", `there is no memory for ${bytes.length} bytes more`, { cause });
+    }
   }
 
   async delete(key: string): Promise<void> {

@@ -2,12 +2,14 @@
 
 import { type Blobs, MemoryBlobs, SpillingBlobs } from "./blobs.js";
 import { CacheBlobs, type CachesLike } from "./cache-api.js";
+import type { LocksLike } from "./lock.js";
 import { OpfsBlobs, type StorageLike } from "./opfs.js";
 
 /** What a host has. */
 export interface StorageHost {
   storage?: StorageLike | undefined;
   caches?: CachesLike | undefined;
+  locks?: LocksLike | undefined;
 }
 
 /** One for a thread, so that a model is loaded again without a download after its device was lost. */
@@ -42,6 +44,9 @@ export async function openSpillingBlobs(
 
 /** What this thread has, by the names of the web. */
 export function globalStorage(): StorageHost {
-  const { navigator, caches } = globalThis as { navigator?: { storage?: StorageLike }; caches?: CachesLike };
-  return { storage: navigator?.storage, caches };
+  const { navigator, caches } = globalThis as {
+    navigator?: { storage?: StorageLike; locks?: LocksLike };
+    caches?: CachesLike;
+  };
+  return { storage: navigator?.storage, caches, locks: navigator?.locks };
 }
