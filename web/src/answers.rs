@@ -129,7 +129,7 @@ fn read_candidate(index: usize, item: &JsValue) -> Result<Candidate, JsValue> {
 }
 
 /// A plain object, with null where there is nothing.
-fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
+pub(crate) fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
     value
         .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
         .map_err(|error| error::input(&error.to_string()))

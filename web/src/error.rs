@@ -1,5 +1,6 @@
 //! The one kind of error that JavaScript sees: an `Error` with `name` "ConclaveError" and a `code` to decide by.
 
+#[cfg(feature = "model")]
 use conclave_model::{Error, ErrorKind};
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
@@ -12,11 +13,12 @@ export interface ConclaveError extends Error {
   name: "ConclaveError";
   /** What sort of thing went wrong; the message says what was expected and where. */
   code: "input" | "io" | "not_found" | "format" | "config" | "tokenizer" | "shape" | "unsupported" | "not_finite"
-    | "cancelled" | "capacity" | "device" | "other";
+    | "cancelled" | "capacity" | "device" | "other" | "no_webgpu" | "limits" | "device_lost" | "self_test";
 }
 "#;
 
 /// An error of the model crate, for JavaScript.
+#[cfg(feature = "model")]
 pub fn from_model(error: &Error) -> JsValue {
     let code = match error.kind() {
         ErrorKind::Io => "io",
@@ -46,7 +48,8 @@ pub fn text(value: &JsValue, name: &str) -> Result<String, JsValue> {
     value.as_string().ok_or_else(|| input(&format!("{name}: expected a string")))
 }
 
-fn new(code: &str, message: &str) -> JsValue {
+/// An error with one of the codes above.
+pub fn new(code: &str, message: &str) -> JsValue {
     let error = js_sys::Error::new(message);
     error.set_name("ConclaveError");
     // Setting a property of a plain new object cannot fail.

@@ -1,0 +1,143 @@
+// The names that a user of the package sees.
+
+/** Where the model computes. */
+export type Device = "auto" | "webgpu" | "cpu";
+
+/** What is going on in a load. */
+export interface LoadProgress {
+  stage: "module" | "download" | "verify" | "weights" | "self-test";
+  /** The file that this is about, where it is about one. */
+  file?: string;
+  /** Bytes (parameters for "weights", cases for "self-test", 0 or 1 for "module") so far. */
+  loaded: number;
+  /** In all; 0 where it is not known yet. */
+  total: number;
+}
+
+/** How to load a model. */
+export interface LoadOptions {
+  /** URL of a model directory, or "builtin", the small model within the package, which is the default. */
+  model?: string;
+  /** Default "auto": WebGPU where it can be used, else cpu (and `info.fallback` says why). */
+  device?: Device;
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+  /** Whether the model runs in a worker; by default it does where there are workers. */
+  worker?: boolean;
+  /** "memory" keeps nothing after the page is closed. Default "auto": OPFS, else the Cache API, else memory. */
+  cache?: "auto" | "memory";
+  /** Told of what does not stop a load but should be known, such as a full disk. Default: `console.warn`. */
+  onWarning?: (message: string) => void;
+}
+
+/** A candidate solution: its text, or an object with it. */
+export type Candidate = string | { text: string; model?: string; finish_reason?: string | null };
+
+/** A problem with its candidates. */
+export interface SampleSetInput {
+  problem: string;
+  candidates: readonly Candidate[];
+  id?: string;
+  reference_answer?: string;
+}
+
+/** How to aggregate. */
+export interface AggregateOptions {
+  /** When the model is asked. Default "auto": where the vote is not stable. */
+  policy?: "auto" | "always" | "vote";
+  /** Whether the model writes the answer or selects one of the candidates'. Default: what it was trained for. */
+  mode?: "generate" | "select";
+  /** Tokens that the model may write at most. */
+  maxNewTokens?: number;
+  /** Text of the model as it is written. */
+  onToken?: (text: string) => void;
+  /** Tokens of the prompt read so far and in all. */
+  onPrompt?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Candidates with equivalent answers. */
+export interface AnswerCluster {
+  /** The answer as the earliest of the candidates wrote it. */
+  answer: string;
+  /** Number of candidates. */
+  votes: number;
+  /** `votes` over the number of answered candidates. */
+  share: number;
+  /** Indices of the candidates, ascending. */
+  candidates: number[];
+  /** Select mode: natural logarithm of the probability that the model gives the answer. */
+  log_prob?: number;
+}
+
+/** One answer, and how it was reached. */
+export interface AggregateResult {
+  /** The set's id; empty where it had none. */
+  id: string;
+  /** The answer; null where no candidate gave one and no model was asked. */
+  answer: string | null;
+  method: "vote" | "select" | "generate";
+  /** Between 0 and 1; `confidence_kind` says what it means. */
+  confidence: number;
+  confidence_kind: "lead_probability" | "answer_mass" | "token_product";
+  num_candidates: number;
+  /** The candidates' answers by equivalence, largest first. */
+  clusters: AnswerCluster[];
+  /** What the model wrote. */
+  completion?: string;
+  usage: { prompt_tokens: number; completion_tokens: number };
+  elapsed_ms: number;
+  /** From the call to the first text of the model. */
+  time_to_first_token_ms?: number;
+  device: "webgpu" | "cpu";
+  reference_answer?: string;
+  /** Whether `answer` is equivalent to `reference_answer`, where there is one. */
+  correct?: boolean;
+  /** Candidates that the model did not see because its context had no room for them. */
+  omitted_candidates?: number;
+  /** The share of words that the built-in model does not know; the vote was taken because of it. */
+  unknown_words?: number;
+}
+
+/** What was loaded. */
+export interface AggregatorInfo {
+  /** URL of the model directory, or "builtin". */
+  model: string;
+  device: "webgpu" | "cpu";
+  /** The GPU, as the browser names it. */
+  adapter?: string;
+  /** Why the device is cpu, where "auto" was asked for. */
+  fallback?: string;
+  parameters: number;
+  /** Bytes of the model's files. */
+  bytes: number;
+}
+
+/** The outcome of a majority vote. */
+export interface Vote {
+  /** The winning answer; null where no candidate has one. */
+  answer: string | null;
+  /** Probability that the winner leads the second: the stability of the vote, not the probability of being right. */
+  confidence: number;
+  /** Number of candidates with an answer. */
+  answered: number;
+  /** More votes first, ties by the earliest candidate; `forms` are the ways in which the answer was written. */
+  clusters: (AnswerCluster & { forms: string[] })[];
+}
+
+/** The verdict on one prediction. */
+export interface Grade {
+  /** The answer found in the prediction; null where there is none. */
+  answer: string | null;
+  /** Whether it is equivalent to the reference. */
+  equivalent: boolean;
+}
+
+/** A model in the cache. */
+export interface CachedModel {
+  model: string;
+  /** Bytes in the cache. */
+  bytes: number;
+  /** Whether all of it is there. */
+  complete: boolean;
+}

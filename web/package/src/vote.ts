@@ -1,0 +1,12 @@
+// The small entry for browsers and Deno: votes and grades without a model.
+
+import init, * as bindings from "../wasm/vote/conclave_web.js";
+import { setVoteModule } from "./votes.js";
+import type { VoteModule } from "./wasm.js";
+
+setVoteModule(async () => {
+  await init();
+  return bindings as unknown as VoteModule;
+});
+
+export * from "./vote-api.js";
