@@ -38,6 +38,8 @@ export function createController(store: Store<State, Action>, conclave: Package,
   let running: AbortController | null = null;
   let sampling: AbortController | null = null;
   let tallies = 0;
+  /** The last call of the model: the next begins when it has ended, also one that was stopped. */
+  let asked: Promise<unknown> = Promise.resolve();
   const { get, dispatch } = store;
 
   /** Puts a set on the page, with its result where a file had one, in place of what was there. */
@@ -181,6 +183,7 @@ export function createController(store: Store<State, Action>, conclave: Package,
 
   function dropModel(): void {
     endRun();
+    dispatch({ type: "run-stopped" });
     loading?.abort();
     loading = null;
     void aggregator?.dispose();
@@ -281,10 +284,11 @@ export function createController(store: Store<State, Action>, conclave: Package,
     isOwn: () => boolean,
   ): Promise<[Result, number]> {
     const model = await load();
+    await asked.catch(() => undefined);
     signal.throwIfAborted();
     const start = now();
     const { policy, mode } = get();
-    const result = await model.aggregate(toInput(here.set), {
+    const call = model.aggregate(toInput(here.set), {
       policy,
       mode,
       signal,
@@ -295,6 +299,8 @@ export function createController(store: Store<State, Action>, conclave: Package,
         if (isOwn()) dispatch({ type: "run-token", text, ms: now() - start });
       },
     });
+    asked = call;
+    const result = await call;
     return [{ ...result, clusters: onCards(result.clusters, here.cards), model: model.info.model }, now() - start];
   }
 
