@@ -18,12 +18,12 @@ export async function recordedGroups(): Promise<Group[]> {
   return [
     {
       name: "Arithmetic",
-      note: "Eight solutions by simulated solvers: the domain that the built-in model was trained for.",
+      note: "Solutions by simulated solvers: what the built-in model was trained for.",
       sets: readJsonlText(arithmetic.default).sets,
     },
     {
       name: "MATH-500",
-      note: "Eight solutions by Qwen2.5-1.5B-Instruct. The built-in model does not know this domain.",
+      note: "Solutions by Qwen2.5-1.5B-Instruct. The built-in model does not know such problems.",
       sets: readJsonlText(math.default).sets,
     },
   ];

@@ -8,8 +8,8 @@ import { showFailure } from "./page.ts";
 import type { Page } from "./page.ts";
 
 const NOTES = {
-  builtin: "One million parameters, trained on arithmetic; no download. Sets of other words are left to the vote.",
-  url: "A folder with config.json, tokenizer.json and weights. Files are checked and kept for the next time.",
+  builtin: "A million parameters for arithmetic, no download. All else it leaves to the vote.",
+  url: "A folder in Hugging Face layout. Files are checked, and kept for the next time.",
 };
 
 const STAGES: Record<string, string> = {

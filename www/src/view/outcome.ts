@@ -22,10 +22,9 @@ export function mountOutcome({ store, watch }: Page): void {
     (state) => drawClusters(state, (cluster) => store.dispatch({ type: "highlight", cluster })),
   );
   watch(
-    (state) => [state.tally, state.policy, state.run.result],
-    ({ tally, policy, run }) => {
-      const line = tally === null || run.result !== null ? "" : forecast(policy, tally.confidence, tally.answered);
-      setText(byId("forecast"), line);
+    (state) => [state.tally, state.policy],
+    ({ tally, policy }) => {
+      setText(byId("forecast"), tally === null ? "" : forecast(policy, tally.confidence, tally.answered));
     },
   );
 }
