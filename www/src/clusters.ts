@@ -98,11 +98,11 @@ export const STABLE = 0.95;
 
 /** What will decide, before it does. */
 export function forecast(policy: "auto" | "always" | "vote", confidence: number, answered: number): string {
-  const lead = `Lead stable with probability ${probability(confidence)}`;
+  const lead = `Stability of the lead ${probability(confidence)}`;
   if (answered === 0) return policy === "vote" ? "No candidate has an answer." : "No candidate has an answer: the model is asked.";
   if (policy === "vote") return `${lead}; the vote decides.`;
   if (policy === "always") return `${lead}; the model is asked in any case.`;
-  return confidence >= STABLE ? `${lead}: the vote is enough.` : `${lead}: below ${STABLE}, the model is asked.`;
+  return confidence >= STABLE ? `${lead}: the vote is enough.` : `${lead}, below ${STABLE}: the model is asked.`;
 }
 
 /** Whether the answer is the vote's, another candidate's, or the model's own. */

@@ -10,6 +10,8 @@ import type { Page } from "./page.ts";
 import { answerNode, prose } from "./prose.ts";
 import { read } from "./reader.ts";
 
+/** Where no candidate is longer, cards are low. */
+const SHORT = 160;
 /** Characters of a candidate in its card; all of it, or nearly, is in the reader. */
 const MOST_IN_CARD = 6000;
 
@@ -46,6 +48,9 @@ export function mountCards({ store, watch }: Page): void {
         visible.disconnect();
         drawn = [];
         list.replaceChildren();
+        // Decided once a set, so that cards keep their height.
+        const isShort = state.cards.every((card) => card.status === "done" && card.text.length <= SHORT);
+        list.classList.toggle("short", isShort);
       }
       const clusters = clustersOf(state);
       const of = clusterOf(clusters);

@@ -48,6 +48,7 @@ export function mountModel({ store, controller, watch }: Page): void {
       byId("model-url-field").hidden = model.choice !== "url";
       setText(byId("model-note"), NOTES[model.choice]);
       load.textContent = model.status === "loading" ? "Cancel" : "Load now";
+      load.classList.toggle("gone", model.status === "ready");
       load.disabled = model.status === "ready" || (isRunning(run) && model.status !== "loading");
       drawProgress(model);
       showFailure(byId("model-report"), model.failure);
@@ -56,7 +57,7 @@ export function mountModel({ store, controller, watch }: Page): void {
   mountStored(controller);
 }
 
-function drawProgress({ status, progress, info }: ModelState): void {
+function drawProgress({ status, progress, info, device }: ModelState): void {
   const bar = byId<HTMLProgressElement>("load-bar");
   // Where the total is not known the bar only says that something goes on.
   if (status === "loading" && (progress === null || progress.total <= 0)) bar.removeAttribute("value");
@@ -66,10 +67,15 @@ function drawProgress({ status, progress, info }: ModelState): void {
     idle: "Not loaded",
     failed: "Not loaded",
     loading: STAGES[progress?.stage ?? "module"] ?? "Loading",
-    ready: info === null ? "" : `Ready on ${info.device === "webgpu" ? "WebGPU" : "the processor"}`,
+    ready: info === null ? "" : readyOn(info.device, device),
   };
   setText(byId("load-text"), words[status]);
   setText(byId("load-size"), size(status, progress, info));
+}
+
+function readyOn(device: "webgpu" | "cpu", chosen: DeviceChoice): string {
+  if (device === "webgpu") return "Ready on WebGPU.";
+  return chosen === "auto" ? "Ready on the processor, as WebGPU cannot be used here." : "Ready on the processor.";
 }
 
 function size(status: string, progress: ModelState["progress"], info: ModelState["info"]): string {

@@ -6,7 +6,7 @@ import { answerTex, mathPieces } from "../math-text.ts";
 import { h } from "./dom.ts";
 
 /** No commands that name addresses, classes or styles; no macro that expands without end; no box larger than the text. */
-const OPTIONS = { trust: false, throwOnError: false, strict: "ignore", maxExpand: 500, maxSize: 12 } as const;
+const OPTIONS = { trust: false, throwOnError: false, strict: "ignore", errorColor: "currentColor", maxExpand: 500, maxSize: 12 } as const;
 
 /** Text as it is shown, its middle left out beyond `most` characters. */
 export function prose(text: string, most: number): DocumentFragment {
@@ -28,9 +28,22 @@ export function answerNode(answer: string, most = 400): Node {
 }
 
 function append(fragment: DocumentFragment, text: string): void {
-  for (const piece of mathPieces(text)) {
-    fragment.append(piece.kind === "text" ? piece.text : formula(piece.tex, piece.display, piece.source));
-  }
+  const pieces = mathPieces(text);
+  const isDisplay = (index: number) => {
+    const piece = pieces[index];
+    return piece?.kind === "math" && piece.display;
+  };
+  pieces.forEach((piece, index) => {
+    if (piece.kind === "math") {
+      fragment.append(formula(piece.tex, piece.display, piece.source));
+      return;
+    }
+    // A displayed formula stands on lines of its own: the breaks around it would be empty lines.
+    let { text: words } = piece;
+    if (isDisplay(index - 1)) words = words.trimStart();
+    if (isDisplay(index + 1)) words = words.trimEnd();
+    fragment.append(words);
+  });
 }
 
 function formula(tex: string, displayMode: boolean, source: string): Node {

@@ -39,7 +39,7 @@ try {
   const foreign: string[] = [];
   page.on("request", (request) => /^(https?|ws)/.test(request.url()) && !request.url().startsWith(address) && foreign.push(request.url()));
   await page.evaluateOnNewDocument(watchShifts);
-  await page.setViewport({ width: 1360, height: 900 });
+  await page.setViewport({ width: 1360, height: 960 });
   const response = await page.goto(address);
   assert.match(response?.headers()["content-security-policy"] ?? "", /^default-src 'none'/);
 
@@ -76,6 +76,7 @@ try {
     await page.select("#mode", "select");
     await page.click("#run");
     await done(page);
+    await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
     await shoot(page, "desktop-dark");
   });
   await step("hostile text is text", async () => {
