@@ -57,7 +57,7 @@ export default defineConfig(({ mode }) => ({
   // Relative, so that the page can be served from any folder.
   base: "./",
   resolve: {
-    alias: { "@conclave/web": mode === "fake" ? path("fake/conclave-web.ts") : path("../web/package") },
+    alias: { "@conclave/web": mode === "fake" ? path("fake/conclave-web.ts") : path("../web") },
   },
   plugins: [contentSecurityPolicy(), woff2Only(), stylesThroughObjects()],
   worker: { format: "es" },

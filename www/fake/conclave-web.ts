@@ -2,7 +2,7 @@
 // equal texts, writes a script slowly and fails on demand. Nothing of it gets into the production build.
 //
 // On demand: a model URL or an API's model name that contains `fail:CODE` fails with that code, `slow` takes seconds; an API's
-// model name that contains `one-fails` loses its third candidate.
+// model name that contains `one-fails` loses its third candidate; a model URL with `no-webgpu` runs on cpu.
 
 export type Device = "auto" | "webgpu" | "cpu";
 export type ErrorCode =
@@ -48,7 +48,7 @@ export type Candidate = string | { text: string; model?: string; finish_reason?:
 
 export interface SampleSetInput {
   problem: string;
-  candidates: Candidate[];
+  candidates: readonly Candidate[];
   id?: string;
   reference_answer?: string;
 }
@@ -96,6 +96,15 @@ export interface AggregateResult {
   device: "webgpu" | "cpu";
 }
 
+export interface AggregatorInfo {
+  model: string;
+  device: "webgpu" | "cpu";
+  adapter?: string;
+  fallback?: string;
+  parameters: number;
+  bytes: number;
+}
+
 export class AggregatorError extends Error {
   override name = "AggregatorError";
   constructor(
@@ -115,7 +124,7 @@ export class SampleSetAggregator {
   #failOnce: ErrorCode | null;
 
   private constructor(
-    readonly info: { model: string; device: "webgpu" | "cpu"; adapter?: string; parameters: number; bytes: number },
+    readonly info: AggregatorInfo,
     failOnce: ErrorCode | null,
   ) {
     this.#failOnce = failOnce;
@@ -137,7 +146,12 @@ export class SampleSetAggregator {
     await rest(signal);
     onProgress?.({ stage: "self-test", loaded: 1, total: 1 });
     await rest(signal);
-    const on = device === "cpu" ? { device: "cpu" as const } : { device: "webgpu" as const, adapter: "SwiftShader" };
+    const on =
+      device === "cpu"
+        ? { device: "cpu" as const }
+        : model.includes("no-webgpu")
+          ? { device: "cpu" as const, fallback: "this browser has none" }
+          : { device: "webgpu" as const, adapter: "SwiftShader" };
     const info = { model, ...on, parameters: builtin ? 1_030_000 : 494_000_000, bytes };
     return new SampleSetAggregator(info, code === "device-lost" ? code : null);
   }
@@ -198,7 +212,7 @@ export class SampleSetAggregator {
   }
 }
 
-export async function majorityVote(candidates: Candidate[]): Promise<Vote> {
+export async function majorityVote(candidates: readonly Candidate[]): Promise<Vote> {
   const clusters = new Map<string, AnswerCluster>();
   candidates.forEach((candidate, index) => {
     const form = answerIn(textOf(candidate));
@@ -306,7 +320,10 @@ function fault(code: ErrorCode, what: string): AggregatorError {
     "device-lost": [`${what} was lost`, "Run again: the model is loaded anew from the cache."],
     "rate-limited": ["the API answered 429: too many requests", "Wait a minute, or ask for fewer candidates at once."],
     unauthorized: ["the API answered 401: the key is wrong", "Check the key."],
-    cors: ["the API does not allow this page", "Allow this origin in the API's settings, for Ollama in OLLAMA_ORIGINS."],
+    cors: [
+      "the API does not allow this page",
+      "Allow this origin in the API's settings, for Ollama in OLLAMA_ORIGINS.",
+    ],
     aborted: ["stopped", ""],
     disposed: [`${what} was disposed`, "Load it again."],
   };

@@ -83,7 +83,10 @@ export function dissent(clusters: Cluster[], chosen: number | null, candidates: 
 export function confidenceMeaning(kind: string): { name: string; text: string } {
   switch (kind) {
     case "lead_probability":
-      return { name: "Stability of the vote", text: "probability that the leading answer stays ahead, not that it is right" };
+      return {
+        name: "Stability of the vote",
+        text: "probability that the leading answer stays ahead, not that it is right",
+      };
     case "answer_mass":
       return { name: "The model's probability", text: "of this answer among all it could write here" };
     case "token_product":
@@ -99,7 +102,8 @@ export const STABLE = 0.95;
 /** What will decide, before it does. */
 export function forecast(policy: "auto" | "always" | "vote", confidence: number, answered: number): string {
   const lead = `Stability of the lead ${probability(confidence)}`;
-  if (answered === 0) return policy === "vote" ? "No candidate has an answer." : "No candidate has an answer: the model is asked.";
+  if (answered === 0)
+    return policy === "vote" ? "No candidate has an answer." : "No candidate has an answer: the model is asked.";
   if (policy === "vote") return `${lead}; the vote decides.`;
   if (policy === "always") return `${lead}; the model is asked in any case.`;
   return confidence >= STABLE ? `${lead}: the vote is enough.` : `${lead}, below ${STABLE}: the model is asked.`;

@@ -122,7 +122,10 @@ export function createController(store: Store<State, Action>, conclave: Package,
     }
   }
 
-  async function judge(set: SampleSet, result: Result): Promise<{ chosen: number | null; correct: boolean | undefined }> {
+  async function judge(
+    set: SampleSet,
+    result: Result,
+  ): Promise<{ chosen: number | null; correct: boolean | undefined }> {
     const { answer, clusters } = result;
     const reference = set.reference_answer;
     if (answer === null) return { chosen: null, correct: reference === undefined ? undefined : false };
@@ -290,7 +293,7 @@ export function createController(store: Store<State, Action>, conclave: Package,
     const { policy, mode } = get();
     const call = model.aggregate(toInput(here.set), {
       policy,
-      mode,
+      ...(mode === "trained" ? {} : { mode }),
       signal,
       onPrompt: (read, prompt) => {
         if (isOwn()) dispatch({ type: "run-reading", read, prompt });

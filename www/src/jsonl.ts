@@ -120,7 +120,8 @@ function readResult(value: Fields): ResultLine {
   if (answer !== null && typeof answer !== "string") throw new Error("`answer`: expected a string or null");
   if (!Array.isArray(clusters)) throw new Error(`\`clusters\`: expected an array, found ${kind(clusters)}`);
   const counts = isObject(usage) ? usage : {};
-  const { time_to_first_token_ms, device, model, correct, reference_answer, num_candidates, ...rest } = extra;
+  const { time_to_first_token_ms, device, model, correct, reference_answer, num_candidates, ...others } = extra;
+  const { omitted_candidates, unknown_words, ...rest } = others;
   return {
     id: typeof id === "number" ? numberText(id, "id") : requiredText(id, "id"),
     answer,
@@ -134,6 +135,8 @@ function readResult(value: Fields): ResultLine {
     ...(typeof time_to_first_token_ms === "number" ? { time_to_first_token_ms } : {}),
     ...(typeof device === "string" ? { device } : {}),
     ...(typeof model === "string" ? { model } : {}),
+    ...(typeof omitted_candidates === "number" ? { omitted_candidates } : {}),
+    ...(typeof unknown_words === "number" ? { unknown_words } : {}),
     ...(typeof correct === "boolean" ? { correct } : {}),
     ...(typeof reference_answer === "string" ? { reference_answer } : {}),
     ...(typeof num_candidates === "number" ? { num_candidates } : {}),

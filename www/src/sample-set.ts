@@ -44,6 +44,10 @@ export interface Result {
   time_to_first_token_ms?: number;
   device?: string;
   model?: string;
+  /** Candidates that the model had no room for. */
+  omitted_candidates?: number;
+  /** The share of words that the built-in model does not know, where it was not asked because of them. */
+  unknown_words?: number;
 }
 
 /** A result as a line of a file. */
@@ -96,10 +100,10 @@ export function toResultLine(set: SampleSet, result: Result, correct: boolean | 
     elapsed_ms,
     ...(reference === undefined ? {} : { reference_answer: reference }),
     ...(correct === undefined ? {} : { correct }),
-    ...(result.time_to_first_token_ms === undefined
-      ? {}
-      : { time_to_first_token_ms: result.time_to_first_token_ms }),
+    ...(result.time_to_first_token_ms === undefined ? {} : { time_to_first_token_ms: result.time_to_first_token_ms }),
     ...(result.device === undefined ? {} : { device: result.device }),
     ...(result.model === undefined ? {} : { model: result.model }),
+    ...(result.omitted_candidates === undefined ? {} : { omitted_candidates: result.omitted_candidates }),
+    ...(result.unknown_words === undefined ? {} : { unknown_words: result.unknown_words }),
   };
 }

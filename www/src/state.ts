@@ -7,7 +7,8 @@ import type { Candidate, Cluster, Result, ResultLine, SampleSet } from "./sample
 
 export type Source = "recorded" | "file" | "live";
 export type Policy = "auto" | "always" | "vote";
-export type Mode = "generate" | "select";
+/** `trained`: what the model was trained for. */
+export type Mode = "trained" | "generate" | "select";
 export type DeviceChoice = "auto" | "webgpu" | "cpu";
 
 /** An error as it is shown: what happened and what to do. */
@@ -49,6 +50,8 @@ export interface ModelInfo {
   model: string;
   device: "webgpu" | "cpu";
   adapter?: string;
+  /** Why it is the processor where that was not asked for. */
+  fallback?: string;
   parameters: number;
   bytes: number;
 }
@@ -155,7 +158,7 @@ export const INITIAL: State = {
     failure: null,
   },
   policy: "auto",
-  mode: "generate",
+  mode: "trained",
   run: IDLE_RUN,
   highlighted: null,
   shown: CARDS_AT_ONCE,
@@ -237,8 +240,11 @@ export function reduce(state: State, action: Action): State {
         message: "stopped before it was complete",
         remedy: "",
       };
-      const cards = state.cards.map((card): Card =>
-        card.status === "waiting" || card.status === "streaming" ? { ...card, status: "failed", failure: unfinished } : card,
+      const cards = state.cards.map(
+        (card): Card =>
+          card.status === "waiting" || card.status === "streaming"
+            ? { ...card, status: "failed", failure: unfinished }
+            : card,
       );
       return { ...state, cards, sampling: { status, failure } };
     }
@@ -341,11 +347,13 @@ export function onCandidates(clusters: Cluster[], cards: number[]): Cluster[] {
 }
 
 function withSet(state: State, set: SampleSet | null, recorded?: string, line?: ResultLine): State {
-  const cards = (set?.candidates ?? []).map((candidate): Card => ({
-    status: "done",
-    text: candidate.text,
-    candidate,
-  }));
+  const cards = (set?.candidates ?? []).map(
+    (candidate): Card => ({
+      status: "done",
+      text: candidate.text,
+      candidate,
+    }),
+  );
   const run: RunState =
     line === undefined
       ? IDLE_RUN

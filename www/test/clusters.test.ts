@@ -19,8 +19,14 @@ test("letters go on after Z", () => {
 
 test("bars are relative to the largest, shares to all who answered", () => {
   const { bars: drawn, unanswered, more } = bars(clusters(4, 2, 1), 8);
-  assert.deepEqual(drawn.map(({ length }) => length), [1, 0.5, 0.25]);
-  assert.deepEqual(drawn.map(({ share }) => share), [4 / 7, 2 / 7, 1 / 7]);
+  assert.deepEqual(
+    drawn.map(({ length }) => length),
+    [1, 0.5, 0.25],
+  );
+  assert.deepEqual(
+    drawn.map(({ share }) => share),
+    [4 / 7, 2 / 7, 1 / 7],
+  );
   assert.deepEqual([unanswered, more], [1, 0]);
   assert.deepEqual(bars([], 0), { bars: [], more: 0, unanswered: 0 });
 });
@@ -40,7 +46,14 @@ test("select mode shows the model's probability", () => {
 });
 
 test("candidates find their clusters", () => {
-  assert.deepEqual([...clusterOf(clusters(2, 1))], [[0, 0], [1, 0], [2, 1]]);
+  assert.deepEqual(
+    [...clusterOf(clusters(2, 1))],
+    [
+      [0, 0],
+      [1, 0],
+      [2, 1],
+    ],
+  );
 });
 
 test("dissent in words", () => {
@@ -61,6 +74,9 @@ test("what will decide", () => {
 
 test("for or against the vote", () => {
   const result = { method: "generate" } as Result;
-  assert.deepEqual([0, 1, null].map((chosen) => against(result, chosen)), ["with", "against", "own"]);
+  assert.deepEqual(
+    [0, 1, null].map((chosen) => against(result, chosen)),
+    ["with", "against", "own"],
+  );
   assert.equal(against({ method: "vote" } as Result, null), "with");
 });

@@ -18,7 +18,14 @@ const SPLIT: SampleSet = {
   reference_answer: "2779",
   candidates: ["#2954", "#2954", "#2779", "nothing to say"].map((text) => ({ text, seed: 1 })),
 };
-const LIVE = { baseUrl: "http://localhost/v1", apiKey: "sk-secret", model: "m", problem: "6 times 7?", numCandidates: 5, aggregate: false };
+const LIVE = {
+  baseUrl: "http://localhost/v1",
+  apiKey: "sk-secret",
+  model: "m",
+  problem: "6 times 7?",
+  numCandidates: 5,
+  aggregate: false,
+};
 
 function page(conclave: Package = fake) {
   const store = createStore<State, Action>(INITIAL, reduce);
@@ -36,7 +43,13 @@ test("a set is counted as soon as it is shown", async () => {
   const { controller, until } = page();
   controller.show(SPLIT);
   const { tally } = await until((state) => state.tally !== null);
-  assert.deepEqual(tally?.clusters.map(({ answer, votes }) => [answer, votes]), [["2954", 2], ["2779", 1]]);
+  assert.deepEqual(
+    tally?.clusters.map(({ answer, votes }) => [answer, votes]),
+    [
+      ["2954", 2],
+      ["2779", 1],
+    ],
+  );
   assert.deepEqual(tally?.correct, [false, true]);
 });
 
@@ -62,7 +75,10 @@ test("policy `vote` never does", async () => {
   controller.show(SPLIT);
   store.dispatch({ type: "policy", policy: "vote" });
   await controller.run();
-  assert.deepEqual([store.get().run.result?.answer, store.get().run.correct, store.get().model.status], ["2954", false, "idle"]);
+  assert.deepEqual(
+    [store.get().run.result?.answer, store.get().run.correct, store.get().model.status],
+    ["2954", false, "idle"],
+  );
 });
 
 test("stopping in the middle keeps what was written, and the next run starts anew", async () => {
@@ -105,7 +121,10 @@ test("a model that cannot be loaded fails the run with a remedy", async () => {
   controller.chooseModel({ choice: "url", url: "https://models.example/fail:self-test-failed/" });
   await controller.run();
   const { run, model } = store.get();
-  assert.deepEqual([run.status, run.failure?.code, model.failure?.code], ["failed", "self-test-failed", "self-test-failed"]);
+  assert.deepEqual(
+    [run.status, run.failure?.code, model.failure?.code],
+    ["failed", "self-test-failed", "self-test-failed"],
+  );
   assert.notEqual(run.failure?.remedy, "");
   controller.chooseModel({ url: "" });
   await controller.run();
@@ -126,11 +145,20 @@ test("live candidates: one fails, the others count", async () => {
   const { store, controller } = page();
   await controller.sample({ ...LIVE, model: "one-fails", aggregate: true });
   const { cards, sampling, run, tally } = store.get();
-  assert.deepEqual(cards.map(({ status }) => status), ["done", "done", "failed", "done", "done"]);
+  assert.deepEqual(
+    cards.map(({ status }) => status),
+    ["done", "done", "failed", "done", "done"],
+  );
   assert.equal(cards[2]?.failure?.code, "rate-limited");
   assert.equal(sampling.status, "done");
   // Clusters name cards, not places among those that arrived.
-  assert.deepEqual(tally?.clusters.map(({ candidates }) => candidates), [[0, 3], [1, 4]]);
+  assert.deepEqual(
+    tally?.clusters.map(({ candidates }) => candidates),
+    [
+      [0, 3],
+      [1, 4],
+    ],
+  );
   assert.equal(run.status, "done");
 });
 
@@ -191,23 +219,38 @@ test("a run is exported and read again as it was", async () => {
   const [a, b] = [first.store.get(), second.store.get()];
   assert.deepEqual(b.file.bad, []);
   assert.deepEqual(b.set, a.set);
-  assert.deepEqual([b.run.result?.answer, b.run.chosen, b.run.correct, b.run.stream], [a.run.result?.answer, 1, true, a.run.stream]);
+  assert.deepEqual(
+    [b.run.result?.answer, b.run.chosen, b.run.correct, b.run.stream],
+    [a.run.result?.answer, 1, true, a.run.stream],
+  );
   assert.equal(second.controller.exportRun(), text);
 });
 
 test("an export after a failed candidate counts candidates, not cards", async () => {
   const { controller } = page();
   await controller.sample({ ...LIVE, model: "one-fails", aggregate: true });
-  const [set, result] = (controller.exportRun() ?? "").trim().split("\n").map((line) => JSON.parse(line));
+  const [set, result] = (controller.exportRun() ?? "")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   assert.equal(set.candidates.length, 4);
-  assert.deepEqual(result.clusters.map((cluster: { candidates: number[] }) => cluster.candidates), [[0, 2], [1, 3]]);
+  assert.deepEqual(
+    result.clusters.map((cluster: { candidates: number[] }) => cluster.candidates),
+    [
+      [0, 2],
+      [1, 3],
+    ],
+  );
 });
 
 test("garbage is reported and changes nothing on the page", async () => {
   const { store, controller, until } = page();
   controller.show(SPLIT);
   await until((state) => state.tally !== null);
-  controller.openFile("garbage.bin", new Uint8Array(4096).map((_, index) => (index * 131) % 256));
+  controller.openFile(
+    "garbage.bin",
+    new Uint8Array(4096).map((_, index) => (index * 131) % 256),
+  );
   const { file, set } = store.get();
   assert.ok(file.bad.length > 0 && file.sets.length === 0);
   assert.equal(set?.id, "split");

@@ -5,21 +5,44 @@ import { bytes, duration, excerpt, parameters, plural, probability, tokensPerSec
 const plain = (text: string) => text.replaceAll("\u202f", " ");
 
 test("bytes", () => {
-  const cases = [[0, "0 B"], [999, "999 B"], [1000, "1.0 kB"], [2_080_768, "2.1 MB"], [279_400_000, "279 MB"], [999_960, "1.0 MB"]] as const;
+  const cases = [
+    [0, "0 B"],
+    [999, "999 B"],
+    [1000, "1.0 kB"],
+    [2_080_768, "2.1 MB"],
+    [279_400_000, "279 MB"],
+    [999_960, "1.0 MB"],
+  ] as const;
   for (const [count, text] of cases) assert.equal(plain(bytes(count)), text);
 });
 
 test("durations", () => {
-  const cases = [[0, "0 ms"], [84.2, "84 ms"], [999.6, "1.00 s"], [1240, "1.24 s"], [12_340, "12.3 s"], [59_960, "1 min 0 s"], [185_000, "3 min 5 s"]] as const;
+  const cases = [
+    [0, "0 ms"],
+    [84.2, "84 ms"],
+    [999.6, "1.00 s"],
+    [1240, "1.24 s"],
+    [12_340, "12.3 s"],
+    [59_960, "1 min 0 s"],
+    [185_000, "3 min 5 s"],
+  ] as const;
   for (const [milliseconds, text] of cases) assert.equal(plain(duration(milliseconds)), text);
 });
 
 test("a probability is never rounded to certainty", () => {
-  assert.deepEqual([0, 0.0001, 0.637, 0.9999, 1].map((value) => plain(probability(value))), ["0.000", "< 0.001", "0.637", "> 0.999", "1.000"]);
+  assert.deepEqual(
+    [0, 0.0001, 0.637, 0.9999, 1].map((value) => plain(probability(value))),
+    ["0.000", "< 0.001", "0.637", "> 0.999", "1.000"],
+  );
 });
 
 test("parameters and plurals", () => {
-  assert.deepEqual([1150, 1_030_000, 494_000_000, 1_540_000_000].map(parameters), ["1,150", "1.0 million", "494 million", "1.5 billion"]);
+  assert.deepEqual([1150, 1_030_000, 494_000_000, 1_540_000_000].map(parameters), [
+    "1,150",
+    "1.0 million",
+    "494 million",
+    "1.5 billion",
+  ]);
   assert.deepEqual([plural(1, "vote"), plural(1200, "vote")], ["1 vote", "1,200 votes"]);
 });
 

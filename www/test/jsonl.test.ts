@@ -13,10 +13,17 @@ function reason(line: string): string {
 }
 
 test("bad lines are reported by number and reading goes on", () => {
-  const bytes = Buffer.concat([Buffer.from(`${GOOD}\n\n`), Buffer.from([0xff, 0x0a]), Buffer.from(`{]\r\n[1]\n${GOOD}`)]);
+  const bytes = Buffer.concat([
+    Buffer.from(`${GOOD}\n\n`),
+    Buffer.from([0xff, 0x0a]),
+    Buffer.from(`{]\r\n[1]\n${GOOD}`),
+  ]);
   const { sets, bad } = readJsonl(bytes);
   assert.equal(sets.length, 2);
-  assert.deepEqual(bad.map(({ line }) => line), [3, 4, 5]);
+  assert.deepEqual(
+    bad.map(({ line }) => line),
+    [3, 4, 5],
+  );
   assert.match(bad[0]?.reason ?? "", /^not UTF-8/);
   assert.match(bad[1]?.reason ?? "", /^not JSON/);
   assert.match(bad[2]?.reason ?? "", /found an array/);
@@ -35,7 +42,10 @@ test("errors name the field", () => {
     "candidate 2: `text`: expected a string, found a number",
   );
   assert.match(reason('{"id":9007199254740993,"problem":"p","candidates":[]}'), /too large to be read exactly/);
-  assert.match(reason('{"id":"a","problem":"p","reference_answer":"#### 18","candidates":[]}'), /keep only what follows/);
+  assert.match(
+    reason('{"id":"a","problem":"p","reference_answer":"#### 18","candidates":[]}'),
+    /keep only what follows/,
+  );
   assert.match(reason('{"id":"a","problem":"p","reference_answer":" ","candidates":[]}'), /is empty/);
   assert.match(reason('{"id":"a","method":"guess","clusters":[]}'), /expected vote, select or generate/);
 });
@@ -45,19 +55,32 @@ test("the message for a long bad line is short", () => {
 });
 
 test("numbers become texts and extra fields are kept", () => {
-  const [set] = readJsonlText('{"id":7,"problem":"p","reference_answer":18,"candidates":[{"text":"t","seed":3}],"level":5}').sets;
-  assert.deepEqual(set, { id: "7", problem: "p", reference_answer: "18", candidates: [{ text: "t", seed: 3 }], level: 5 });
+  const [set] = readJsonlText(
+    '{"id":7,"problem":"p","reference_answer":18,"candidates":[{"text":"t","seed":3}],"level":5}',
+  ).sets;
+  assert.deepEqual(set, {
+    id: "7",
+    problem: "p",
+    reference_answer: "18",
+    candidates: [{ text: "t", seed: 3 }],
+    level: 5,
+  });
 });
 
 test("a candidate of 2 MB and hostile keys survive", () => {
   const text = "x".repeat(2_000_000);
-  const [set] = readJsonlText(`{"id":"a","problem":"p","candidates":[{"text":"${text}"}],"__proto__":{"polluted":1}}`).sets;
+  const [set] = readJsonlText(
+    `{"id":"a","problem":"p","candidates":[{"text":"${text}"}],"__proto__":{"polluted":1}}`,
+  ).sets;
   assert.equal(set?.candidates[0]?.text.length, 2_000_000);
   assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
 });
 
 test("the examples are read as they are", () => {
-  for (const [file, count] of [["arithmetic", 20], ["math500", 10]] as const) {
+  for (const [file, count] of [
+    ["arithmetic", 20],
+    ["math500", 10],
+  ] as const) {
     const text = readFileSync(new URL(`../../examples/${file}.jsonl`, import.meta.url));
     const { sets, bad } = readJsonl(text);
     assert.deepEqual([sets.length, bad], [count, []]);
@@ -66,7 +89,9 @@ test("the examples are read as they are", () => {
 });
 
 test("a run written is the run read", () => {
-  const [set] = readJsonlText('{"id":"a","problem":"p","reference_answer":"7","candidates":[{"text":"7","seed":3}],"level":5}').sets;
+  const [set] = readJsonlText(
+    '{"id":"a","problem":"p","reference_answer":"7","candidates":[{"text":"7","seed":3}],"level":5}',
+  ).sets;
   assert.ok(set);
   const result = {
     answer: "7",

@@ -15,7 +15,17 @@ test("all four pairs of marks", () => {
 });
 
 test("prices, lone marks and escapes stay text", () => {
-  for (const text of ["it costs $5 and $6", "$ x $", "one $ only", "\\$5 and \\$6", "$$", "$a\n\nb$", "\\(", "a\\\\(b\\)", "$x$5"]) {
+  for (const text of [
+    "it costs $5 and $6",
+    "$ x $",
+    "one $ only",
+    "\\$5 and \\$6",
+    "$$",
+    "$a\n\nb$",
+    "\\(",
+    "a\\\\(b\\)",
+    "$x$5",
+  ]) {
     assert.equal(marked(text), text);
   }
 });

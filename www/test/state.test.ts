@@ -11,14 +11,23 @@ const SET = { id: "a", problem: "p", candidates: [{ text: "1" }, { text: "2" }] 
 const FAILURE = { code: "timeout", message: "too slow", remedy: "wait" };
 
 test("reducers change nothing in place", () => {
-  const frozen = Object.freeze({ ...INITIAL, run: Object.freeze({ ...INITIAL.run }), model: Object.freeze({ ...INITIAL.model }) });
+  const frozen = Object.freeze({
+    ...INITIAL,
+    run: Object.freeze({ ...INITIAL.run }),
+    model: Object.freeze({ ...INITIAL.model }),
+  });
   reduce(frozen, { type: "run" });
   reduce(frozen, { type: "model", choice: "url" });
   assert.equal(frozen.run.status, "idle");
 });
 
 test("a set brings its cards and takes away what belonged to the last one", () => {
-  const state = after({ type: "set", set: SET }, { type: "run" }, { type: "run-token", text: "x", ms: 1 }, { type: "set", set: SET });
+  const state = after(
+    { type: "set", set: SET },
+    { type: "run" },
+    { type: "run-token", text: "x", ms: 1 },
+    { type: "set", set: SET },
+  );
   assert.equal(state.cards.length, 2);
   assert.deepEqual([state.run.status, state.run.stream, state.tally], ["idle", "", null]);
 });
@@ -44,9 +53,20 @@ test("candidates stream in, fail and are stopped, each for itself", () => {
     { type: "sampled-text", generation, index: 99, text: "nowhere" },
   ];
   const running = actions.reduce(reduce, state);
-  assert.deepEqual(running.cards.map(({ status, text }) => [status, text]), [["done", "42"], ["failed", ""], ["streaming", "part"], ["waiting", ""]]);
+  assert.deepEqual(
+    running.cards.map(({ status, text }) => [status, text]),
+    [
+      ["done", "42"],
+      ["failed", ""],
+      ["streaming", "part"],
+      ["waiting", ""],
+    ],
+  );
   const ended = reduce(running, { type: "sampling-ended", generation, status: "stopped", failure: null });
-  assert.deepEqual(ended.cards.map(({ status }) => status), ["done", "failed", "failed", "failed"]);
+  assert.deepEqual(
+    ended.cards.map(({ status }) => status),
+    ["done", "failed", "failed", "failed"],
+  );
   assert.equal(ended.cards[1]?.failure, FAILURE);
   assert.equal(ended.cards[2]?.failure?.code, "aborted");
   assert.deepEqual(arrived(ended)?.set.candidates, [{ text: "42", model: "m" }]);
@@ -61,7 +81,12 @@ test("clusters speak of cards on the page and of candidates in a file", () => {
 });
 
 test("a run that has ended is not changed by what comes late", () => {
-  const stopped = after({ type: "set", set: SET }, { type: "run" }, { type: "run-token", text: "a", ms: 5 }, { type: "run-stopped" });
+  const stopped = after(
+    { type: "set", set: SET },
+    { type: "run" },
+    { type: "run-token", text: "a", ms: 5 },
+    { type: "run-stopped" },
+  );
   assert.equal(reduce(stopped, { type: "run-token", text: "b", ms: 6 }), stopped);
   assert.deepEqual([stopped.run.status, stopped.run.stream, stopped.run.firstTokenMs], ["stopped", "a", 5]);
 });

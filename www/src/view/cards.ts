@@ -72,7 +72,12 @@ export function mountCards({ store, watch }: Page): void {
 
 function create(index: number, list: HTMLElement, open: (index: number) => void): Drawn {
   const head = h("header", { class: "card-head" });
-  const text = h("div", { class: "card-text prose", tabindex: 0, role: "group", "aria-label": `Candidate ${index + 1}` });
+  const text = h("div", {
+    class: "card-text prose",
+    tabindex: 0,
+    role: "group",
+    "aria-label": `Candidate ${index + 1}`,
+  });
   const model = h("span", { class: "soft" });
   const button = h("button", { type: "button", class: "quiet", "aria-label": `Read candidate ${index + 1}` }, "Read");
   button.addEventListener("click", () => open(index));
@@ -144,5 +149,6 @@ function note({ cards, sampling }: State): string {
 
 function openReader({ cards, set }: State, index: number): void {
   const card = cards[index];
-  if (card !== undefined) read(`Candidate ${index + 1} of ${plural(cards.length, "candidate")}`, card.text, set?.id ?? "");
+  if (card !== undefined)
+    read(`Candidate ${index + 1} of ${plural(cards.length, "candidate")}`, card.text, set?.id ?? "");
 }

@@ -2,7 +2,7 @@
 
 import { bytes, parameters } from "../format.ts";
 import { isRunning } from "../state.ts";
-import type { DeviceChoice, Mode, ModelState, Policy } from "../state.ts";
+import type { DeviceChoice, Mode, ModelInfo, ModelState, Policy } from "../state.ts";
 import { byId, h, setText } from "./dom.ts";
 import { showFailure } from "./page.ts";
 import type { Page } from "./page.ts";
@@ -57,7 +57,7 @@ export function mountModel({ store, controller, watch }: Page): void {
   mountStored(controller);
 }
 
-function drawProgress({ status, progress, info, device }: ModelState): void {
+function drawProgress({ status, progress, info }: ModelState): void {
   const bar = byId<HTMLProgressElement>("load-bar");
   // Where the total is not known the bar only says that something goes on.
   if (status === "loading" && (progress === null || progress.total <= 0)) bar.removeAttribute("value");
@@ -67,15 +67,17 @@ function drawProgress({ status, progress, info, device }: ModelState): void {
     idle: "Not loaded",
     failed: "Not loaded",
     loading: STAGES[progress?.stage ?? "module"] ?? "Loading",
-    ready: info === null ? "" : readyOn(info.device, device),
+    ready: info === null ? "" : readyOn(info),
   };
   setText(byId("load-text"), words[status]);
   setText(byId("load-size"), size(status, progress, info));
 }
 
-function readyOn(device: "webgpu" | "cpu", chosen: DeviceChoice): string {
+function readyOn({ device, fallback }: ModelInfo): string {
   if (device === "webgpu") return "Ready on WebGPU.";
-  return chosen === "auto" ? "Ready on the processor, as WebGPU cannot be used here." : "Ready on the processor.";
+  return fallback === undefined || fallback === ""
+    ? "Ready on the processor."
+    : `Ready on the processor, not WebGPU: ${fallback}.`;
 }
 
 function size(status: string, progress: ModelState["progress"], info: ModelState["info"]): string {
@@ -93,11 +95,19 @@ function mountStored(controller: Page["controller"]): void {
       const items = models.map(({ model, bytes: length, complete }) => {
         const remove = h("button", { type: "button", class: "quiet", "aria-label": `Delete ${model}` }, "Delete");
         remove.addEventListener("click", () => void controller.deleteModel(model).then(draw));
-        return h("li", {}, h("span", { class: "url" }, model), h("span", { class: "soft" }, bytes(length), complete ? "" : ", incomplete"), remove);
+        return h(
+          "li",
+          {},
+          h("span", { class: "url" }, model),
+          h("span", { class: "soft" }, bytes(length), complete ? "" : ", incomplete"),
+          remove,
+        );
       });
       list.replaceChildren(...(items.length > 0 ? items : [h("li", { class: "soft" }, "None.")]));
     } catch (error) {
-      list.replaceChildren(h("li", { class: "soft" }, `Cannot be listed: ${error instanceof Error ? error.message : String(error)}`));
+      list.replaceChildren(
+        h("li", { class: "soft" }, `Cannot be listed: ${error instanceof Error ? error.message : String(error)}`),
+      );
     }
   };
   details.addEventListener("toggle", () => details.open && void draw());

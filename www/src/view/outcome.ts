@@ -14,11 +14,27 @@ const METHODS = { vote: "by vote", select: "chosen by the model", generate: "wri
 
 export function mountOutcome({ store, watch }: Page): void {
   watch(
-    (state) => [state.run.result, state.run.chosen, state.run.correct, state.run.recorded, state.tally, state.tallyFailure, state.set, state.sampling.status],
+    (state) => [
+      state.run.result,
+      state.run.chosen,
+      state.run.correct,
+      state.run.recorded,
+      state.tally,
+      state.tallyFailure,
+      state.set,
+      state.sampling.status,
+    ],
     drawAnswer,
   );
   watch(
-    (state) => [clustersOf(state), state.tally, state.cards.length, state.highlighted, state.run.result, state.sampling.status],
+    (state) => [
+      clustersOf(state),
+      state.tally,
+      state.cards.length,
+      state.highlighted,
+      state.run.result,
+      state.sampling.status,
+    ],
     (state) => drawClusters(state, (cluster) => store.dispatch({ type: "highlight", cluster })),
   );
   watch(
@@ -37,14 +53,19 @@ function drawAnswer(state: State): void {
   if (result === null) {
     place.replaceChildren(h("span", { class: "waiting" }, tally?.answer == null ? "\u2013" : answerNode(tally.answer)));
     const lead = tally?.clusters[0];
-    const known = lead === undefined ? "" : `So far only the vote: ${lead.votes} of ${plural(state.cards.length, "candidate")}. The model has not been asked.`;
+    const known =
+      lead === undefined
+        ? ""
+        : `So far only the vote: ${lead.votes} of ${plural(state.cards.length, "candidate")}. The model has not been asked.`;
     byId("confidence").replaceChildren();
     setText(byId("dissent"), known);
     setText(byId("reference"), "");
     showTallyFailure(state);
     return;
   }
-  place.replaceChildren(result.answer === null ? h("span", { class: "waiting" }, "no answer") : answerNode(result.answer));
+  place.replaceChildren(
+    result.answer === null ? h("span", { class: "waiting" }, "no answer") : answerNode(result.answer),
+  );
   byId("confidence").replaceChildren(...confidence(result.confidence, result.confidence_kind));
   const others = dissent(result.clusters, chosen, state.cards.filter((card) => card.status === "done").length);
   const lead = result.clusters[0];
@@ -58,7 +79,11 @@ function drawAnswer(state: State): void {
     ...(reference === undefined
       ? []
       : [
-          h("span", { class: correct ? "verdict right" : "verdict wrong" }, correct ? "\u2713 correct" : "\u2717 wrong"),
+          h(
+            "span",
+            { class: correct ? "verdict right" : "verdict wrong" },
+            correct ? "\u2713 correct" : "\u2717 wrong",
+          ),
           " The reference is ",
           answerNode(reference, 120),
           ".",
@@ -85,6 +110,10 @@ function drawClusters(state: State, highlight: (cluster: number) => void): void 
   const done = state.cards.filter((card) => card.status === "done").length;
   const drawn = bars(clustersOf(state), done);
   const list = byId("clusters");
+  setText(
+    byId("clusters-count"),
+    drawn.bars.length === 0 ? "" : plural(drawn.bars.length + drawn.more, "different answer"),
+  );
   // The focus survives a redrawing: somebody may be walking along the bars.
   const focused = [...list.querySelectorAll("button")].indexOf(document.activeElement as HTMLButtonElement);
   const items = drawn.bars.map((bar, index) => {
@@ -94,8 +123,12 @@ function drawClusters(state: State, highlight: (cluster: number) => void): void 
     return h("li", {}, button);
   });
   if (drawn.more > 0) items.push(h("li", { class: "soft" }, `and ${plural(drawn.more, "smaller cluster")}`));
-  if (drawn.unanswered > 0) items.push(h("li", { class: "soft" }, `${plural(drawn.unanswered, "candidate")} without an answer`));
-  if (items.length === 0) items.push(h("li", { class: "soft" }, state.sampling.status === "running" ? "Waiting for answers" : "No answers yet"));
+  if (drawn.unanswered > 0)
+    items.push(h("li", { class: "soft" }, `${plural(drawn.unanswered, "candidate")} without an answer`));
+  if (items.length === 0)
+    items.push(
+      h("li", { class: "soft" }, state.sampling.status === "running" ? "Waiting for answers" : "No answers yet"),
+    );
   list.replaceChildren(...items);
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus();
 }

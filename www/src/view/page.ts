@@ -20,6 +20,11 @@ export function showFailure(place: Element, failure: Failure | null): void {
   }
   const remedy = failure.remedy === "" ? null : h("p", {}, failure.remedy);
   place.replaceChildren(
-    h("div", { class: "failure", role: "alert" }, h("p", {}, h("strong", {}, failure.message), " ", h("code", {}, failure.code)), remedy),
+    h(
+      "div",
+      { class: "failure", role: "alert" },
+      h("p", {}, h("strong", {}, failure.message), " ", h("code", {}, failure.code)),
+      remedy,
+    ),
   );
 }

@@ -6,7 +6,14 @@ import { answerTex, mathPieces } from "../math-text.ts";
 import { h } from "./dom.ts";
 
 /** No commands that name addresses, classes or styles; no macro that expands without end; no box larger than the text. */
-const OPTIONS = { trust: false, throwOnError: false, strict: "ignore", errorColor: "currentColor", maxExpand: 500, maxSize: 12 } as const;
+const OPTIONS = {
+  trust: false,
+  throwOnError: false,
+  strict: "ignore",
+  errorColor: "currentColor",
+  maxExpand: 500,
+  maxSize: 12,
+} as const;
 
 /** Text as it is shown, its middle left out beyond `most` characters. */
 export function prose(text: string, most: number): DocumentFragment {

@@ -34,7 +34,8 @@ async function mountRecorded({ store, controller, watch }: Page): Promise<void> 
   const groups = await recordedGroups();
   const select = byId<HTMLSelectElement>("recorded");
   select.append(...groups.map(group));
-  const find = (id: string) => groups.flatMap(({ sets, note }) => sets.map((set) => ({ set, note }))).find(({ set }) => set.id === id);
+  const find = (id: string) =>
+    groups.flatMap(({ sets, note }) => sets.map((set) => ({ set, note }))).find(({ set }) => set.id === id);
   const show = () => {
     const found = find(select.value);
     if (found !== undefined) controller.show(found.set, { recorded: found.set.id });
@@ -78,7 +79,9 @@ function mountFile({ store, controller, watch }: Page): void {
       at.value = String(file.at + 1);
       at.max = String(file.sets.length);
       setText(byId("sets"), String(file.sets.length));
-      byId("file-report").replaceChildren(...report(file.name, file.status, file.sets.length, file.results.length, file.bad));
+      byId("file-report").replaceChildren(
+        ...report(file.name, file.status, file.sets.length, file.results.length, file.bad),
+      );
     },
   );
 }
@@ -87,9 +90,17 @@ function report(name: string, status: string, sets: number, results: number, bad
   if (status === "empty") return [];
   if (status === "reading") return [h("p", { class: "hint" }, `Reading ${name}`)];
   const counts = [plural(sets, "sample set"), ...(results > 0 ? [plural(results, "result")] : [])].join(", ");
-  const summary = h("p", { class: "hint" }, h("strong", {}, name), `: ${counts}`, bad.length > 0 ? `, ${plural(bad.length, "bad line")}` : "");
+  const summary = h(
+    "p",
+    { class: "hint" },
+    h("strong", {}, name),
+    `: ${counts}`,
+    bad.length > 0 ? `, ${plural(bad.length, "bad line")}` : "",
+  );
   if (bad.length === 0) return [summary];
-  const items = bad.slice(0, MOST_BAD).map(({ line, reason }) => h("li", {}, h("strong", {}, `line ${line}`), `: ${reason}`));
+  const items = bad
+    .slice(0, MOST_BAD)
+    .map(({ line, reason }) => h("li", {}, h("strong", {}, `line ${line}`), `: ${reason}`));
   const more = bad.length > MOST_BAD ? h("li", {}, `and ${plural(bad.length - MOST_BAD, "more bad line")}`) : null;
   return [summary, h("ul", { class: "bad-lines", tabindex: 0, "aria-label": "Bad lines" }, ...items, more)];
 }

@@ -43,6 +43,7 @@ export function mountWriting({ watch }: Page): void {
 }
 
 function placeholder({ status, result }: RunState): string {
+  if (result?.unknown_words !== undefined) return "The model does not know the words of this problem: the vote stands.";
   if (result?.method === "vote") return "The vote was enough: the model was not asked.";
   if (result?.method === "select") return "The model chose among the answers and wrote nothing.";
   if (status === "reading") return "Reading the problem and the candidates";
@@ -76,7 +77,11 @@ function metrics({ run, model }: State): (string | undefined)[] {
   return [
     first === undefined ? undefined : duration(first),
     speed === undefined || !asked ? undefined : `${speed.toFixed(speed < 10 ? 1 : 0)} tokens/s`,
-    result !== null && asked ? `${count(result.usage.prompt_tokens)} tokens` : run.prompt > 0 ? `${run.read} of ${run.prompt}` : undefined,
+    result !== null && asked
+      ? `${count(result.usage.prompt_tokens)} tokens`
+      : run.prompt > 0
+        ? `${run.read} of ${run.prompt}`
+        : undefined,
     asked && tokens > 0 ? `${count(tokens)} tokens` : undefined,
     elapsed === undefined ? undefined : duration(elapsed),
     device === undefined ? undefined : deviceName(device, model.info?.adapter),

@@ -12,7 +12,14 @@ import { preview } from "vite";
 
 const CHROME = process.env["CHROME"] ?? "/usr/bin/chromium";
 const SCREENSHOTS = process.env["SCREENSHOTS"];
-const FLAGS = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 const HOSTILE = [
   "<script>globalThis.pwned = 1</script> #1",
@@ -26,7 +33,13 @@ const HOSTILE = [
 
 const folder = mkdtempSync(join(tmpdir(), "conclave-page-"));
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const server = await preview({ root, mode: "fake", build: { outDir: "dist-fake" }, preview: { port: 0, host: "127.0.0.1" }, logLevel: "warn" });
+const server = await preview({
+  root,
+  mode: "fake",
+  build: { outDir: "dist-fake" },
+  preview: { port: 0, host: "127.0.0.1" },
+  logLevel: "warn",
+});
 const address = server.resolvedUrls?.local[0];
 assert.ok(address);
 const browser = await puppeteer.launch({ executablePath: CHROME, args: FLAGS });
@@ -37,7 +50,11 @@ try {
   page.on("console", (message) => message.type() === "error" && complaints.push(`console: ${message.text()}`));
   page.on("dialog", (dialog) => void (complaints.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
   const foreign: string[] = [];
-  page.on("request", (request) => /^(https?|ws)/.test(request.url()) && !request.url().startsWith(address) && foreign.push(request.url()));
+  page.on(
+    "request",
+    (request) =>
+      /^(https?|ws)/.test(request.url()) && !request.url().startsWith(address) && foreign.push(request.url()),
+  );
   await page.evaluateOnNewDocument(watchShifts);
   await page.setViewport({ width: 1360, height: 960 });
   const response = await page.goto(address);
@@ -80,7 +97,11 @@ try {
     await shoot(page, "desktop-dark");
   });
   await step("hostile text is text", async () => {
-    const set = { id: "hostile<script>", problem: `Which? ${HOSTILE[0]} ${HOSTILE[1]}`, candidates: HOSTILE.map((one) => ({ text: one, model: HOSTILE[1] })) };
+    const set = {
+      id: "hostile<script>",
+      problem: `Which? ${HOSTILE[0]} ${HOSTILE[1]}`,
+      candidates: HOSTILE.map((one) => ({ text: one, model: HOSTILE[1] })),
+    };
     const lines = [JSON.stringify(set), "{ garbage", '{"id":"x"}', "<script>globalThis.pwned = 1</script>"];
     await open(page, "hostile.jsonl", lines.join("\n"));
     await page.waitForFunction((n) => document.querySelectorAll("#cards .card").length === n, {}, HOSTILE.length);
@@ -90,8 +111,12 @@ try {
     await page.waitForSelector("dialog[open]");
     await page.keyboard.press("Escape");
     const found = await page.evaluate(() => ({
-      elements: document.querySelectorAll("main :is(script, img, iframe, a, b, object, embed, form), dialog :is(script, img, iframe, a)").length,
-      handlers: [...document.querySelectorAll("main *")].filter((element) => [...element.attributes].some(({ name }) => name.startsWith("on"))).length,
+      elements: document.querySelectorAll(
+        "main :is(script, img, iframe, a, b, object, embed, form), dialog :is(script, img, iframe, a)",
+      ).length,
+      handlers: [...document.querySelectorAll("main *")].filter((element) =>
+        [...element.attributes].some(({ name }) => name.startsWith("on")),
+      ).length,
       pwned: "pwned" in globalThis,
     }));
     assert.deepEqual(found, { elements: 0, handlers: 0, pwned: false });
@@ -100,8 +125,14 @@ try {
   });
   await step("a candidate of 2 MB costs an excerpt", async () => {
     const long = `begin ${"$x^2$ <b>word</b> \\( ".repeat(90_000)} end #7`;
-    await open(page, "long.jsonl", JSON.stringify({ id: "long", problem: "p", candidates: [{ text: long }, { text: "#7" }] }));
-    await page.waitForFunction(() => document.querySelectorAll("#cards .card").length === 2 && document.querySelector("#cards .omitted"));
+    await open(
+      page,
+      "long.jsonl",
+      JSON.stringify({ id: "long", problem: "p", candidates: [{ text: long }, { text: "#7" }] }),
+    );
+    await page.waitForFunction(
+      () => document.querySelectorAll("#cards .card").length === 2 && document.querySelector("#cards .omitted"),
+    );
     assert.ok((await text(page, "#cards")).length < 40_000);
     await page.click("#run");
     await done(page);
@@ -126,6 +157,14 @@ try {
     await page.click("#load");
     await page.waitForFunction(() => document.getElementById("load-text")?.textContent === "Not loaded");
   });
+  await step("without WebGPU the processor is used, and the page says why", async () => {
+    await page.$eval("#model-url", (input) => ((input as HTMLInputElement).value = ""));
+    await page.type("#model-url", "https://models.example/no-webgpu/");
+    await page.click("#load");
+    await page.waitForFunction(() =>
+      /on the processor, not WebGPU: /.test(document.getElementById("load-text")?.textContent ?? ""),
+    );
+  });
   await step("everything is reached by keyboard and visibly so", async () => {
     await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
     await page.keyboard.press("Tab");
@@ -134,7 +173,11 @@ try {
       return all.filter((element) => {
         if (element.offsetParent === null || (element as HTMLButtonElement).disabled) return false;
         const labels = (element as HTMLInputElement).labels;
-        const name = element.getAttribute("aria-label") ?? element.getAttribute("aria-labelledby") ?? labels?.[0]?.textContent ?? element.textContent;
+        const name =
+          element.getAttribute("aria-label") ??
+          element.getAttribute("aria-labelledby") ??
+          labels?.[0]?.textContent ??
+          element.textContent;
         return (name ?? "").trim() === "";
       }).length;
     });
