@@ -57,7 +57,11 @@ function mountRun({ store: { get }, controller, watch }: Page): void {
   run.addEventListener("click", start);
   stop.addEventListener("click", () => controller.stop());
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) start();
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    // In the panel of the API it is the candidates that are asked for.
+    const form = (event.target as Element | null)?.closest("form");
+    if (form === null || form === undefined) start();
+    else form.querySelector<HTMLButtonElement>("button[type='submit']")?.click();
   });
   watch(
     (state) => [state.run.status, state.sampling.status, state.policy, state.cards],
