@@ -1,8 +1,12 @@
 //! The options object of a call: plain values to read, and functions to tell and to ask.
 
+#[cfg(feature = "model")]
 use conclave_model::Error;
-use js_sys::{Array, Function, Promise, Reflect};
+#[cfg(feature = "model")]
+use js_sys::Promise;
+use js_sys::{Array, Function, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
+#[cfg(feature = "model")]
 use wasm_bindgen_futures::JsFuture;
 
 /// An options object. Everything in it may be missing.
@@ -16,7 +20,7 @@ impl Callbacks {
     }
 
     /// A property; undefined where there is none, or its getter throws.
-    fn get(&self, name: &str) -> JsValue {
+    pub fn get(&self, name: &str) -> JsValue {
         Reflect::get(&self.0, &name.into()).unwrap_or(JsValue::UNDEFINED)
     }
 
@@ -54,6 +58,7 @@ impl Callbacks {
     ///
     /// # Errors
     /// `Cancelled`.
+    #[cfg(feature = "model")]
     pub async fn pause(&self) -> Result<(), Error> {
         if let Ok(promise) = self.call("pause", &[]).dyn_into::<Promise>() {
             // A pause that fails is over, too.

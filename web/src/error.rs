@@ -1,5 +1,7 @@
 //! The one kind of error that JavaScript sees: an `Error` with `name` "ConclaveError" and a `code` to decide by.
 
+#[cfg(feature = "client")]
+use conclave_client::ClientError;
 #[cfg(feature = "model")]
 use conclave_model::{Error, ErrorKind};
 use js_sys::Reflect;
@@ -13,7 +15,11 @@ export interface ConclaveError extends Error {
   name: "ConclaveError";
   /** What sort of thing went wrong; the message says what was expected and where. */
   code: "input" | "io" | "not_found" | "format" | "config" | "tokenizer" | "shape" | "unsupported" | "not_finite"
-    | "cancelled" | "capacity" | "device" | "other" | "no_webgpu" | "limits" | "device_lost" | "self_test";
+    | "cancelled" | "capacity" | "device" | "other" | "no_webgpu" | "limits" | "device_lost" | "self_test"
+    | "wrong_key" | "no_such_model" | "rate_limited" | "no_credit" | "connection_refused" | "unknown_host" | "tls" | "cors"
+    | "network" | "disconnected" | "timeout" | "server_error" | "rejected" | "malformed_answer";
+  /** What to do about it, where the place of the error knows. */
+  remedy?: string;
 }
 "#;
 
@@ -36,6 +42,21 @@ pub fn from_model(error: &Error) -> JsValue {
         _ => "other",
     };
     new(code, &error.to_string())
+}
+
+/// An error of the client crate, for JavaScript: under its own code, with its remedy as a sentence.
+#[cfg(feature = "client")]
+pub fn from_client(error: &ClientError) -> JsValue {
+    let value = new(&error.kind().code().replace('-', "_"), error.message());
+    let mut remedy = error.remedy().chars();
+    if let Some(first) = remedy.next() {
+        let rest = remedy.as_str();
+        let end = if rest.ends_with('?') { "" } else { "." };
+        let sentence = format!("{}{rest}{end}", first.to_uppercase());
+        // As below.
+        let _set = Reflect::set(&value, &"remedy".into(), &sentence.into());
+    }
+    value
 }
 
 /// An argument is not what the function takes.

@@ -32,7 +32,9 @@ pub enum ErrorKind {
     UnknownHost,
     /// No encrypted connection came about.
     Tls,
-    /// The network failed in a way that the host cannot tell; in a browser this is CORS too.
+    /// The server is there, but does not let a page of another origin read its answers (browsers only).
+    Cors,
+    /// The network failed in a way that the host cannot tell; in a browser this may be CORS too.
     Network,
     /// The connection ended in the middle of an answer.
     Disconnected,
@@ -50,7 +52,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All of them.
-    pub const ALL: [ErrorKind; 16] = [
+    pub const ALL: [ErrorKind; 17] = [
         Self::Input,
         Self::WrongKey,
         Self::NoSuchModel,
@@ -60,6 +62,7 @@ impl ErrorKind {
         Self::Refused,
         Self::UnknownHost,
         Self::Tls,
+        Self::Cors,
         Self::Network,
         Self::Disconnected,
         Self::Timeout,
@@ -81,6 +84,7 @@ impl ErrorKind {
             Self::Refused => "connection-refused",
             Self::UnknownHost => "unknown-host",
             Self::Tls => "tls",
+            Self::Cors => "cors",
             Self::Network => "network",
             Self::Disconnected => "disconnected",
             Self::Timeout => "timeout",
@@ -103,6 +107,10 @@ impl ErrorKind {
             Self::Refused => "is the server running, and is the port right?",
             Self::UnknownHost => "check the name of the host and the network",
             Self::Tls => "check the host, the certificates of this machine, and whether it should be http://",
+            Self::Cors => {
+                "let the server send CORS headers for this page's origin (Ollama: OLLAMA_ORIGINS), or ask it through a \
+                 server of your own"
+            }
             Self::Network => {
                 "is the server running? In a browser it must also allow this page by CORS headers, and a page from \
                  https:// cannot call http:// elsewhere than on this machine"
@@ -127,6 +135,7 @@ impl ErrorKind {
                 | Self::Refused
                 | Self::UnknownHost
                 | Self::Tls
+                | Self::Cors
         )
     }
 }

@@ -64,8 +64,11 @@ impl SampleRequest {
         }
     }
 
-    /// Refuses what cannot be sent.
-    fn check(&self) -> Result<()> {
+    /// Refuses what cannot be sent. [`sample_candidates`] does so too, once for each candidate.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`].
+    pub fn check(&self) -> Result<()> {
         let message = if self.model.trim().is_empty() {
             "the model has no name: give the one that the server lists"
         } else if self.temperature.is_some_and(|temperature| !(0.0..=100.0).contains(&temperature)) {

@@ -75,8 +75,8 @@ pub trait Transport {
 /// Why there is no answer, or not all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportError {
-    /// What sort of thing went wrong: `Refused`, `UnknownHost`, `Tls`, `Network`, `Disconnected`, `Timeout`, `Malformed`,
-    /// or `Input` for an address that the platform does not take.
+    /// What sort of thing went wrong: `Refused`, `UnknownHost`, `Tls`, `Cors`, `Network`, `Disconnected`, `Timeout`,
+    /// `Malformed`, `NotFound` for a redirection that the platform hides, or `Input` for an address that it does not take.
     pub kind: ErrorKind,
     /// What the platform says.
     pub detail: String,
@@ -94,6 +94,8 @@ impl TransportError {
             ErrorKind::Refused => format!("nothing listens at {at}"),
             ErrorKind::UnknownHost => format!("cannot find the host of {at}"),
             ErrorKind::Tls => format!("no encrypted connection to {at}"),
+            ErrorKind::Cors => format!("{at} does not let this page read its answers"),
+            ErrorKind::NotFound => format!("{at} redirects to somewhere else"),
             ErrorKind::Timeout => format!("no connection to {at} in time"),
             ErrorKind::Disconnected => format!("{at} broke off its answer"),
             ErrorKind::Malformed => format!("{at} does not speak HTTP as it should"),
