@@ -1,5 +1,6 @@
 // The class that users have: arguments checked, calls one after the other, stopping at any moment.
 
+import { told } from "./callbacks.js";
 import { type AggregateRequest, type Engine, LocalEngine } from "./engine.js";
 import { AggregatorError, aborted, throwIfAborted, toAggregatorError } from "./errors.js";
 import { directoryUrl } from "./manifest.js";
@@ -114,15 +115,6 @@ function engineFor(host: Platform, worker: boolean | undefined): Engine {
     throw new AggregatorError("unsupported", "worker: there are no workers here", { remedy: "Leave `worker` out." });
   }
   return start === undefined || worker === false ? new LocalEngine(host) : new RemoteEngine(start, host.base);
-}
-
-/** Calls back to the user, whose mistakes must not unwind through the module. */
-function told(callback: () => void): void {
-  try {
-    callback();
-  } catch (error) {
-    console.error("@conclave/web: a callback failed", error);
-  }
 }
 
 /** Rejects as soon as the signal aborts, whatever `work` does then. */

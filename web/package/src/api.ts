@@ -3,6 +3,7 @@
 export { SampleSetAggregator } from "./aggregator.js";
 export { AggregatorError, type ErrorCode } from "./errors.js";
 export { deleteModel, listModels } from "./models.js";
+export { sampleCandidates } from "./sample.js";
 export { grade, majorityVote } from "./votes.js";
 export type {
   AggregateOptions,
@@ -15,6 +16,10 @@ export type {
   Grade,
   LoadOptions,
   LoadProgress,
+  SampleFailure,
+  SampleOptions,
+  SampleResult,
   SampleSetInput,
+  SampledCandidate,
   Vote,
 } from "./types.js";

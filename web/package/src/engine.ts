@@ -8,6 +8,7 @@ import { fetchModel } from "./download.js";
 import { AggregatorError, throwIfAborted, toAggregatorError } from "./errors.js";
 import { FolderFiles } from "./files.js";
 import { directoryUrl } from "./manifest.js";
+import { unlessPanic } from "./panic.js";
 import { pauser } from "./pause.js";
 import type { Platform } from "./platform/platform.js";
 import type {
@@ -205,18 +206,11 @@ export class LocalEngine implements Engine {
 
   /** Runs a call into the module. A panic leaves its promises hanging, and a lost device explains other failures. */
   async #guarded<T>(module: EngineModule, call: () => Promise<T>): Promise<T> {
-    let panicked: (message: string) => void = () => {};
-    const panic = new Promise<never>((_, reject) => {
-      panicked = (message) => reject(new AggregatorError("internal", `the wasm module panicked: ${message}`));
-    });
-    panic.catch(() => {});
-    const forget = onPanic(module, (message) => {
-      // What follows a panic is not to be trusted: the next call begins anew. Freeing would fail, it is in use.
-      this.#loaded = undefined;
-      panicked(message);
-    });
     try {
-      return await Promise.race([call(), panic]);
+      return await unlessPanic(module, call, () => {
+        // What follows a panic is not to be trusted: the next call begins anew. Freeing would fail, it is in use.
+        this.#loaded = undefined;
+      });
     } catch (error) {
       // The reason of a loss may arrive just behind the failure that it caused.
       await new Promise((resolve) => setTimeout(resolve, 0));
@@ -225,8 +219,6 @@ export class LocalEngine implements Engine {
       }
       if (toAggregatorError(error).code === "device-lost") this.#lost = toAggregatorError(error).message;
       throw toAggregatorError(error);
-    } finally {
-      forget();
     }
   }
 
@@ -262,20 +254,4 @@ export class LocalEngine implements Engine {
 
 function throwIfDisposed(isDisposed: boolean, cause?: unknown): void {
   if (isDisposed) throw new AggregatorError("disposed", "the aggregator was disposed of", { cause });
-}
-
-/** The module tells one listener of panics; several engines in a thread share it. */
-const panicListeners = new WeakMap<EngineModule, Set<(message: string) => void>>();
-
-function onPanic(module: EngineModule, listener: (message: string) => void): () => void {
-  let listeners = panicListeners.get(module);
-  if (listeners === undefined) {
-    const all = new Set<(message: string) => void>();
-    listeners = all;
-    panicListeners.set(module, all);
-    module.onPanic((message) => all.forEach((listener) => listener(message)));
-  }
-  const all = listeners;
-  all.add(listener);
-  return () => all.delete(listener);
 }

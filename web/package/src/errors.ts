@@ -84,6 +84,21 @@ const WASM_CODES: Readonly<Record<string, ErrorCode>> = {
   no_webgpu: "no-webgpu",
   limits: "limits",
   self_test: "self-test-failed",
+  // Of a live API; the module says what to do about each.
+  wrong_key: "unauthorized",
+  no_such_model: "no-such-model",
+  rate_limited: "rate-limited",
+  no_credit: "http",
+  connection_refused: "network",
+  unknown_host: "network",
+  tls: "network",
+  cors: "cors",
+  network: "network",
+  disconnected: "network",
+  timeout: "timeout",
+  server_error: "http",
+  rejected: "http",
+  malformed_answer: "format",
   other: "internal",
 };
 
@@ -99,8 +114,9 @@ export function toAggregatorError(error: unknown): AggregatorError {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof Error) {
     if (error.name === "ConclaveError") {
-      const code = WASM_CODES[String((error as { code?: unknown }).code)] ?? "internal";
-      return new AggregatorError(code, message, { cause: error });
+      const { code, remedy } = error as { code?: unknown; remedy?: unknown };
+      const options = { cause: error, ...(typeof remedy === "string" && { remedy }) };
+      return new AggregatorError(WASM_CODES[String(code)] ?? "internal", message, options);
     }
     if (isAbort(error)) return aborted(error);
     if (error.name === "QuotaExceededError") return new AggregatorError("quota", message, { cause: error });

@@ -1,5 +1,7 @@
 // The names that a user of the package sees.
 
+import type { AggregatorError } from "./errors.js";
+
 /** Where the model computes. */
 export type Device = "auto" | "webgpu" | "cpu";
 
@@ -140,4 +142,56 @@ export interface CachedModel {
   bytes: number;
   /** Whether all of it is there. */
   complete: boolean;
+}
+
+/** A live API, what is asked of it, and what is told meanwhile. */
+export interface SampleOptions {
+  /** Of an OpenAI-compatible API, up to and without `/chat/completions`, such as `http://127.0.0.1:11434/v1`. */
+  baseUrl: string;
+  /** Sent in the header `Authorization` and kept nowhere. Over `http://` to this machine only. */
+  apiKey?: string;
+  /** As the API names it. */
+  model: string;
+  problem: string;
+  /** From 1 to 10,000: one request each. */
+  numCandidates: number;
+  /** Requests at the same time, at most. Default 6: browsers open no more connections to a server that speaks HTTP/1.1. */
+  concurrency?: number;
+  /** Default: the API's own. */
+  temperature?: number;
+  /** Tokens of a candidate at most. Default: the API's own. */
+  maxTokens?: number;
+  signal?: AbortSignal;
+  /** A candidate is there. */
+  onCandidate?: (index: number, candidate: SampledCandidate) => void;
+  /** The new part of a candidate's text. */
+  onToken?: (index: number, text: string) => void;
+  /** A candidate will not be there. */
+  onFailure?: (index: number, error: AggregatorError) => void;
+}
+
+/** A candidate that an API wrote. */
+export interface SampledCandidate {
+  text: string;
+  /** As the API names it. */
+  model?: string;
+  finish_reason?: string;
+  /** Tokens as the API counts them. */
+  usage?: Record<string, unknown>;
+  /** What the model thought before, where the API keeps that apart. */
+  reasoning?: string;
+}
+
+/** A candidate that did not arrive. */
+export interface SampleFailure {
+  index: number;
+  error: AggregatorError;
+}
+
+/** What came of it. */
+export interface SampleResult {
+  /** Those that arrived, in order. */
+  candidates: SampledCandidate[];
+  /** Those that did not, in order. */
+  failures: SampleFailure[];
 }

@@ -1,4 +1,4 @@
-// The small entry for browsers and Deno: votes and grades without a model.
+// The small entry for browsers and Deno: what needs no model.
 
 import init, * as bindings from "../wasm/vote/conclave_web.js";
 import { setVoteModule } from "./votes.js";

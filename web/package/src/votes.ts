@@ -1,4 +1,4 @@
-// Votes and grades, on the small module: what needs no model.
+// The small module, and votes and grades on it: what needs no model.
 
 import { AggregatorError, toAggregatorError } from "./errors.js";
 import { readCandidates } from "./candidates.js";
@@ -14,7 +14,7 @@ export function setVoteModule(loader: () => Promise<VoteModule>): void {
 }
 
 /** The module, loaded at the first use; after a failure the next use tries again. */
-async function module(): Promise<VoteModule> {
+export async function voteModule(): Promise<VoteModule> {
   if (load === undefined) throw new Error("this module is reached only through an entry of the package");
   loading ??= load();
   try {
@@ -30,7 +30,7 @@ async function module(): Promise<VoteModule> {
 /** Groups the answers of the candidates by equivalence and counts them. */
 export async function majorityVote(candidates: readonly Candidate[]): Promise<Vote> {
   const plain = readCandidates(candidates);
-  const { majorityVote } = await module();
+  const { majorityVote } = await voteModule();
   try {
     return majorityVote(plain);
   } catch (error) {
@@ -43,7 +43,7 @@ export async function grade(reference: string, prediction: string): Promise<Grad
   for (const [name, value] of Object.entries({ reference, prediction })) {
     if (typeof value !== "string") throw new AggregatorError("input", `${name}: expected a string`);
   }
-  const { grade } = await module();
+  const { grade } = await voteModule();
   try {
     return grade(reference, prediction);
   } catch (error) {

@@ -1,7 +1,7 @@
 // What this package calls of the wasm module (crate `conclave-web`). The bindings have types of their own, but they
 // are made by a build that type checking must not depend on.
 
-import type { AggregateResult, Grade, SampleSetInput, Vote } from "./types.js";
+import type { AggregateResult, Grade, SampleSetInput, SampledCandidate, Vote } from "./types.js";
 
 /** What the module reads a model from. Every byte was checked against its sha256 before. */
 export interface WasmFiles {
@@ -38,10 +38,30 @@ export interface WasmEngine {
   free(): void;
 }
 
-/** The vote module. */
+/** What is asked of an API. It is checked there. */
+export interface WasmSampleOptions {
+  baseUrl: unknown;
+  apiKey: unknown;
+  model: unknown;
+  problem: unknown;
+  numCandidates: unknown;
+  concurrency: unknown;
+  temperature: unknown;
+  maxTokens: unknown;
+  signal: unknown;
+  onCandidate(index: number, candidate: SampledCandidate): void;
+  onToken(index: number, text: string): void;
+  onFailure(index: number, error: unknown): void;
+}
+
+/** The small module. */
 export interface VoteModule {
   majorityVote(candidates: unknown): Vote;
   grade(reference: unknown, prediction: unknown): Grade;
+  /** Those that arrived, in order; of the others `onFailure` is told. Behind an abort nothing is told any more. */
+  sampleCandidates(options: WasmSampleOptions): Promise<SampledCandidate[]>;
+  /** Sets what is told of a panic, after which promises of the module may never settle. */
+  onPanic(callback: (message: string) => void): void;
 }
 
 /** The module with a model. */
@@ -50,6 +70,4 @@ export interface EngineModule extends VoteModule {
     load(files: WasmFiles, options: WasmLoadOptions): Promise<WasmEngine>;
     loadBuiltin(options: WasmLoadOptions): Promise<WasmEngine>;
   };
-  /** Sets what is told of a panic, after which promises of the module may never settle. */
-  onPanic(callback: (message: string) => void): void;
 }

@@ -18,6 +18,7 @@ const what = () => "${build} " + (given === undefined ? "found by itself" : give
 export const majorityVote = (candidates) => ({ answer: what(), candidates });
 export const grade = () => ({ answer: what(), equivalent: true });
 export const onPanic = () => {};
+export const sampleCandidates = async (options) => [{ text: what(), model: options.model }];
 export class Engine {
   static async loadBuiltin(options) { return Object.assign(new Engine(), { device: options.device }); }
   async aggregate(set) { return { answer: what(), candidates: set.candidates.length }; }
@@ -41,14 +42,16 @@ before(() => {
 after(() => rmSync(root, { recursive: true, force: true }));
 
 const PROGRAM = `
-import { SampleSetAggregator, grade, listModels, majorityVote } from "@conclave/web";
+import { SampleSetAggregator, grade, listModels, majorityVote, sampleCandidates } from "@conclave/web";
 import * as small from "@conclave/web/vote";
 const aggregator = await SampleSetAggregator.load();
 const { answer, device } = await aggregator.aggregate({ problem: "p", candidates: ["7"] });
 await aggregator.dispose();
+const api = { baseUrl: "http://127.0.0.1/v1", model: "m", problem: "p", numCandidates: 1 };
+if (small.sampleCandidates !== sampleCandidates) throw new Error("there are two");
 console.log(JSON.stringify({
   answer, device, vote: (await majorityVote(["7"])).answer, grade: (await small.grade("7", "7")).answer,
-  models: await listModels(), names: Object.keys(small),
+  sampled: (await sampleCandidates(api)).candidates, models: await listModels(), names: Object.keys(small),
 }));
 `;
 
@@ -59,17 +62,20 @@ function run(...conditions: string[]): unknown {
   return JSON.parse(execFileSync(process.execPath, [...flags, "main.mjs"], { cwd: root, encoding: "utf8" }));
 }
 
-const names = ["AggregatorError", "grade", "majorityVote"];
+const names = ["AggregatorError", "grade", "majorityVote", "sampleCandidates"];
 
 test("Node.js: the module without WebGPU, read from its file", () => {
   const answer = "cpu 7 bytes";
-  assert.deepEqual(run(), { answer, device: "cpu", vote: "vote 7 bytes", grade: "vote 7 bytes", models: [], names });
+  const vote = "vote 7 bytes";
+  const sampled = [{ text: vote, model: "m" }];
+  assert.deepEqual(run(), { answer, device: "cpu", vote, grade: vote, sampled, models: [], names });
 });
 
 test("browsers and Deno: the full module, which the bindings find", () => {
   const vote = "vote found by itself";
   for (const condition of ["browser", "deno"]) {
     const answer = "full found by itself";
-    assert.deepEqual(run(condition), { answer, device: "cpu", vote, grade: vote, models: [], names });
+    const sampled = [{ text: vote, model: "m" }];
+    assert.deepEqual(run(condition), { answer, device: "cpu", vote, grade: vote, sampled, models: [], names });
   }
 });

@@ -20,7 +20,10 @@ test("the codes of the module", () => {
     input: "input", io: "internal", not_found: "not-found", format: "format", config: "format", tokenizer: "format",
     shape: "format", unsupported: "unsupported", not_finite: "not-finite", cancelled: "aborted", capacity: "limits",
     device: "device-lost", device_lost: "device-lost", no_webgpu: "no-webgpu", limits: "limits",
-    self_test: "self-test-failed", other: "internal", "one of a later release": "internal",
+    self_test: "self-test-failed", wrong_key: "unauthorized", no_such_model: "no-such-model", rate_limited: "rate-limited",
+    no_credit: "http", connection_refused: "network", unknown_host: "network", tls: "network", cors: "cors",
+    network: "network", disconnected: "network", timeout: "timeout", server_error: "http", rejected: "http",
+    malformed_answer: "format", other: "internal", "one of a later release": "internal",
   };
   for (const [code, expected] of Object.entries(codes)) {
     const error = toAggregatorError(conclaveError(code, "what and where"));
@@ -28,6 +31,12 @@ test("the codes of the module", () => {
     assert.equal(error.message, "what and where");
     assert.ok(error.cause instanceof Error);
   }
+});
+
+test("a remedy of the module is better than one for all places", () => {
+  const thrown = Object.assign(conclaveError("timeout"), { remedy: "Ask again." });
+  assert.equal(toAggregatorError(thrown).remedy, "Ask again.");
+  assert.equal(toAggregatorError(conclaveError("timeout")).remedy, REMEDIES.timeout);
 });
 
 test("whatever is thrown becomes one", () => {

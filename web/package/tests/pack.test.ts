@@ -95,5 +95,6 @@ test("the small entry needs nothing of the large one", () => {
     for (const [, specifier] of text.matchAll(/from "(\.\/[^"]+)"/g)) visit(specifier!.slice(2));
   };
   visit("vote.js");
-  assert.deepEqual([...seen].sort(), ["candidates.js", "errors.js", "vote-api.js", "vote.js", "votes.js"]);
+  const few = ["callbacks", "candidates", "errors", "panic", "sample", "vote-api", "vote", "votes"];
+  assert.deepEqual([...seen].sort(), few.map((name) => `${name}.js`));
 });

@@ -8,12 +8,15 @@ import {
   type ErrorCode,
   type Grade,
   type LoadProgress,
+  type SampleOptions,
+  type SampleResult,
   SampleSetAggregator,
   type Vote,
   deleteModel,
   grade,
   listModels,
   majorityVote,
+  sampleCandidates,
 } from "@conclave/web";
 import * as small from "@conclave/web/vote";
 
@@ -50,6 +53,29 @@ export async function plain(): Promise<void> {
   console.log(verdict.equivalent, deleted, (await small.majorityVote([])).confidence, await grade("1", "1"));
 }
 
+export async function live(signal: AbortSignal): Promise<string | null> {
+  const options: SampleOptions = {
+    baseUrl: "https://api.example.org/v1",
+    apiKey: "sk-...",
+    model: "m",
+    problem: "1+1?",
+    numCandidates: 8,
+    concurrency: 4,
+    temperature: 0.7,
+    maxTokens: 256,
+    signal,
+    onCandidate: (index, candidate) => console.log(index, candidate.text.length, candidate.usage?.["total_tokens"]),
+    onToken: (index: number, text: string) => console.log(index, text.length),
+    onFailure: (index, error) => console.log(index, error.code, error.remedy),
+  };
+  const { candidates, failures }: SampleResult = await sampleCandidates(options);
+  const codes: ErrorCode[] = failures.map(({ error }) => error.code);
+  console.log(codes, candidates[0]?.model, await small.majorityVote(candidates));
+  await small.sampleCandidates({ baseUrl: "http://localhost", model: "m", problem: "p", numCandidates: 1 });
+  const aggregator = await SampleSetAggregator.load();
+  return (await aggregator.aggregate({ problem: options.problem, candidates })).answer;
+}
+
 export function remedy(error: unknown): string | undefined {
   if (!(error instanceof AggregatorError)) return undefined;
   const code: ErrorCode = error.code;
@@ -77,6 +103,8 @@ export async function wrong(aggregator: SampleSetAggregator): Promise<void> {
   await majorityVote([7]);
   // @ts-expect-error what was loaded is not to be changed
   aggregator.info = aggregator.info;
+  // @ts-expect-error how many is always said
+  await sampleCandidates({ baseUrl: "http://localhost", model: "m", problem: "p" });
   // @ts-expect-error the small entry has no models
   small.listModels();
 }

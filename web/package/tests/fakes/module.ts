@@ -1,7 +1,15 @@
 // A stand-in for the wasm module: an engine whose every step a test decides.
 
-import type { SampleSetInput, Vote } from "../../src/types.js";
-import type { EngineModule, WasmAggregateOptions, WasmEngine, WasmFiles, WasmLoadOptions, WasmResult } from "../../src/wasm.js";
+import type { SampleSetInput, SampledCandidate, Vote } from "../../src/types.js";
+import type {
+  EngineModule,
+  WasmAggregateOptions,
+  WasmEngine,
+  WasmFiles,
+  WasmLoadOptions,
+  WasmResult,
+  WasmSampleOptions,
+} from "../../src/wasm.js";
 
 /** An error as the module throws it. */
 export function conclaveError(code: string, message = `${code} of the fake`): Error {
@@ -25,6 +33,8 @@ export class FakeModule implements EngineModule {
   /** Whether loading waits until it is told to stop. */
   hanging = false;
   panic: (message: string) => void = () => {};
+  /** What comes of candidates. */
+  sampling: (options: WasmSampleOptions) => Promise<SampledCandidate[]> = async () => [];
   lastSet: SampleSetInput | undefined;
   lastOptions: WasmAggregateOptions | undefined;
 
@@ -44,6 +54,10 @@ export class FakeModule implements EngineModule {
   grade(reference: unknown, prediction: unknown) {
     if (reference === "throw") throw conclaveError("input", "no");
     return { answer: String(prediction), equivalent: reference === prediction };
+  }
+
+  sampleCandidates(options: WasmSampleOptions): Promise<SampledCandidate[]> {
+    return this.sampling(options);
   }
 
   async #load(files: WasmFiles | undefined, options: WasmLoadOptions): Promise<WasmEngine> {
