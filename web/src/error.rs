@@ -52,7 +52,7 @@ pub fn from_client(error: &ClientError) -> JsValue {
     if let Some(first) = remedy.next() {
         let rest = remedy.as_str();
         let end = if rest.ends_with('?') { "" } else { "." };
-        let sentence = format!("{}{rest}{end}", first.to_uppercase());
+        let sentence = format!("{}{rest}{end}", first.to_ascii_uppercase());
         // As below.
         let _set = Reflect::set(&value, &"remedy".into(), &sentence.into());
     }

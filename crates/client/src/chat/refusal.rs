@@ -25,14 +25,14 @@ pub fn of_status(asked: Asked<'_>, status: u16, body: &str) -> ClientError {
     let json: Option<Value> = serde_json::from_str(body).ok();
     let words = json.as_ref().and_then(words_of).unwrap_or_else(|| page_as_words(body));
     let error = json.as_ref().map(|json| json.get("error").unwrap_or(json));
-    let said = words.to_lowercase() + " " + &error.map(codes_of).unwrap_or_default();
+    let said = words.to_ascii_lowercase() + " " + &error.map(codes_of).unwrap_or_default();
     failure(asked, kind_of(status, &said), Some(status), &words)
 }
 
 /// The error that stands within an answer: an object with a `message`, or a text.
 pub fn within_answer(asked: Asked<'_>, error: &Value) -> ClientError {
     let words = words_of(error).unwrap_or_else(|| error.to_string());
-    let said = words.to_lowercase() + " " + &codes_of(error);
+    let said = words.to_ascii_lowercase() + " " + &codes_of(error);
     let code = error.get("code").or_else(|| error.get("status"));
     let status = code.and_then(|code| match code {
         Value::String(text) => text.parse().ok(),
@@ -97,7 +97,7 @@ fn words_of(json: &Value) -> Option<String> {
 /// `code` and `type`, which name some errors better than the status does.
 fn codes_of(error: &Value) -> String {
     let names = ["code", "type"].iter().filter_map(|field| error.get(field)?.as_str());
-    names.map(str::to_lowercase).collect::<Vec<_>>().join(" ")
+    names.map(str::to_ascii_lowercase).collect::<Vec<_>>().join(" ")
 }
 
 /// What is not JSON: the text, or nothing of a page made for a browser.
