@@ -1,12 +1,19 @@
 //! Developer commands that are more than one command: `cargo xtask COMMAND`.
 //!
 //! One file a command. Here is only the choice between them; what a step of a command is (run, shown, timed, counted)
-//! stands in [`steps`]. Nothing here depends on the tensor library, so that a command starts within seconds.
+//! stands in [`steps`], and what need not be done again in [`stamp`]. Nothing here depends on the tensor library, so that a command starts within seconds.
 
 mod bench;
 mod bench_train;
+mod chromium;
+mod debian;
+mod demo;
 mod deny;
 mod node;
+mod npm;
+mod optimise;
+mod package;
+mod stamp;
 mod steps;
 mod test;
 mod tools;
@@ -19,8 +26,12 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
-  test            Everything that has to pass: format, lints, tests, the wasm build under Node.js, licences
-  wasm            Builds conclave-web and its bindings for Node.js, and runs the tests under Node.js
+  demo            Builds the demo with the npm package and the wasm modules in it, and serves it on
+                  http://127.0.0.1:8787 (--port NUMBER: on another port); what has not changed is not built again
+  test            Everything that has to pass: format, lints, tests, wasm, the npm package, the demo, licences
+  wasm            Builds the wasm modules (full, cpu, vote) with their bindings, and tests them under Node.js
+  package         Builds, tests and packs the npm package with modules optimised for size, into target/web/packed
+  sizes           Optimises the modules for size, prints what a page downloads, and fails above the budget
   deny            Checks licences, bans and sources of all dependencies (needs cargo-deny)
   bench [ARGS]    Runs the benchmarks; ARGS go to the benchmark program (a filter, --save-baseline NAME, ...)
   bench train     Training's tokens per second beside PyTorch's, in turns (--quick: one short round of a test build,
@@ -28,7 +39,8 @@ Commands:
   help            Prints this
 
 Environment:
-  CI=true                      What cannot be tested is a failure instead of a warning
+  CI=true                      What cannot be tested is a failure instead of a warning; `test` includes `sizes`
+  CHROME=PROGRAM               The Chromium or Chrome for the tests in a browser
   CONCLAVE_PROPTEST_CASES=N    Inputs for each property test (`test` sets 100000 unless it is set)
   CARGO_TARGET_DIR=DIR         Where builds go
 ";
@@ -40,8 +52,16 @@ fn main() -> ExitCode {
         None => ("help", &[] as &[String]),
     };
     let done = match (command, rest) {
+        ("demo", []) => demo::run(demo::PORT),
+        ("demo", [option, port]) if option == "--port" => match port.parse() {
+            Ok(port) => demo::run(port),
+            Err(_) => return wrong(&format!("`{port}` is no port")),
+        },
+        ("demo", _) => return wrong("`demo` takes nothing but --port NUMBER"),
         ("test", []) => test::run(),
         ("wasm", []) => wasm::run(),
+        ("package", []) => package::run_package(),
+        ("sizes", []) => package::run_sizes(),
         ("deny", []) => deny::run(),
         ("bench", [what, options @ ..]) if what == "train" => match options {
             [] => bench_train::run(false),
@@ -53,7 +73,9 @@ fn main() -> ExitCode {
             print!("{HELP}");
             Ok(true)
         }
-        ("test" | "wasm" | "deny", _) => return wrong(&format!("`{command}` takes no arguments")),
+        ("test" | "wasm" | "package" | "sizes" | "deny", _) => {
+            return wrong(&format!("`{command}` takes no arguments"));
+        }
         _ => return wrong(&format!("there is no command `{command}`")),
     };
     match done {

@@ -1,23 +1,25 @@
-//! The tests of `web/` under Node.js.
+//! Tests under Node.js: those of the wasm module in `web/tests`, and `node --test` on other files.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::steps::{Counts, Outcome, run};
-use crate::tools::{output, root};
+use crate::tools::{ensure_node, root};
 use crate::wasm::bindings_directory;
-
-/// The oldest Node.js that is tested; it is also what `wasm32` is built for (simd128, no relaxed-simd).
-const OLDEST: u32 = 20;
 
 /// Runs `web/tests/*.test.mjs` on the bindings built before.
 pub fn test(counts: &mut Counts) -> Result<Outcome> {
-    let version = output("node", &["--version"]).context("Node.js is needed to test the wasm build")?;
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    ensure!(major.is_some_and(|major| major >= OLDEST), "Node.js {OLDEST} or newer is needed, not {version}");
-
+    ensure_node()?;
     let folder = root().join("web/tests");
+    let files = test_files(&folder)?;
+    ensure!(!files.is_empty(), "there are no tests in {}", folder.display());
+    run(node_test(&files, &[]).env("CONCLAVE_WEB_DIR", bindings_directory()), counts)
+}
+
+/// The files `*.test.mjs` of a folder, in order.
+pub fn test_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for file in folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))? {
         let file = file?.path();
@@ -25,10 +27,13 @@ pub fn test(counts: &mut Counts) -> Result<Outcome> {
             files.push(file);
         }
     }
-    ensure!(!files.is_empty(), "there are no tests in {}", folder.display());
     files.sort();
-    // Each file is a process that loads the module once.
+    Ok(files)
+}
+
+/// `node --test FILES`; each file is a process of its own.
+pub fn node_test(files: &[PathBuf], options: &[&str]) -> Command {
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=spec"]).args(files);
-    run(node.current_dir(root()).env("CONCLAVE_WEB_DIR", bindings_directory()), counts)
+    node.args(["--test", "--test-reporter=spec"]).args(options).args(files).current_dir(root());
+    node
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::tools::root;
+
 /// Tests that passed and failed, as the test programs themselves reported them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -144,7 +146,12 @@ fn display(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
     let name = program.rsplit(['/', '\\']).next().unwrap_or(&program).to_owned();
     let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ")
+    let typed = std::iter::once(name).chain(arguments).collect::<Vec<_>>().join(" ");
+    let folder = command.get_current_dir().and_then(|folder| folder.strip_prefix(root()).ok());
+    match folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => format!("cd {} && {typed}", folder.display()),
+        None => typed,
+    }
 }
 
 /// Puts our lines in order with those that the children write to the same place; a closed pipe is no reason to stop.
@@ -201,6 +208,15 @@ mod tests {
         assert!(steps.finish());
         assert!(!steps.step("bad", |_| anyhow::bail!("no")));
         assert!(!steps.finish());
+    }
+
+    #[test]
+    fn commands_are_shown_as_they_could_be_typed() {
+        let mut command = Command::new("/somewhere/npm");
+        command.args(["run", "build"]).env("A", "b");
+        assert_eq!(display(&command), "npm run build");
+        assert_eq!(display(command.current_dir(root())), "npm run build");
+        assert_eq!(display(command.current_dir(root().join("web"))), "cd web && npm run build");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::tools::cargo;
-use crate::{deny, vulkan, wasm};
+use crate::{demo, deny, package, vulkan, wasm};
 
 /// One set of packages and features for all native tests: with another one cargo would build the tensor library again.
 const NATIVE: [&str; 5] = ["--workspace", "--exclude", "conclave-web", "--features", "wgpu"];
@@ -25,8 +25,11 @@ pub fn run() -> Result<bool> {
         "clippy, with wgpu and cuda",
         clippy.args(["--features", "wgpu,cuda", "--", "-D", "warnings"]).env("DOCS_RS", "1"),
     );
-    if native_tests(&mut steps) {
-        wasm::add_steps(&mut steps);
+    let is_wasm_built = native_tests(&mut steps) && wasm::add_steps(&mut steps);
+    let is_package_built = package::add_steps(&mut steps, is_wasm_built) && is_wasm_built;
+    demo::add_steps(&mut steps, is_package_built);
+    if is_package_built {
+        package::add_sizes_on_ci(&mut steps);
     }
     steps.step("licences, bans, sources", deny::step);
     Ok(steps.finish())

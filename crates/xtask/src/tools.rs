@@ -1,5 +1,5 @@
-//! Where the tools and folders are: cargo, rustup, the workspace, the target directory. What they are used for stands
-//! in the commands.
+//! Where the tools and folders are: cargo, rustup, Node.js, the workspace, the target directory. What they are used for
+//! stands in the commands.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,9 @@ use anyhow::{Context, Result, ensure};
 
 /// The target of the browser and edge host.
 pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// The oldest Node.js that is tested; it is also what `wasm32` is built for (simd128, no relaxed-simd).
+const OLDEST_NODE: u32 = 20;
 
 /// The root of the workspace.
 pub fn root() -> PathBuf {
@@ -59,6 +62,18 @@ pub fn output(program: &str, arguments: &[&str]) -> Result<String> {
         .with_context(|| format!("cannot start `{program}`"))?;
     ensure!(output.status.success(), "`{program} {}` failed", arguments.join(" "));
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
+/// Node.js is there and new enough.
+pub fn ensure_node() -> Result<()> {
+    let version = output("node", &["--version"])
+        .with_context(|| format!("Node.js {OLDEST_NODE} or newer is needed: https://nodejs.org"))?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    ensure!(
+        major.is_some_and(|major| major >= OLDEST_NODE),
+        "Node.js {OLDEST_NODE} or newer is needed, not {version}: https://nodejs.org"
+    );
+    Ok(())
 }
 
 /// Installs the standard library for [`WASM`] where it is missing. (`rust-toolchain.toml` names it, but rustup only

@@ -1,12 +1,12 @@
 //! A Vulkan driver for the wgpu tests: found, or Mesa's software driver (llvmpipe) installed on Debian as root.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::steps::{Counts, Outcome, run};
-use crate::tools::{is_ci, works};
+use crate::debian;
+use crate::steps::{Counts, Outcome};
+use crate::tools::is_ci;
 
 const PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 
@@ -24,17 +24,9 @@ pub fn ensure_driver(counts: &mut Counts) -> Result<Outcome> {
         println!("there is one");
         return Ok(Outcome::Passed);
     }
-    if is_debian_root() {
-        let installed = install(counts)? == Outcome::Passed
-            || (run(apt_get().arg("update"), counts)? == Outcome::Passed
-                && install(counts)? == Outcome::Passed);
-        ensure!(
-            !installed || is_present(),
-            "the packages are installed, but there is still no Vulkan driver"
-        );
-        if installed {
-            return Ok(Outcome::Passed);
-        }
+    if debian::install(&PACKAGES, counts)? {
+        ensure!(is_present(), "the packages are installed, but there is still no Vulkan driver");
+        return Ok(Outcome::Passed);
     }
     let reason = format!(
         "no Vulkan driver, so the tests on wgpu are NOT run; install one (on Debian: apt-get install {})",
@@ -53,19 +45,4 @@ pub fn is_present() -> bool {
         })
     };
     !cfg!(target_os = "linux") || named || DRIVER_FOLDERS.iter().any(|folder| holds_a_driver(folder))
-}
-
-fn is_debian_root() -> bool {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    Path::new("/etc/debian_version").exists() && is_root && works("apt-get", &["--version"])
-}
-
-fn install(counts: &mut Counts) -> Result<Outcome> {
-    run(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES), counts)
-}
-
-fn apt_get() -> Command {
-    let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
-    command
 }

@@ -1,13 +1,72 @@
-//! `cargo xtask wasm`: builds `conclave-web` for wasm32 and its JavaScript bindings, and tests them under Node.js.
+//! The wasm modules of `conclave-web`, and `cargo xtask wasm`: three builds by what is in them, their bindings, their
+//! lints, and their tests under Node.js.
+//!
+//! A build is made in the target directory, where all clones on a machine may share it, and copied into `web/wasm`, where
+//! the npm package looks for it. What of it is optimised for size is [`crate::optimise`]'s.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::node;
-use crate::steps::{Outcome, Steps, run as run_command};
-use crate::tools::{WASM, cargo, ensure_wasm_target, target_directory};
+use crate::stamp::{Fingerprint, copy_changed, unless_done};
+use crate::steps::{Counts, Outcome, Steps, run as run_command};
+use crate::tools::{WASM, cargo, ensure_wasm_target, output, root, target_directory};
+
+/// Always by package: in a build of the whole workspace the features of the native host would be switched on too.
+const PACKAGE: [&str; 5] = ["--package", "conclave-web", "--target", WASM, "--release"];
+
+/// What the modules are made of.
+const SOURCES: [&str; 14] = [
+    ".cargo/config.toml",
+    "Cargo.lock",
+    "Cargo.toml",
+    "crates/client/Cargo.toml",
+    "crates/client/src",
+    "crates/core/Cargo.toml",
+    "crates/core/src",
+    "crates/model/Cargo.toml",
+    "crates/model/assets",
+    "crates/model/src",
+    "crates/xtask/src/wasm.rs",
+    "rust-toolchain.toml",
+    "web/Cargo.toml",
+    "web/src",
+];
+
+/// What wasm-bindgen makes of a module.
+const FILES: [&str; 4] =
+    ["conclave_web.d.ts", "conclave_web.js", "conclave_web_bg.wasm", "conclave_web_bg.wasm.d.ts"];
+
+/// One build of the module.
+pub struct Build {
+    /// Its folder in `web/wasm`.
+    pub name: &'static str,
+    step: &'static str,
+    features: &'static [&'static str],
+    /// Whether the tests under Node.js are of this one.
+    is_for_node: bool,
+}
+
+/// All builds: for browsers and Deno, for hosts without WebGPU, for votes alone.
+pub static BUILDS: [Build; 3] = [
+    Build { name: "full", step: "wasm, full", features: &[], is_for_node: false },
+    Build {
+        name: "cpu",
+        step: "wasm, cpu",
+        features: &["--no-default-features", "--features", "cpu,client"],
+        is_for_node: true,
+    },
+    Build {
+        name: "vote",
+        step: "wasm, vote",
+        features: &["--no-default-features", "--features", "client"],
+        is_for_node: false,
+    },
+];
 
 /// The command by itself.
 pub fn run() -> Result<bool> {
@@ -16,33 +75,150 @@ pub fn run() -> Result<bool> {
     Ok(steps.finish())
 }
 
-/// Build, lints, bindings, tests; each only where the one before it did not fail.
+/// Builds, lints, tests; returns whether all was built.
 pub fn add_steps(steps: &mut Steps) -> bool {
-    // Always by package: in a build of the whole workspace the features of the native host would be switched on too.
-    let package = ["--package", "conclave-web", "--target", WASM, "--release"];
-    steps.step("build for wasm32", |counts| {
-        ensure_wasm_target()?;
-        run_command(cargo(&["build"]).args(package), counts)
-    }) && steps.command("clippy for wasm32", cargo(&["clippy"]).args(package).args(["--", "-D", "warnings"]))
-        && steps.step("bindings for Node.js", |_| bind().map(|()| Outcome::Passed))
-        && steps.step("tests under Node.js", node::test)
+    let is_built = build(steps);
+    if is_built {
+        steps.step("clippy for wasm", clippy);
+        steps.step("wasm under Node.js", node::test);
+    }
+    is_built
 }
 
-/// Where the bindings for Node.js are written: `conclave_web.js`, `conclave_web.d.ts`, `conclave_web_bg.wasm`.
+/// Builds all modules, those that are not built already; returns whether they are there.
+pub fn build(steps: &mut Steps) -> bool {
+    BUILDS.iter().all(|build| steps.step(build.step, |counts| build.make(counts)))
+}
+
+fn clippy(counts: &mut Counts) -> Result<Outcome> {
+    for build in &BUILDS {
+        let mut clippy = cargo(&["clippy"]);
+        clippy.args(PACKAGE).args(build.features).args(["--", "-D", "warnings"]);
+        if run_command(&mut clippy, counts)? != Outcome::Passed {
+            return Ok(Outcome::Failed);
+        }
+    }
+    Ok(Outcome::Passed)
+}
+
+/// Where the bindings for Node.js are written: of what has no WebGPU, which is what the package has for Node.js.
 pub fn bindings_directory() -> PathBuf {
     target_directory().join("web/node")
 }
 
+impl Build {
+    /// The module with its bindings in the target directory.
+    pub fn module(&self) -> PathBuf {
+        self.directory().join("conclave_web_bg.wasm")
+    }
+
+    /// The same where the npm package has it, which may be the optimised one.
+    pub fn module_in_package(&self) -> PathBuf {
+        self.directory_in_package().join("conclave_web_bg.wasm")
+    }
+
+    fn directory(&self) -> PathBuf {
+        target_directory().join("web").join(self.name)
+    }
+
+    fn directory_in_package(&self) -> PathBuf {
+        root().join("web/wasm").join(self.name)
+    }
+
+    fn make(&self, counts: &mut Counts) -> Result<Outcome> {
+        let sources = SOURCES.map(|path| root().join(path));
+        let mut inputs = Fingerprint::default().text(&output("rustc", &["--version"])?).files(&sources)?;
+        for flag in self.features {
+            inputs = inputs.text(flag);
+        }
+        inputs = inputs.text(&std::env::var("RUSTFLAGS").unwrap_or_default());
+        let mut outputs = vec![self.directory()];
+        outputs.extend(self.is_for_node.then(bindings_directory));
+        let stamp = target_directory().join("web/stamps").join(self.name);
+        let outcome = unless_done(&stamp, inputs, &outputs, || self.compile(counts))?;
+        if outcome == Outcome::Passed {
+            for file in FILES {
+                copy_changed(&self.directory().join(file), &self.directory_in_package().join(file))?;
+            }
+            let size = fs::metadata(self.module())?.len() as f64 / 1e6;
+            println!("web/wasm/{}: {size:.1} MB, not compressed or optimised for size", self.name);
+        }
+        Ok(outcome)
+    }
+
+    /// Builds the module and writes its bindings at once: the next build has the same name.
+    fn compile(&self, counts: &mut Counts) -> Result<Outcome> {
+        ensure_wasm_target()?;
+        // Cargo writes a library of this kind to one place whatever its features are. Were it still there, cargo could take
+        // the module of another build for this one, when it has built this one before.
+        let module = target_directory().join(WASM).join("release/deps/conclave_web.wasm");
+        match fs::remove_file(&module) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove `{}`", module.display()));
+            }
+            _ => {}
+        }
+        let outcome = run_command(cargo(&["build"]).args(PACKAGE).args(self.features), counts)?;
+        if outcome == Outcome::Passed {
+            bind(&self.directory(), false)?;
+            if self.is_for_node {
+                bind(&bindings_directory(), true)?;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
 /// What the command line of wasm-bindgen does, by the library that is pinned to the version of the crate.
-fn bind() -> Result<()> {
+fn bind(out: &Path, for_node: bool) -> Result<()> {
     let module = target_directory().join(WASM).join("release/conclave_web.wasm");
-    let out = bindings_directory();
-    Bindgen::new()
-        .input_path(&module)
-        .nodejs(true)
-        .and_then(|bindgen| bindgen.typescript(true).generate(&out))
-        .with_context(|| format!("cannot make the bindings of {}", module.display()))?;
-    let size = std::fs::metadata(out.join("conclave_web_bg.wasm"))?.len();
-    println!("conclave_web_bg.wasm: {:.1} MB, not compressed or optimised for size", size as f64 / 1e6);
+    if out.exists() {
+        fs::remove_dir_all(out).with_context(|| format!("cannot remove `{}`", out.display()))?;
+    }
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(&module).typescript(true);
+    if for_node {
+        bindgen.nodejs(true)?;
+    } else {
+        // Without a path given to it `init` loads the module beside the bindings, in a form that bundlers know.
+        bindgen.web(true)?.omit_default_module_path(false);
+    }
+    bindgen.generate(out).with_context(|| format!("cannot make the bindings of {}", module.display()))?;
+    let mut files = Vec::new();
+    for file in out.read_dir().with_context(|| format!("cannot read `{}`", out.display()))? {
+        files.push(file?.file_name().to_string_lossy().into_owned());
+    }
+    files.sort();
+    ensure!(files == FILES, "the bindings are {files:?}, but the npm package contains {FILES:?}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The crates of ours among the dependencies in a manifest.
+    fn own_crates(manifest: &str) -> Vec<String> {
+        let text = fs::read_to_string(root().join(manifest)).expect("a manifest");
+        let dependencies = text.split("[dev-dependencies]").next().unwrap_or_default();
+        let names = dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+        names.filter_map(|name| name.strip_prefix("conclave-")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn all_crates_in_the_modules_are_looked_at_for_changes() {
+        let (mut open, mut seen) = (own_crates("web/Cargo.toml"), Vec::new());
+        assert!(open.contains(&"core".to_owned()));
+        while let Some(name) = open.pop() {
+            let manifest = format!("crates/{name}/Cargo.toml");
+            for path in [manifest.clone(), format!("crates/{name}/src")] {
+                assert!(SOURCES.contains(&path.as_str()), "SOURCES is without {path}");
+            }
+            seen.push(name);
+            open.extend(own_crates(&manifest).into_iter().filter(|name| !seen.contains(name)));
+        }
+        for path in SOURCES {
+            assert!(root().join(path).exists(), "there is no {path}");
+        }
+    }
 }

@@ -1,0 +1,88 @@
+//! The npm package in `web/`: built, tested, packed and weighed. `cargo xtask package` makes what is published, with modules
+//! that are optimised for size; `cargo xtask sizes` holds those to their budgets.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::stamp::{Fingerprint, unless_done};
+use crate::steps::{Counts, Outcome, Steps, run};
+use crate::tools::{is_ci, root, target_directory};
+use crate::{demo, npm, optimise, wasm};
+
+/// `cargo xtask package`.
+pub fn run_package() -> Result<bool> {
+    let mut steps = Steps::default();
+    let _packed = wasm::build(&mut steps)
+        && steps.step("wasm-opt", optimise::run)
+        && steps.step("optimised modules into web/wasm", |_| optimise::copy_into_package())
+        && add_steps(&mut steps, true);
+    Ok(steps.finish())
+}
+
+/// `cargo xtask sizes`.
+pub fn run_sizes() -> Result<bool> {
+    let mut steps = Steps::default();
+    let _measured = wasm::build(&mut steps)
+        && install(&mut steps)
+        && steps.step("npm package: build", build)
+        && demo::install(&mut steps)
+        && add_size_steps(&mut steps);
+    Ok(steps.finish())
+}
+
+/// Its dependencies, for building and testing.
+pub fn install(steps: &mut Steps) -> bool {
+    steps.step("npm package: npm ci", |counts| npm::install(&folder(), counts))
+}
+
+/// Tests the package, and where the modules are built packs it. Returns whether it is built.
+pub fn add_steps(steps: &mut Steps, is_wasm_built: bool) -> bool {
+    if !install(steps) || !steps.step("npm package: build", build) {
+        return false;
+    }
+    // This compiles once more, by the command that its developers use.
+    steps.step("npm package: npm test", |counts| npm::script(&folder(), "test", counts));
+    if is_wasm_built {
+        steps.step("npm package: npm pack", pack);
+    }
+    true
+}
+
+/// Sizes of the modules after wasm-opt, which takes minutes when a module has changed: on CI, else left to the command.
+pub fn add_sizes_on_ci(steps: &mut Steps) {
+    if is_ci() {
+        add_size_steps(steps);
+    } else {
+        let reason = "on CI, or by `cargo xtask sizes`: wasm-opt takes minutes";
+        steps.step("sizes", |_| Ok(Outcome::Skipped(reason.to_owned())));
+    }
+}
+
+fn add_size_steps(steps: &mut Steps) -> bool {
+    steps.step("wasm-opt", optimise::run)
+        && steps.step("sizes", |counts| {
+            let mut node = Command::new("node");
+            run(node.arg(folder().join("sizes.mjs")).arg(optimise::directory()).current_dir(root()), counts)
+        })
+}
+
+/// Compiles the TypeScript, unless it is compiled. The wasm modules need not be there for that.
+pub fn build(counts: &mut Counts) -> Result<Outcome> {
+    let sources = ["package/src", "package/tsconfig.json", "package.json", "package-lock.json"];
+    let inputs = Fingerprint::default().files(&sources.map(|path| folder().join(path)))?;
+    let stamp = target_directory().join("web/stamps/package");
+    unless_done(&stamp, inputs, &[folder().join("dist")], || npm::script(&folder(), "build", counts))
+}
+
+/// The package as it would be published, in the target directory.
+fn pack(counts: &mut Counts) -> Result<Outcome> {
+    let out = target_directory().join("web/packed");
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
+    run(npm::npm(&folder()).arg("pack").arg("--pack-destination").arg(&out), counts)
+}
+
+fn folder() -> PathBuf {
+    root().join("web")
+}
