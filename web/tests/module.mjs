@@ -24,7 +24,8 @@ WebAssembly.Instance = Instance;
 
 /** The bytes of memory that the module has taken so far. */
 export const memorySize = () => instance.exports.memory.buffer.byteLength;
-export const wasm = () => readFileSync(join(folder, "conclave_web_bg.wasm"));
+/** The bytes of one of the modules: "full", "cpu" or "vote". They lie beside the one for Node.js. */
+export const wasm = (build) => readFileSync(join(folder, "..", build, "conclave_web_bg.wasm"));
 export const data = (path) => readFileSync(join(root, "tests", "data", path));
 
 /** The values of a JSONL file. */
