@@ -85,7 +85,8 @@ fn walk(root: &Path, folder: &str) -> Vec<String> {
         let name = entry.file_name().into_string().expect("paths are UTF-8");
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         match entry.file_type().expect("a file type").is_dir() {
-            true if matches!(name.as_str(), ".git" | "target" | "node_modules" | "out") => {}
+            true if matches!(name.as_str(), ".git" | "target" | "node_modules" | "out" | "dist") => {}
+            true if matches!(path.as_str(), "web/build" | "web/wasm" | "www/dist-fake") => {}
             true => paths.extend(walk(root, &path)),
             false => paths.push(path),
         }
