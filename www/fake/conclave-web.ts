@@ -288,12 +288,15 @@ export async function sampleCandidates(
       candidates.push(candidate);
       onCandidate?.(index, candidate);
     } catch (thrown) {
+      // As in the package: behind an abort nothing is told any more.
+      if (signal?.aborted) return;
       const error = thrown instanceof AggregatorError ? thrown : fault("internal", String(thrown));
       failures.push({ index, error });
       onFailure?.(index, error);
     }
   };
   await Promise.all(Array.from({ length: numCandidates }, (_, index) => one(index)));
+  if (signal?.aborted) throw fault("aborted", "");
   return { candidates, failures };
 }
 

@@ -20,6 +20,7 @@ type Aggregator = Conclave.SampleSetAggregator;
 /** A call to a live API. The key is passed through and kept nowhere. */
 export interface LiveRequest {
   baseUrl: string;
+  /** Empty where the API wants none. */
   apiKey: string;
   model: string;
   problem: string;
@@ -141,7 +142,8 @@ export function createController(store: Store<State, Action>, conclave: Package,
     show(null);
     const own = new AbortController();
     sampling = own;
-    const { problem, numCandidates, aggregate, ...api } = request;
+    const { apiKey, aggregate, ...api } = request;
+    const { problem, numCandidates } = api;
     dispatch({ type: "sampling", problem, numCandidates, id: liveId() });
     const { generation } = get();
     const fail = (index: number, error: unknown) =>
@@ -151,8 +153,8 @@ export function createController(store: Store<State, Action>, conclave: Package,
     try {
       const { failures } = await conclave.sampleCandidates({
         ...api,
-        problem,
-        numCandidates,
+        // A field that was left empty is no key.
+        ...(apiKey === "" ? {} : { apiKey }),
         signal: own.signal,
         onToken: (index, text) => dispatch({ type: "sampled-text", generation, index, text }),
         onCandidate: (index, candidate) => {

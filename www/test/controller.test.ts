@@ -177,7 +177,7 @@ test("live candidates: stopped in the middle", async () => {
   controller.stopSampling();
   await sampled;
   const { cards, sampling, run } = store.get();
-  assert.equal(sampling.status, "stopped");
+  assert.deepEqual([sampling.status, sampling.failure], ["stopped", null]);
   assert.ok(cards.some(({ status }) => status === "done") && cards.some(({ status }) => status === "failed"));
   assert.equal(run.status, "idle");
 });
@@ -193,18 +193,22 @@ test("a call that is refused as a whole is said once, in the panel", async () =>
 });
 
 test("the key is nowhere but in the call", async () => {
-  const seen: unknown[] = [];
+  const seen: object[] = [];
   const watching: Package = {
     ...fake,
     sampleCandidates: (options) => {
-      seen.push(options.apiKey);
+      seen.push(options);
       return fake.sampleCandidates(options);
     },
   };
   const { store, controller } = page(watching);
   await controller.sample({ ...LIVE, aggregate: true });
-  assert.deepEqual(seen, ["sk-secret"]);
   assert.doesNotMatch(JSON.stringify(store.get()) + controller.exportRun(), /sk-secret/);
+  await controller.sample({ ...LIVE, apiKey: "" });
+  assert.deepEqual(
+    seen.map((options) => ("apiKey" in options ? options.apiKey : "none")),
+    ["sk-secret", "none"],
+  );
 });
 
 test("a run is exported and read again as it was", async () => {
