@@ -1,0 +1,5 @@
+// The two lines of web/README.md.
+export default {
+  optimizeDeps: { exclude: ["@conclave/web"] },
+  worker: { format: "es" },
+};

@@ -1,0 +1,5 @@
+// No setting is needed for the package.
+export default {
+  mode: "production",
+  entry: "./main.js",
+};
