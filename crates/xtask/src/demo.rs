@@ -94,7 +94,13 @@ pub fn add_steps(steps: &mut Steps, is_package_built: bool) {
         }
     });
     if is_package_built {
-        steps.step("npm package in Chromium", |counts| browser_tests(browser, counts));
+        steps.step("npm package in Chromium", |counts| browser_tests(browser.clone(), counts));
+        steps.step("npm package from Vite, webpack, an import map", |counts| match &browser {
+            Some(browser) => {
+                package::test_packed("web/tests/bundlers", &[("CHROME", browser.as_os_str())], counts)
+            }
+            None => Ok(Outcome::Skipped("no Chromium".to_owned())),
+        });
     }
 }
 

@@ -1,6 +1,8 @@
 //! The npm package in `web/`: built, tested, packed and weighed. `cargo xtask package` makes what is published, with modules
 //! that are optimised for size; `cargo xtask sizes` holds those to their budgets.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -9,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::stamp::{Fingerprint, unless_done};
 use crate::steps::{Counts, Outcome, Steps, run};
 use crate::tools::{is_ci, root, target_directory};
-use crate::{demo, npm, optimise, wasm};
+use crate::{demo, node, npm, optimise, wasm};
 
 /// `cargo xtask package`.
 pub fn run_package() -> Result<bool> {
@@ -37,15 +39,18 @@ pub fn install(steps: &mut Steps) -> bool {
     steps.step("npm package: npm ci", |counts| npm::install(&folder(), counts))
 }
 
-/// Tests the package, and where the modules are built packs it. Returns whether it is built.
+/// Tests the package, and where the modules are built packs it and tests what was packed outside of browsers. Returns whether
+/// it is built.
 pub fn add_steps(steps: &mut Steps, is_wasm_built: bool) -> bool {
     if !install(steps) || !steps.step("npm package: build", build) {
         return false;
     }
     // This compiles once more, by the command that its developers use.
     steps.step("npm package: npm test", |counts| npm::script(&folder(), "test", counts));
-    if is_wasm_built {
-        steps.step("npm package: npm pack", pack);
+    if is_wasm_built && steps.step("npm package: npm pack", pack) {
+        steps.step("npm package in Node.js, workerd, Deno", |counts| {
+            test_packed("web/tests/edge", &[], counts)
+        });
     }
     true
 }
@@ -78,9 +83,28 @@ pub fn build(counts: &mut Counts) -> Result<Outcome> {
 
 /// The package as it would be published, in the target directory.
 fn pack(counts: &mut Counts) -> Result<Outcome> {
-    let out = target_directory().join("web/packed");
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
+    let out = packed();
+    // What is tested has to be what is packed now.
+    if out.exists() {
+        fs::remove_dir_all(&out).with_context(|| format!("cannot remove `{}`", out.display()))?;
+    }
+    fs::create_dir_all(&out).with_context(|| format!("cannot create `{}`", out.display()))?;
     run(npm::npm(&folder()).arg("pack").arg("--pack-destination").arg(&out), counts)
+}
+
+/// Runs the tests in `tests` that install what was packed, one file after the other: some compute on all cores.
+pub fn test_packed(tests: &str, environment: &[(&str, &OsStr)], counts: &mut Counts) -> Result<Outcome> {
+    let folder = root().join(tests);
+    let installed = npm::install(&folder, counts)?;
+    if installed != Outcome::Passed {
+        return Ok(installed);
+    }
+    let mut test = node::node_test(&node::test_files(&folder)?, &["--test-concurrency=1"]);
+    run(test.env("CONCLAVE_PACKED", packed()).envs(environment.iter().copied()), counts)
+}
+
+fn packed() -> PathBuf {
+    target_directory().join("web/packed")
 }
 
 fn folder() -> PathBuf {
