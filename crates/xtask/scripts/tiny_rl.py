@@ -25,6 +25,7 @@ parser.add_argument("--work", required=True, type=pathlib.Path)
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--jobs", type=int, default=2)
 parser.add_argument("--problems", type=int, default=2000)
+parser.add_argument("--round-problems", type=int, default=200, help="paragator: the first so many are aggregated in rounds, too")
 parser.add_argument("--held-out-seed", type=int, default=77)
 parser.add_argument("--set", action="append", default=[], help="a key of the configuration, for every run")
 options = parser.parse_args()
@@ -178,6 +179,25 @@ def pass_at(correct, total, k):
 
 def paragator():
     held_out = problems("small", 1, "--numbers", "small")
+    first = held_out.with_name(f"sets-small-first-{options.round_problems}.jsonl")
+    first.write_text("".join(held_out.read_text().splitlines(keepends=True)[:options.round_problems]))
+
+    def written(name, model, seed, sets, rounds):
+        """Pools of every round, from round 0, which the generator writes: right candidates and candidates, by problem."""
+        path = options.work / f"pools-{name}-{rounds}.jsonl"
+        if not path.exists():
+            answers = options.work / f"answers-{name}-{rounds}.jsonl"
+            answers.unlink(missing_ok=True)
+            conclave("aggregate", sets, "--model", model, "--generator", model, "--rounds", rounds, "--num-candidates",
+                     CANDIDATES, "--pool-size", POOL, "--temperature", 1, "--seed", seed, "--max-new-tokens", 96,
+                     "--out", answers, "--pools", path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+        found = {}
+        for row in map(json.loads, path.open()):
+            right = sum(answer(candidate["text"]) == row["reference_answer"] for candidate in row["candidates"])
+            found.setdefault(row["round"], {})[row["id"]] = (right, len(row["candidates"]))
+        ids = sorted(found[0])
+        return [[found[t][one] for one in ids] for t in range(rounds + 1)]
 
     def pools(method, seed):
         name = f"{method}-{seed}"
@@ -185,20 +205,8 @@ def paragator():
         if method != "start":
             settings = {"paragator.baseline": method, "train.seed": seed, "model.path": json.dumps(str(options.start))}
             model = train("paragator", "tiny-paragator.toml", name, settings) / "model"
-        path = options.work / f"pools-{name}.jsonl"
-        if not path.exists():
-            answers = options.work / f"answers-{name}.jsonl"
-            answers.unlink(missing_ok=True)
-            conclave("aggregate", held_out, "--model", model, "--generator", model, "--policy", "always", "--rounds", ROUNDS,
-                     "--num-candidates", CANDIDATES, "--pool-size", POOL, "--temperature", 1, "--seed", seed,
-                     "--max-new-tokens", 96, "--out", answers, "--pools", path.with_suffix(".part"))
-            path.with_suffix(".part").rename(path)
-        found = {}
-        for row in map(json.loads, path.open()):
-            right = sum(answer(candidate["text"]) == row["reference_answer"] for candidate in row["candidates"])
-            found.setdefault(row["round"], {})[row["id"]] = (right, len(row["candidates"]))
-        ids = sorted(found[0])
-        return [[found[t][one] for one in ids] for t in range(ROUNDS + 1)]
+        # Generating costs little, aggregating reads four texts for each one it writes.
+        return written(name, model, seed, held_out, 0) + written(name, model, seed, first, ROUNDS)[1:]
 
     work = [(method, seed) for seed in SEEDS for method in METHODS]
     found = dict(zip(work, side_by_side([lambda one=one: pools(*one) for one in work]), strict=True))
@@ -206,8 +214,8 @@ def paragator():
     def figure(method, t, k):
         return [[pass_at(right, total, k) for right, total in found[method, seed][t]] for seed in SEEDS]
 
-    print(f"{options.problems} problems of seed {options.held_out_seed}, {CANDIDATES} candidates, pools of {POOL}; means of "
-          f"{options.seeds} seeds, 95 % intervals over problems\n")
+    print(f"Pass rates on {options.problems} problems of seed {options.held_out_seed}, {CANDIDATES} solutions each; rounds on the "
+          f"first {options.round_problems}, in pools of {POOL}; means of {options.seeds} seeds, 95 % intervals over problems\n")
     print(f"| method | pass@1 | pass@{POOL} | by seed | pass@{CANDIDATES} | " + " | ".join(
         f"round {t}: accuracy" for t in range(1, ROUNDS + 1)) + f" | round {ROUNDS} by seed |\n|---|" + "---|" * (ROUNDS + 5))
     for method, label in METHODS.items():
