@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The tables of reinforcement learning on the arithmetic domain: GRPO behind supervised training, and ParaGator.
 
-    python3 crates/xtask/scripts/tiny_rl.py grpo --start runs/tiny-sft/model --weak runs/tiny-sft/checkpoints/step-00000600 \
+    python3 crates/xtask/scripts/tiny_rl.py grpo --start runs/tiny-sft/model --weak runs/tiny-solver/checkpoints/step-00000150 \
         --work runs/rl
     python3 crates/xtask/scripts/tiny_rl.py paragator --start runs/tiny-solver/model --work runs/paragator
 
@@ -106,33 +106,37 @@ def over_seeds(values):
 
 
 def grpo():
-    files = {"5": problems("5", 5), "8": problems("8", 8), "5, mixed solvers": problems("mixed", 5, "--solvers", "mixed")}
-    files["5, last 10 % cut"] = cut(files["5"])
+    mixed = problems("mixed", 5, "--solvers", "mixed")
+    files = {
+        "full": {"5": problems("5", 5), "8": problems("8", 8), "5, mixed solvers": mixed, "5, last 10 % cut": cut(mixed)},
+        "weak": {"4, small numbers": problems("small", 4, "--numbers", "small")},
+    }
 
-    def correct(model, name, label):
-        rows = options.work / f"rows-{label}-{files[name].stem}.jsonl"
+    def correct(model, start, name, label):
+        rows = options.work / f"rows-{label}-{files[start][name].stem}.jsonl"
         if not rows.exists():
-            conclave("train", "evaluate", files[name], "--model", model, "--num-candidates", name.split(",")[0],
+            conclave("train", "evaluate", files[start][name], "--model", model, "--num-candidates", name.split(",")[0],
                      "--threads", 1, "--out", rows)
         rows = [json.loads(line) for line in rows.open()]
         return [float(row["correct"]) for row in rows], [float(row["vote_correct"]) for row in rows]
 
+    CONFIG = {"full": "tiny-grpo.toml", "weak": "tiny-grpo-weak.toml"}
     starts = {"full": options.start} | ({"weak": options.weak} if options.weak else {})
     side_by_side([lambda start=start, path=path, seed=seed: train(
-        "grpo", "tiny-grpo.toml", f"grpo-{start}-{seed}", {"model.path": json.dumps(str(path)), "train.seed": seed})
+        "grpo", CONFIG[start], f"grpo-{start}-{seed}", {"model.path": json.dumps(str(path)), "train.seed": seed})
         for start, path in starts.items() for seed in SEEDS])
     models = {start: path for start, path in starts.items()}
     models |= {f"{start}-{seed}": options.work / f"grpo-{start}-{seed}" / "model" for start in starts for seed in SEEDS}
-    side_by_side([lambda label=label, path=path, name=name: correct(path, name, label)
-                  for name in files for label, path in models.items()])
+    side_by_side([lambda label=label, path=path, start=label.split("-")[0], name=name: correct(path, start, name, label)
+                  for label, path in models.items() for name in files[label.split("-")[0]]])
 
     print(f"{options.problems} problems of seed {options.held_out_seed}, greedy; 95 % intervals over problems; GRPO: the mean "
           f"of {options.seeds} seeds\n")
     print("| start | candidates | vote | supervised | with GRPO | by seed | gain of GRPO |\n|---|---|---|---|---|---|---|")
     for start in starts:
-        for name in files:
-            before, vote = correct(models[start], name, start)
-            seeds = [correct(models[f"{start}-{seed}"], name, f"{start}-{seed}")[0] for seed in SEEDS]
+        for name in files[start]:
+            before, vote = correct(models[start], start, name, start)
+            seeds = [correct(models[f"{start}-{seed}"], start, name, f"{start}-{seed}")[0] for seed in SEEDS]
             after = over_seeds(seeds)
             print(f"| {start} | {name} | {mean(vote):.3f} | {interval(before)} | {interval(after)} | {by_seed(seeds)} "
                   f"| {difference(after, before)} |")
