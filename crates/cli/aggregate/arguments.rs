@@ -90,8 +90,8 @@ pub struct AggregateArguments {
     pub permutations: Option<u32>,
 
     /// Aggregate in T rounds: each place of a new pool aggregates some candidates of the old one; the answer is the vote of
-    /// the last pool
-    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(1..),
+    /// the last pool (0: of the first)
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u32).range(0..),
         conflicts_with_all = ["policy", "mode", "top_k", "top_p", "permutations"])]
     pub rounds: Option<u32>,
 

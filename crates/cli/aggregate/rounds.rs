@@ -170,8 +170,10 @@ pub fn work(
                 bar.suspend(|| rows.push(&row))?;
                 continue;
             }
-            row.method = Method::Generate;
-            row.confidence_kind = ConfidenceKind::LeadProbability;
+            if rounds > 0 {
+                row.method = Method::Generate;
+                row.confidence_kind = ConfidenceKind::LeadProbability;
+            }
             row.extra.insert(ROUNDS.to_owned(), rounds.into());
             // Sets are worked on together: each has its share of the tokens and the time.
             row.usage = Usage {

@@ -44,6 +44,7 @@ pub fn publish(
     });
     let manifest = Manifest {
         prompt_variant: run.prompt.variant,
+        max_candidates: run.prompt.max_candidates,
         mode: Mode::Generate,
         provenance: object(provenance),
         ..Manifest::default()

@@ -432,6 +432,7 @@ impl Keeper {
             optimizer: &run.optimizer,
             lora: run.lora.as_ref(),
             prompt_variant: run.config.prompt.variant,
+            max_candidates: run.config.prompt.max_candidates,
             files: &files,
         };
         self.checkpoints.save(&progress, &contents).map(|_| ())

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The tables of reinforcement learning on the arithmetic domain: GRPO behind supervised training, and ParaGator.
 
-    python3 crates/xtask/scripts/tiny_rl.py grpo --start runs/tiny-sft/model --weak runs/tiny-sft/checkpoints/step-00000600 \
+    python3 crates/xtask/scripts/tiny_rl.py grpo --start runs/tiny-sft/model --weak runs/tiny-solver/checkpoints/step-00000150 \
         --work runs/rl
     python3 crates/xtask/scripts/tiny_rl.py paragator --start runs/tiny-solver/model --work runs/paragator
 
@@ -25,6 +25,7 @@ parser.add_argument("--work", required=True, type=pathlib.Path)
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--jobs", type=int, default=2)
 parser.add_argument("--problems", type=int, default=2000)
+parser.add_argument("--round-problems", type=int, default=200, help="paragator: the first so many are aggregated in rounds, too")
 parser.add_argument("--held-out-seed", type=int, default=77)
 parser.add_argument("--set", action="append", default=[], help="a key of the configuration, for every run")
 options = parser.parse_args()
@@ -105,33 +106,37 @@ def over_seeds(values):
 
 
 def grpo():
-    files = {"5": problems("5", 5), "8": problems("8", 8), "5, mixed solvers": problems("mixed", 5, "--solvers", "mixed")}
-    files["5, last 10 % cut"] = cut(files["5"])
+    mixed = problems("mixed", 5, "--solvers", "mixed")
+    files = {
+        "full": {"5": problems("5", 5), "8": problems("8", 8), "5, mixed solvers": mixed, "5, last 10 % cut": cut(mixed)},
+        "weak": {"4, small numbers": problems("small", 4, "--numbers", "small")},
+    }
 
-    def correct(model, name, label):
-        rows = options.work / f"rows-{label}-{files[name].stem}.jsonl"
+    def correct(model, start, name, label):
+        rows = options.work / f"rows-{label}-{files[start][name].stem}.jsonl"
         if not rows.exists():
-            conclave("train", "evaluate", files[name], "--model", model, "--num-candidates", name.split(",")[0],
+            conclave("train", "evaluate", files[start][name], "--model", model, "--num-candidates", name.split(",")[0],
                      "--threads", 1, "--out", rows)
         rows = [json.loads(line) for line in rows.open()]
         return [float(row["correct"]) for row in rows], [float(row["vote_correct"]) for row in rows]
 
+    CONFIG = {"full": "tiny-grpo.toml", "weak": "tiny-grpo-weak.toml"}
     starts = {"full": options.start} | ({"weak": options.weak} if options.weak else {})
     side_by_side([lambda start=start, path=path, seed=seed: train(
-        "grpo", "tiny-grpo.toml", f"grpo-{start}-{seed}", {"model.path": json.dumps(str(path)), "train.seed": seed})
+        "grpo", CONFIG[start], f"grpo-{start}-{seed}", {"model.path": json.dumps(str(path)), "train.seed": seed})
         for start, path in starts.items() for seed in SEEDS])
     models = {start: path for start, path in starts.items()}
     models |= {f"{start}-{seed}": options.work / f"grpo-{start}-{seed}" / "model" for start in starts for seed in SEEDS}
-    side_by_side([lambda label=label, path=path, name=name: correct(path, name, label)
-                  for name in files for label, path in models.items()])
+    side_by_side([lambda label=label, path=path, start=label.split("-")[0], name=name: correct(path, start, name, label)
+                  for label, path in models.items() for name in files[label.split("-")[0]]])
 
     print(f"{options.problems} problems of seed {options.held_out_seed}, greedy; 95 % intervals over problems; GRPO: the mean "
           f"of {options.seeds} seeds\n")
     print("| start | candidates | vote | supervised | with GRPO | by seed | gain of GRPO |\n|---|---|---|---|---|---|---|")
     for start in starts:
-        for name in files:
-            before, vote = correct(models[start], name, start)
-            seeds = [correct(models[f"{start}-{seed}"], name, f"{start}-{seed}")[0] for seed in SEEDS]
+        for name in files[start]:
+            before, vote = correct(models[start], start, name, start)
+            seeds = [correct(models[f"{start}-{seed}"], start, name, f"{start}-{seed}")[0] for seed in SEEDS]
             after = over_seeds(seeds)
             print(f"| {start} | {name} | {mean(vote):.3f} | {interval(before)} | {interval(after)} | {by_seed(seeds)} "
                   f"| {difference(after, before)} |")
@@ -178,6 +183,25 @@ def pass_at(correct, total, k):
 
 def paragator():
     held_out = problems("small", 1, "--numbers", "small")
+    first = held_out.with_name(f"sets-small-first-{options.round_problems}.jsonl")
+    first.write_text("".join(held_out.read_text().splitlines(keepends=True)[:options.round_problems]))
+
+    def written(name, model, seed, sets, rounds):
+        """Pools of every round, from round 0, which the generator writes: right candidates and candidates, by problem."""
+        path = options.work / f"pools-{name}-{rounds}.jsonl"
+        if not path.exists():
+            answers = options.work / f"answers-{name}-{rounds}.jsonl"
+            answers.unlink(missing_ok=True)
+            conclave("aggregate", sets, "--model", model, "--generator", model, "--rounds", rounds, "--num-candidates",
+                     CANDIDATES, "--pool-size", POOL, "--temperature", 1, "--seed", seed, "--max-new-tokens", 96,
+                     "--out", answers, "--pools", path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+        found = {}
+        for row in map(json.loads, path.open()):
+            right = sum(answer(candidate["text"]) == row["reference_answer"] for candidate in row["candidates"])
+            found.setdefault(row["round"], {})[row["id"]] = (right, len(row["candidates"]))
+        ids = sorted(found[0])
+        return [[found[t][one] for one in ids] for t in range(rounds + 1)]
 
     def pools(method, seed):
         name = f"{method}-{seed}"
@@ -185,20 +209,8 @@ def paragator():
         if method != "start":
             settings = {"paragator.baseline": method, "train.seed": seed, "model.path": json.dumps(str(options.start))}
             model = train("paragator", "tiny-paragator.toml", name, settings) / "model"
-        path = options.work / f"pools-{name}.jsonl"
-        if not path.exists():
-            answers = options.work / f"answers-{name}.jsonl"
-            answers.unlink(missing_ok=True)
-            conclave("aggregate", held_out, "--model", model, "--generator", model, "--policy", "always", "--rounds", ROUNDS,
-                     "--num-candidates", CANDIDATES, "--pool-size", POOL, "--temperature", 1, "--seed", seed,
-                     "--max-new-tokens", 96, "--out", answers, "--pools", path.with_suffix(".part"))
-            path.with_suffix(".part").rename(path)
-        found = {}
-        for row in map(json.loads, path.open()):
-            right = sum(answer(candidate["text"]) == row["reference_answer"] for candidate in row["candidates"])
-            found.setdefault(row["round"], {})[row["id"]] = (right, len(row["candidates"]))
-        ids = sorted(found[0])
-        return [[found[t][one] for one in ids] for t in range(ROUNDS + 1)]
+        # Generating costs little, aggregating reads four texts for each one it writes.
+        return written(name, model, seed, held_out, 0) + written(name, model, seed, first, ROUNDS)[1:]
 
     work = [(method, seed) for seed in SEEDS for method in METHODS]
     found = dict(zip(work, side_by_side([lambda one=one: pools(*one) for one in work]), strict=True))
@@ -206,8 +218,8 @@ def paragator():
     def figure(method, t, k):
         return [[pass_at(right, total, k) for right, total in found[method, seed][t]] for seed in SEEDS]
 
-    print(f"{options.problems} problems of seed {options.held_out_seed}, {CANDIDATES} candidates, pools of {POOL}; means of "
-          f"{options.seeds} seeds, 95 % intervals over problems\n")
+    print(f"Pass rates on {options.problems} problems of seed {options.held_out_seed}, {CANDIDATES} solutions each; rounds on the "
+          f"first {options.round_problems}, in pools of {POOL}; means of {options.seeds} seeds, 95 % intervals over problems\n")
     print(f"| method | pass@1 | pass@{POOL} | by seed | pass@{CANDIDATES} | " + " | ".join(
         f"round {t}: accuracy" for t in range(1, ROUNDS + 1)) + f" | round {ROUNDS} by seed |\n|---|" + "---|" * (ROUNDS + 5))
     for method, label in METHODS.items():

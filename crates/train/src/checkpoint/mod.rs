@@ -82,6 +82,8 @@ pub struct Contents<'a> {
     pub lora: Option<&'a Lora>,
     /// The prompt that the model is trained on.
     pub prompt_variant: PromptVariant,
+    /// Candidates that the model is to be shown at most.
+    pub max_candidates: Option<usize>,
     /// Files copied as they are: `tokenizer.json`, so that the folder is a whole model directory.
     pub files: &'a [(&'a str, &'a [u8])],
 }
@@ -354,6 +356,7 @@ async fn write(new: &mut NewFolder, progress: &Progress, contents: &Contents<'_>
     });
     let manifest = Manifest {
         prompt_variant: contents.prompt_variant,
+        max_candidates: contents.max_candidates,
         provenance: provenance.as_object().cloned().unwrap_or_default(),
         files: files.clone(),
         ..Manifest::default()

@@ -106,6 +106,7 @@ impl RunConfig {
             ("train.gradient_accumulation", train.gradient_accumulation as u64),
             ("train.threads", train.threads.unwrap_or(1) as u64),
             ("prompt.max_new_tokens", prompt.max_new_tokens as u64),
+            ("prompt.max_candidates", prompt.max_candidates.unwrap_or(1) as u64),
             ("checkpoint.keep_last", self.checkpoint.keep_last as u64),
             ("eval.problems", eval.problems),
             ("eval.permutations", u64::from(eval.permutations)),

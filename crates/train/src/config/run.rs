@@ -13,11 +13,14 @@ pub struct PromptConfig {
     pub context_length: Option<usize>,
     /// Tokens kept free for the completion.
     pub max_new_tokens: usize,
+    /// Candidates that the published model is shown at most, the first so many of a set that has more (`max_candidates` of
+    /// its `conclave.json`): for a model that reads many worse than few, because it was trained on few.
+    pub max_candidates: Option<usize>,
 }
 
 impl Default for PromptConfig {
     fn default() -> Self {
-        Self { variant: PromptVariant::Think, context_length: None, max_new_tokens: 128 }
+        Self { variant: PromptVariant::Think, context_length: None, max_new_tokens: 128, max_candidates: None }
     }
 }
 

@@ -145,6 +145,7 @@ fn a_configuration_is_checked_as_a_whole() {
     check(&["data.num_candidates=[]"], Method::Sft, "`data.num_candidates` is empty");
     check(&["data.truncation.probability=2"], Method::Sft, "expected 0 to 1");
     check(&["prompt.context_length=100"], Method::Sft, "leaves no room for a prompt");
+    check(&["prompt.max_candidates=0"], Method::Sft, "`prompt.max_candidates` is 0, expected at least 1");
     check(&["grpo.group_size=1"], Method::Grpo, "`grpo.group_size` is 1, expected at least 2");
     check(&["paragator.pass_k=9"], Method::Paragator, "more than the 8 solutions");
     check(&["lora.targets=[\"q\"]"], Method::Sft, "`lora.targets` names `q`");
