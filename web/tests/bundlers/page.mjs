@@ -42,7 +42,12 @@ export async function check(address) {
     const page = await browser.newPage();
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(String(error)));
-    page.on("console", (message) => ["error", "warn"].includes(message.type()) && complaints.push(message.text()));
+    page.on("console", (message) => {
+      const { url = "" } = message.location();
+      // A page without an icon is complete.
+      if (!["error", "warn"].includes(message.type()) || url.endsWith("/favicon.ico")) return;
+      complaints.push(`${message.text()} (${url})`);
+    });
     await page.goto(address);
     await page.waitForFunction(() => "use" in globalThis);
     const answer = await page.evaluate((set) => globalThis.use(set), set);

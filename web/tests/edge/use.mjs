@@ -35,7 +35,7 @@ export async function use({ device, set, votes, pairs }) {
     voted,
     aborted: await aborted,
     disposed: await codeOf(aggregator.aggregate(set)),
-    gpu: await codeOf(SampleSetAggregator.load({ device: "webgpu" }).then((loaded) => loaded.dispose())),
+    ...(device === "cpu" && { gpu: await codeOf(SampleSetAggregator.load({ device: "webgpu" })) }),
     vote: await majorityVote(set.candidates),
     votes: await inOrder(votes, ({ candidates }) => smallVote(candidates)),
     grades: await inOrder(pairs, ({ reference, prediction }) => grade(reference, prediction)),
