@@ -16,10 +16,10 @@ const deno = createRequire(import.meta.resolve("deno/package.json"))("./install_
 /** Runs Deno, as far as it may: it asks nothing and its notes are those of a driver. */
 async function run(cwd, ...command) {
   const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" };
-  return (await promisify(execFile)(deno, command, { cwd, env, timeout: 240_000 })).stdout;
+  return (await promisify(execFile)(deno, command, { cwd, env, timeout: 540_000 })).stdout;
 }
 
-test("Deno answers as the native program does, on WebGPU", { timeout: 300_000 }, async (context) => {
+test("Deno answers as the native program does, on WebGPU", { timeout: 600_000 }, async (context) => {
   const probe = 'console.log(JSON.stringify((await navigator.gpu?.requestAdapter())?.info.description ?? null))';
   const adapter = JSON.parse(await run(".", "eval", probe));
   if (adapter === null) {
