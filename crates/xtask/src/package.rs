@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::stamp::{Fingerprint, unless_done};
 use crate::steps::{Counts, Outcome, Steps, run};
-use crate::tools::{is_ci, root, target_directory};
+use crate::tools::{root, target_directory};
 use crate::{demo, node, npm, optimise, wasm};
 
 /// `cargo xtask package`.
@@ -53,16 +53,6 @@ pub fn add_steps(steps: &mut Steps, is_wasm_built: bool) -> bool {
         });
     }
     true
-}
-
-/// Sizes of the modules after wasm-opt, which takes minutes when a module has changed: on CI, else left to the command.
-pub fn add_sizes_on_ci(steps: &mut Steps) {
-    if is_ci() {
-        add_size_steps(steps);
-    } else {
-        let reason = "on CI, or by `cargo xtask sizes`: wasm-opt takes minutes";
-        steps.step("sizes", |_| Ok(Outcome::Skipped(reason.to_owned())));
-    }
 }
 
 fn add_size_steps(steps: &mut Steps) -> bool {
