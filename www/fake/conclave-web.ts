@@ -150,7 +150,7 @@ export class SampleSetAggregator {
       device === "cpu"
         ? { device: "cpu" as const }
         : model.includes("no-webgpu")
-          ? { device: "cpu" as const, fallback: "this browser has none" }
+          ? { device: "cpu" as const, fallback: "WebGPU has no adapter: no GPU, or its driver is blocked" }
           : { device: "webgpu" as const, adapter: "SwiftShader" };
     const info = { model, ...on, parameters: builtin ? 1_030_000 : 494_000_000, bytes };
     return new SampleSetAggregator(info, code === "device-lost" ? code : null);

@@ -151,7 +151,7 @@ export function createController(store: Store<State, Action>, conclave: Package,
     let status: "done" | "stopped" | "failed" = "done";
     let problemWithAll: Failure | null = null;
     try {
-      const { failures } = await conclave.sampleCandidates({
+      const { candidates, failures } = await conclave.sampleCandidates({
         ...api,
         // A field that was left empty is no key.
         ...(apiKey === "" ? {} : { apiKey }),
@@ -164,6 +164,9 @@ export function createController(store: Store<State, Action>, conclave: Package,
         onFailure: fail,
       });
       for (const { index, error } of failures) fail(index, error);
+      // The cards say it too, but they may be far from where the key was typed.
+      const first = failures[0];
+      if (candidates.length === 0 && first !== undefined) [status, problemWithAll] = ["failed", failure(first.error)];
     } catch (error) {
       problemWithAll = failure(error);
       status = "failed";

@@ -257,7 +257,9 @@ export function reduce(state: State, action: Action): State {
     case "model": {
       const { choice, url, device } = { ...state.model, ...action };
       const idle = { status: "idle", progress: null, info: null, failure: null } as const;
-      return { ...state, model: { ...idle, choice, url, device } };
+      // What failed, failed with another model or device.
+      const run = state.run.status === "failed" ? IDLE_RUN : state.run;
+      return { ...state, run, model: { ...idle, choice, url, device } };
     }
     case "model-loading":
       return { ...state, model: { ...state.model, status: "loading", progress: null, info: null, failure: null } };
@@ -314,6 +316,11 @@ export function isRunning(run: RunState): boolean {
 /** The clusters to draw: the result's, which may carry the model's scores, else the vote's. */
 export function clustersOf(state: State): Cluster[] {
   return state.run.result?.clusters ?? state.tally?.clusters ?? [];
+}
+
+/** Whether answers were looked for in what has arrived: before, nothing can be said about them. */
+export function isCounted({ tally, run }: State): boolean {
+  return tally !== null || run.result !== null;
 }
 
 /** The set as it would be written to a file, with the candidates that arrived, and for each of these its card. */

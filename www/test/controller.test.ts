@@ -165,9 +165,11 @@ test("live candidates: one fails, the others count", async () => {
 test("live candidates: all fail, and nothing is aggregated", async () => {
   const { store, controller } = page();
   await controller.sample({ ...LIVE, model: "fail:unauthorized", aggregate: true });
-  const { cards, run } = store.get();
+  const { cards, run, sampling } = store.get();
   assert.ok(cards.every(({ failure }) => failure?.code === "unauthorized"));
   assert.equal(run.status, "idle");
+  // Where the key was typed, too.
+  assert.deepEqual([sampling.status, sampling.failure?.code], ["failed", "unauthorized"]);
 });
 
 test("live candidates: stopped in the middle", async () => {

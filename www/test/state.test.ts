@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arrived, INITIAL, onCandidates, onCards, reduce } from "../src/state.ts";
+import { arrived, INITIAL, isCounted, onCandidates, onCards, reduce } from "../src/state.ts";
 import type { Action, State } from "../src/state.ts";
 
 function after(...actions: Action[]): State {
@@ -97,6 +97,22 @@ test("another model means none is loaded", () => {
   assert.equal(ready.model.status, "ready");
   const other = reduce(ready, { type: "model", device: "webgpu" });
   assert.deepEqual([other.model.status, other.model.info, other.model.device], ["idle", null, "webgpu"]);
+});
+
+test("with another model a failure of the last one is gone, a result is not", () => {
+  const failure = { code: "no-webgpu", message: "m", remedy: "" };
+  const failed = after({ type: "run" }, { type: "run-failed", failure });
+  assert.equal(failed.run.failure, failure);
+  assert.deepEqual(reduce(failed, { type: "model", device: "cpu" }).run, INITIAL.run);
+  const stopped = after({ type: "run" }, { type: "run-stopped" });
+  assert.equal(reduce(stopped, { type: "model", device: "cpu" }).run, stopped.run);
+});
+
+test("nothing is said of answers before they were looked for", () => {
+  const shown = after({ type: "set", set: SET });
+  assert.equal(isCounted(shown), false);
+  const tally = { answer: null, confidence: 0, answered: 0, clusters: [], correct: [] };
+  assert.equal(isCounted(reduce(shown, { type: "tally", generation: shown.generation, tally })), true);
 });
 
 test("a result of a file may name candidates that are not there", () => {

@@ -3,7 +3,7 @@
 import { COLOURS, clusterOf, letter } from "../clusters.ts";
 import { plural } from "../format.ts";
 import type { Cluster } from "../sample-set.ts";
-import { clustersOf } from "../state.ts";
+import { clustersOf, isCounted } from "../state.ts";
 import type { Card, State } from "../state.ts";
 import { byId, h, setText } from "./dom.ts";
 import type { Page } from "./page.ts";
@@ -24,6 +24,7 @@ interface Drawn {
   card: Card | null;
   cluster: number | undefined;
   answer: string | undefined;
+  counted: boolean;
 }
 
 export function mountCards({ store, watch }: Page): void {
@@ -41,7 +42,14 @@ export function mountCards({ store, watch }: Page): void {
   });
 
   watch(
-    (state) => [state.cards, clustersOf(state), state.highlighted, state.shown, state.generation],
+    (state) => [
+      state.cards,
+      clustersOf(state),
+      isCounted(state),
+      state.highlighted,
+      state.shown,
+      state.generation,
+    ],
     (state) => {
       if (state.generation !== generation) {
         generation = state.generation;
@@ -58,7 +66,7 @@ export function mountCards({ store, watch }: Page): void {
         const one = (drawn[index] ??= create(index, list, (at) => openReader(store.get(), at)));
         const cluster = of.get(index);
         drawText(one, card, visible);
-        drawHead(one, card, index, cluster, clusters);
+        drawHead(one, card, index, cluster, clusters, isCounted(state));
         const isDim = state.highlighted !== null && cluster !== state.highlighted;
         one.element.classList.toggle("dim", isDim);
         one.card = card;
@@ -83,7 +91,7 @@ function create(index: number, list: HTMLElement, open: (index: number) => void)
   button.addEventListener("click", () => open(index));
   const element = h("li", { class: "card" }, head, text, h("footer", {}, model, button));
   list.append(element);
-  return { element, head, text, model, button, card: null, cluster: undefined, answer: undefined };
+  return { element, head, text, model, button, card: null, cluster: undefined, answer: undefined, counted: false };
 }
 
 function drawText(one: Drawn, card: Card, visible: IntersectionObserver): void {
@@ -114,27 +122,36 @@ function drawText(one: Drawn, card: Card, visible: IntersectionObserver): void {
   }
 }
 
-function drawHead(one: Drawn, card: Card, index: number, cluster: number | undefined, clusters: Cluster[]): void {
+function drawHead(
+  one: Drawn,
+  card: Card,
+  index: number,
+  cluster: number | undefined,
+  clusters: Cluster[],
+  counted: boolean,
+): void {
   const answer = cluster === undefined ? undefined : (card.form ?? clusters[cluster]?.answer);
   const isSame = one.card?.status === card.status && one.cluster === cluster && one.answer === answer;
-  if (isSame) return;
+  if (isSame && one.counted === counted) return;
+  one.counted = counted;
   one.cluster = cluster;
   one.answer = answer;
   if (cluster === undefined) delete one.element.dataset["colour"];
   else one.element.dataset["colour"] = String(Math.min(cluster, COLOURS));
   const number = h("span", { class: "number" }, String(index + 1));
   if (cluster === undefined || answer === undefined) {
-    one.head.replaceChildren(number, h("span", { class: "soft" }, state(card)));
+    one.head.replaceChildren(number, h("span", { class: "soft" }, state(card, counted)));
     return;
   }
   const chip = h("span", { class: "chip", title: `Cluster ${letter(cluster)}` }, letter(cluster));
   one.head.replaceChildren(number, h("span", { class: "card-answer" }, answerNode(answer, 160)), chip);
 }
 
-function state(card: Card): string {
+function state(card: Card, counted: boolean): string {
   if (card.status === "waiting") return "waiting";
   if (card.status === "streaming") return "arriving";
-  return card.status === "failed" ? "failed" : "no answer";
+  if (card.status === "failed") return "failed";
+  return counted ? "no answer" : "\u2013";
 }
 
 function note({ cards, sampling }: State): string {

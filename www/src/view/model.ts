@@ -46,7 +46,8 @@ export function mountModel({ store, controller, watch }: Page): void {
       for (const input of [...choices, url, device, policy, mode]) input.disabled = isBusy;
       for (const input of choices) input.checked = input.value === model.choice;
       byId("model-url-field").hidden = model.choice !== "url";
-      setText(byId("model-note"), NOTES[model.choice]);
+      const fallback = model.info?.fallback ?? "";
+      setText(byId("model-note"), fallback === "" ? NOTES[model.choice] : sentence(fallback));
       load.textContent = model.status === "loading" ? "Cancel" : "Load now";
       load.classList.toggle("gone", model.status === "ready");
       load.disabled = model.status === "ready" || (isRunning(run) && model.status !== "loading");
@@ -75,9 +76,12 @@ function drawProgress({ status, progress, info }: ModelState): void {
 
 function readyOn({ device, fallback }: ModelInfo): string {
   if (device === "webgpu") return "Ready on WebGPU.";
-  return fallback === undefined || fallback === ""
-    ? "Ready on the processor."
-    : `Ready on the processor, not WebGPU: ${fallback}.`;
+  return `Ready on the processor${fallback === undefined || fallback === "" ? "" : ", not WebGPU"}.`;
+}
+
+/** A reason of the package as it stands alone. */
+function sentence(reason: string): string {
+  return `${reason.slice(0, 1).toUpperCase()}${reason.slice(1)}${/[.!?]$/.test(reason) ? "" : "."}`;
 }
 
 function size(status: string, progress: ModelState["progress"], info: ModelState["info"]): string {

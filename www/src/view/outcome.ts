@@ -3,7 +3,7 @@
 import { against, bars, confidenceMeaning, dissent, forecast } from "../clusters.ts";
 import type { Bar } from "../clusters.ts";
 import { percent, plural, probability } from "../format.ts";
-import { clustersOf } from "../state.ts";
+import { clustersOf, isCounted } from "../state.ts";
 import type { State } from "../state.ts";
 import { byId, h, setText } from "./dom.ts";
 import { showFailure } from "./page.ts";
@@ -30,6 +30,7 @@ export function mountOutcome({ store, watch }: Page): void {
     (state) => [
       clustersOf(state),
       state.tally,
+      state.tallyFailure,
       state.cards.length,
       state.highlighted,
       state.run.result,
@@ -38,9 +39,10 @@ export function mountOutcome({ store, watch }: Page): void {
     (state) => drawClusters(state, (cluster) => store.dispatch({ type: "highlight", cluster })),
   );
   watch(
-    (state) => [state.tally, state.policy],
-    ({ tally, policy }) => {
-      setText(byId("forecast"), tally === null ? "" : forecast(policy, tally.confidence, tally.answered));
+    (state) => [state.tally, state.policy, state.cards.length],
+    ({ tally, policy, cards }) => {
+      const isOpen = tally !== null && cards.length > 0;
+      setText(byId("forecast"), isOpen ? forecast(policy, tally.confidence, tally.answered) : "");
     },
   );
 }
@@ -123,14 +125,19 @@ function drawClusters(state: State, highlight: (cluster: number) => void): void 
     return h("li", {}, button);
   });
   if (drawn.more > 0) items.push(h("li", { class: "soft" }, `and ${plural(drawn.more, "smaller cluster")}`));
-  if (drawn.unanswered > 0)
+  if (drawn.unanswered > 0 && isCounted(state))
     items.push(h("li", { class: "soft" }, `${plural(drawn.unanswered, "candidate")} without an answer`));
   if (items.length === 0)
-    items.push(
-      h("li", { class: "soft" }, state.sampling.status === "running" ? "Waiting for answers" : "No answers yet"),
-    );
+    items.push(h("li", { class: "soft" }, nothing(state)));
   list.replaceChildren(...items);
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus();
+}
+
+/** Why there is no bar. */
+function nothing(state: State): string {
+  if (state.sampling.status === "running") return "Waiting for answers";
+  if (state.cards.length === 0 || isCounted(state)) return "No answers yet";
+  return state.tallyFailure === null ? "Counting the votes" : "Not counted";
 }
 
 function row(bar: Bar, isCorrect: boolean, isPressed: boolean): HTMLButtonElement {

@@ -141,6 +141,7 @@ try {
   await step("live candidates: one fails, the others are aggregated", async () => {
     await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "light" }]);
     await page.click('#source label:has([value="live"])');
+    await page.waitForSelector("#panel-live:not([hidden])");
     await page.type("#live-model", "one-fails");
     await page.type("#live-key", "sk-secret");
     await page.click("#sample");
@@ -152,6 +153,8 @@ try {
   });
   await step("a download shows progress and is cancelled", async () => {
     await page.click('#model-choice label:has([value="url"])');
+    // Views are drawn once a frame; on a busy machine that is later than the next step.
+    await page.waitForSelector("#model-url-field:not([hidden])");
     await page.type("#model-url", "https://models.example/slow/");
     await page.click("#load");
     await page.waitForFunction(() => /MB of 279/.test(document.getElementById("load-size")?.textContent ?? ""));
@@ -162,9 +165,10 @@ try {
     await page.$eval("#model-url", (input) => ((input as HTMLInputElement).value = ""));
     await page.type("#model-url", "https://models.example/no-webgpu/");
     await page.click("#load");
-    await page.waitForFunction(() =>
-      /on the processor, not WebGPU: /.test(document.getElementById("load-text")?.textContent ?? ""),
+    await page.waitForFunction(
+      () => document.getElementById("load-text")?.textContent === "Ready on the processor, not WebGPU.",
     );
+    assert.match(await text(page, "#model-note"), /WebGPU.*\.$/);
   });
   await step("everything is reached by keyboard and visibly so", async () => {
     await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());

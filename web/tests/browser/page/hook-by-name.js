@@ -1,0 +1,3 @@
+import { hook } from "./hooks.js";
+
+hook(self.name);
