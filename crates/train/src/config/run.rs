@@ -20,7 +20,12 @@ pub struct PromptConfig {
 
 impl Default for PromptConfig {
     fn default() -> Self {
-        Self { variant: PromptVariant::Think, context_length: None, max_new_tokens: 128, max_candidates: None }
+        Self {
+            variant: PromptVariant::Think,
+            context_length: None,
+            max_new_tokens: 128,
+            max_candidates: None,
+        }
     }
 }
 
