@@ -47,11 +47,26 @@ fn a_generator_writes_the_first_pool() {
 }
 
 #[test]
+fn without_rounds_the_first_pool_is_voted_on() {
+    let directory = with_sets();
+    model_that_writes_7(&directory.path().join("seven"));
+    let line = "aggregate sets.jsonl --model seven --generator seven --rounds 0 --temperature 1 --num-candidates 3 \
+                --max-new-tokens 12 --pools pools.jsonl --json";
+    let run = conclave_line(directory.path(), line);
+    let rows = run.expect("", 0, &["round 0: accuracy"]).rows();
+    assert_eq!(of(&rows, "method"), ["vote"; 4]);
+    let pools = rows_of(&directory.path().join("pools.jsonl"));
+    assert_eq!(of(&pools, "round"), [0; 4]);
+    let counts: Vec<usize> = pools.iter().map(|pool| pool["candidates"].as_array().unwrap().len()).collect();
+    assert_eq!(counts, [3; 4]);
+}
+
+#[test]
 fn wrong_arguments_of_rounds_are_named() {
     let directory = with_sets();
     model_that_writes_7(&directory.path().join("m"));
     for (flags, part) in [
-        ("--rounds 0", "'--rounds <T>'"),
+        ("--rounds -1", "unexpected argument '-1'"),
         ("--pool-size 2", "--rounds <T>"),
         ("--generator m", "--rounds <T>"),
         ("--rounds 1 --mode select", "cannot be used with"),
