@@ -105,6 +105,8 @@ pub fn add_steps(steps: &mut Steps, is_package_built: bool) {
         });
         steps.step("npm package from Vite, webpack, an import map", |counts| match &browser {
             Some(browser) => {
+                // They drive Chromium by what is installed for the tests there.
+                npm::install(&root().join("web/tests/browser"), counts)?;
                 package::test_packed("web/tests/bundlers", &[("CHROME", browser.as_os_str())], counts)
             }
             None => Ok(Outcome::Skipped("no Chromium".to_owned())),
