@@ -1,6 +1,6 @@
 //! The checks of a whole configuration, before anything is loaded.
 
-use super::{Baseline, Method, RunConfig, SetSource, model::LORA_TARGETS};
+use super::{Method, RunConfig, SetSource, model::LORA_TARGETS};
 use crate::error::TrainError;
 
 /// Collects what is wrong, so that one run of the program shows all of it.
@@ -191,7 +191,7 @@ impl RunConfig {
             [("paragator.pass_k", paragator.pass_k), ("paragator.pool_size", paragator.pool_size)]
         {
             problems.require(
-                value <= paragator.generator_group_size || paragator.baseline == Baseline::Offline,
+                value <= paragator.generator_group_size || !paragator.baseline.trains_generator(),
                 || {
                     format!(
                         "`{key}` is {value}, more than the {} solutions of `paragator.generator_group_size`",

@@ -136,8 +136,27 @@ pub enum Baseline {
     Joint,
     /// The generator alone, by pass@1.
     DrGrpo,
+    /// The generator alone, by pass@k: what the objective does by itself.
+    PassAtK,
     /// The aggregator alone, on pools that the start wrote.
     Offline,
     /// Both by pass@1, on pools of the same step.
     OnlineMultitask,
+}
+
+impl Baseline {
+    /// Whether solutions are learned from.
+    pub fn trains_generator(self) -> bool {
+        self != Self::Offline
+    }
+
+    /// Whether they are by what a group of k is worth together.
+    pub fn is_pass_at_k(self) -> bool {
+        matches!(self, Self::Joint | Self::PassAtK)
+    }
+
+    /// Whether pools are aggregated.
+    pub fn trains_aggregator(self) -> bool {
+        !matches!(self, Self::DrGrpo | Self::PassAtK)
+    }
 }

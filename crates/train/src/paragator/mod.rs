@@ -3,12 +3,13 @@
 //! A step: problems, each solved `generator_group_size` times; pools drawn from these solutions; each pool aggregated
 //! `aggregator_group_size` times; one update from all completions. The generator gets the pass@k advantage, because the
 //! aggregator needs one good solution in a pool and not many alike; the aggregator gets the plain one. What the paper
-//! compares it with are configurations of this loop:
+//! compares it with are configurations of this loop, and so is the generator's half alone (`pass_at_k`, not of the paper):
 //!
 //! | `baseline` | generator | pools | aggregator |
 //! |---|---|---|---|
 //! | `joint` | pass@k | of this step | pass@1 |
 //! | `dr_grpo` | pass@1 | none | not trained |
+//! | `pass_at_k` | pass@k | none | not trained |
 //! | `offline` | not trained | of the model of step 0 | pass@1 |
 //! | `online_multitask` | pass@1 | of this step | pass@1 |
 //!
@@ -152,15 +153,11 @@ impl Paragator {
             .iter()
             .map(|group| group.iter().map(|correct| Reward(f64::from(u8::from(*correct)))).collect())
             .collect();
-        let advantages = match config.baseline {
-            Baseline::Joint => {
-                correct.iter().flat_map(|group| pass_at_k_advantages(group, config.pass_k)).collect()
-            }
-            _ => group_advantages(
-                &rewards.concat(),
-                run.config.grpo.scale_rewards,
-                config.generator_group_size,
-            ),
+        let advantages = if config.baseline.is_pass_at_k() {
+            correct.iter().flat_map(|group| pass_at_k_advantages(group, config.pass_k)).collect()
+        } else {
+            let scale = run.config.grpo.scale_rewards;
+            group_advantages(&rewards.concat(), scale, config.generator_group_size)
         };
         note_rollouts(&groups, &rewards, &cost, "generator/", metrics);
         let passes: f64 = correct.iter().filter_map(|group| pass_at(group, config.pass_k)).sum();
@@ -238,7 +235,7 @@ impl Method for Paragator {
         let objective = objective(run);
         let problems = config.problems_per_step;
         run.rehearse_step(&longest, problems, &generation_options(run), &objective, tell)?;
-        if config.baseline == Baseline::DrGrpo {
+        if !config.baseline.trains_aggregator() {
             return Ok(());
         }
         // A pool of solutions that are as long as they may be.
@@ -257,11 +254,11 @@ impl Method for Paragator {
         let mut metrics = StepMetrics::new(step);
         let solutions = self.generate(run, &problems, first, &mut metrics)?;
         let mut learned = Vec::new();
-        if config.baseline != Baseline::Offline {
+        if config.baseline.trains_generator() {
             learned.extend(solutions.samples(run));
         }
         let mut reward = "generator/reward";
-        if config.baseline != Baseline::DrGrpo {
+        if config.baseline.trains_aggregator() {
             let answers = self.aggregate(run, &problems, &solutions, first, &mut metrics)?;
             learned.extend(answers.samples(run));
             reward = "aggregator/reward";

@@ -59,8 +59,13 @@ fn the_baselines_leave_out_what_they_should() {
         train(&config).0.remove(0)
     };
     let generator_only = first(Baseline::DrGrpo);
-    assert!(has(&generator_only, "generator/") && !has(&generator_only, "aggregator/"));
-    assert_eq!(generator_only.get(metric::REWARD), generator_only.get("generator/reward"));
+    let by_pass_at_k = first(Baseline::PassAtK);
+    for metrics in [&generator_only, &by_pass_at_k] {
+        assert!(has(metrics, "generator/") && !has(metrics, "aggregator/"));
+        assert_eq!(metrics.get(metric::REWARD), metrics.get("generator/reward"));
+    }
+    assert_eq!(generator_only.get("generator/reward"), by_pass_at_k.get("generator/reward"));
+    assert_ne!(generator_only.get(metric::LOSS), by_pass_at_k.get(metric::LOSS), "other advantages");
     let multitask = first(Baseline::OnlineMultitask);
     let offline = first(Baseline::Offline);
     let joint = first(Baseline::Joint);
