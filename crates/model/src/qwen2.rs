@@ -58,6 +58,16 @@ impl Positions {
         Self::new(config, rows, &positions, mask, device)
     }
 
+    /// What is added to the scores, `[rows, 1, groups * seq, columns]`.
+    pub fn mask(&self) -> &Tensor<4> {
+        &self.mask
+    }
+
+    /// The rotation of queries and keys.
+    pub fn rotary(&self) -> &Rotary {
+        &self.rotary
+    }
+
     pub(crate) fn appended(config: &Qwen2Config, rows: usize, append: Append, device: &Device) -> Self {
         let (column, columns) = (append.column, append.columns);
         let positions = Self::new(config, rows, &append.positions, append.mask, device);
@@ -85,8 +95,18 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dtype = x.dtype();
         let x = x.cast(DType::F32);
-        let rms = (x.clone().square().mean_dim(D - 1) + self.rms_norm_eps).sqrt();
+        let rms = self.root_mean_square(&x);
         (x / rms).cast(dtype) * self.weight.val().unsqueeze()
+    }
+
+    /// What the elements of each vector are divided by.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[.., hidden_size]`, f32
+    /// - output: `[.., 1]`
+    pub fn root_mean_square<const D: usize>(&self, x: &Tensor<D>) -> Tensor<D> {
+        (x.clone().square().mean_dim(D - 1) + self.rms_norm_eps).sqrt()
     }
 }
 
@@ -117,6 +137,23 @@ impl Attention {
     ///
     /// - `x`, output: `[rows, seq, hidden_size]`
     pub fn forward(&self, x: Tensor<3>, at: &Positions, cache: Option<&mut LayerCache>) -> Tensor<3> {
+        let Projected { query, key, value } = self.project(x, at);
+        let (key, value) = match cache {
+            Some(cache) => cache.append(key, value, at.column, at.columns),
+            None => (key, value),
+        };
+        let scores = query.matmul(key).cast(DType::F32);
+        let dtype = value.dtype();
+        let weights = activation::softmax(scores + at.mask.clone(), 3).cast(dtype);
+        self.o_proj.forward(self.join(weights.matmul(value)))
+    }
+
+    /// What attention is taken of.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[rows, seq, hidden_size]`
+    pub fn project(&self, x: Tensor<3>, at: &Positions) -> Projected {
         let [rows, seq, _] = x.dims();
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         let split = |x: Tensor<3>, heads: usize| {
@@ -126,20 +163,45 @@ impl Attention {
         let query = at.rotary.apply(split(self.q_proj.forward(x.clone()), heads));
         let key = at.rotary.apply(split(self.k_proj.forward(x.clone()), kv_heads)).transpose();
         let value = split(self.v_proj.forward(x), kv_heads);
-        let (key, value) = match cache {
-            Some(cache) => cache.append(key, value, at.column, at.columns),
-            None => (key, value),
-        };
         let [_, _, _, head_dim] = query.dims();
         // Heads that share a key-value head are stacked along the sequence, so keys are not repeated.
         let query = query.reshape([rows, kv_heads, heads / kv_heads * seq, head_dim]);
         // The queries are scaled, not the scores, of which there are many more.
-        let scores = (query / (head_dim as f64).sqrt()).matmul(key).cast(DType::F32);
-        let dtype = value.dtype();
-        let weights = activation::softmax(scores + at.mask.clone(), 3).cast(dtype);
-        let output = weights.matmul(value).reshape([rows, heads, seq, head_dim]);
-        self.o_proj.forward(output.swap_dims(1, 2).reshape([rows, seq, heads * head_dim]))
+        Projected { query: query / (head_dim as f64).sqrt(), key, value }
     }
+
+    /// What the heads found, side by side.
+    ///
+    /// # Shapes
+    ///
+    /// - `attended`: `[rows, kv_heads, groups * seq, head_dim]`
+    /// - output: `[rows, seq, heads * head_dim]`
+    pub fn join(&self, attended: Tensor<4>) -> Tensor<3> {
+        let heads = self.num_attention_heads;
+        let [rows, kv_heads, stacked, head_dim] = attended.dims();
+        let seq = stacked * kv_heads / heads;
+        let attended = attended.reshape([rows, heads, seq, head_dim]).swap_dims(1, 2);
+        attended.reshape([rows, seq, heads * head_dim])
+    }
+
+    /// The way back of [`join`](Self::join).
+    pub fn split(&self, joined: Tensor<3>) -> Tensor<4> {
+        let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
+        let [rows, seq, width] = joined.dims();
+        let apart = joined.reshape([rows, seq, heads, width / heads]).swap_dims(1, 2);
+        apart.reshape([rows, kv_heads, heads / kv_heads * seq, width / heads])
+    }
+}
+
+/// Queries, keys and values of one layer.
+#[derive(Debug, Clone)]
+pub struct Projected {
+    /// `[rows, kv_heads, groups * seq, head_dim]`, rotated and divided by `sqrt(head_dim)`
+    pub query: Tensor<4>,
+    /// `[rows, kv_heads, head_dim, seq]`, rotated
+    pub key: Tensor<4>,
+    /// `[rows, kv_heads, seq, head_dim]`
+    pub value: Tensor<4>,
 }
 
 /// `down(silu(gate(x)) * up(x))` (Shazeer, arXiv 2002.05202).

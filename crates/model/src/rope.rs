@@ -54,13 +54,22 @@ impl Rotary {
     /// - `x`: `[rows, heads, seq, head_dim]`
     /// - output: the same
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let [_, _, _, head_dim] = x.dims();
-        let dtype = x.dtype();
-        let x = x.cast(burn::tensor::DType::F32);
-        let first = x.clone().narrow(3, 0, head_dim / 2);
-        let second = x.narrow(3, head_dim / 2, head_dim / 2);
-        let rotated_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
-        let rotated_second = second * self.cos.clone() + first * self.sin.clone();
-        Tensor::cat(vec![rotated_first, rotated_second], 3).cast(dtype)
+        rotate(x, &self.cos, &self.sin)
     }
+
+    /// Rotates back: the inverse of [`apply`](Self::apply), and so the way of a gradient.
+    pub fn invert(&self, x: Tensor<4>) -> Tensor<4> {
+        rotate(x, &self.cos, &self.sin.clone().neg())
+    }
+}
+
+fn rotate(x: Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Tensor<4> {
+    let [_, _, _, head_dim] = x.dims();
+    let dtype = x.dtype();
+    let x = x.cast(burn::tensor::DType::F32);
+    let first = x.clone().narrow(3, 0, head_dim / 2);
+    let second = x.narrow(3, head_dim / 2, head_dim / 2);
+    let rotated_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+    let rotated_second = second * cos.clone() + first * sin.clone();
+    Tensor::cat(vec![rotated_first, rotated_second], 3).cast(dtype)
 }

@@ -1,17 +1,16 @@
-//! Gradients by parameter, outside autodiff.
+//! Gradients by parameter.
 //!
 //! Keys are checkpoint names (`model.layers.0.self_attn.q_proj.weight`; a shard of the vocabulary matrix has `#0`, `#1`,
 //! ... behind its name); shapes are those of the module (`Linear` weights are `[in, out]`). What is not here: how they
-//! come about (`network`, `vocabulary`), what is done with them (`optimizer`).
+//! come about (`network`, `layer`, `vocabulary`), what is done with them (`optimizer`).
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Gradients as AutodiffGradients, Tensor};
-use conclave_model::qwen2::Qwen2;
+use burn::tensor::Tensor;
 
 use crate::error::Result;
 use crate::host::read_f32;
-use crate::parameters::{ParameterTensor, visit};
+use crate::parameters::ParameterTensor;
 
 /// Gradients of a model's parameters; a parameter that is not there has a gradient of zero.
 #[derive(Debug, Clone, Default)]
@@ -21,19 +20,6 @@ impl Gradients {
     /// No gradient at all.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Adds what a backward pass left for the parameters of `model` (on the autodiff device), in f32.
-    pub fn collect(&mut self, model: &Qwen2, found: &AutodiffGradients) {
-        visit(model, |name, parameter| {
-            if let Some(gradient) = parameter.grad(found) {
-                let gradient = match gradient {
-                    ParameterTensor::Vector(a) => ParameterTensor::Vector(a.cast(DType::F32)),
-                    ParameterTensor::Matrix(a) => ParameterTensor::Matrix(a.cast(DType::F32)),
-                };
-                self.add_one(name, gradient);
-            }
-        });
     }
 
     /// Adds the gradient of one parameter.

@@ -1,6 +1,7 @@
 //! Training of aggregators on burn: SFT, GRPO and ParaGator.
 
 pub mod advantage;
+pub mod attention;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod flush_to_zero;
 pub mod gradients;
 pub mod grpo;
 mod host;
+pub mod layer;
 pub mod log;
 pub mod lora;
 pub mod network;

@@ -7,7 +7,7 @@
 
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::{Device, Gradients as AutodiffGradients, Tensor};
+use burn::tensor::{Device, Tensor};
 use conclave_model::qwen2::{DecoderLayer, Qwen2, RmsNorm};
 use conclave_model::vocabulary::VocabularyMatrix;
 
@@ -81,14 +81,6 @@ impl ParameterTensor {
             Self::Matrix(_) => Self::Matrix(rows),
         }
     }
-
-    /// The gradient that a backward pass left for this tensor, without the autodiff graph.
-    pub fn grad(&self, gradients: &AutodiffGradients) -> Option<Self> {
-        match self {
-            Self::Vector(tensor) => tensor.grad(gradients).map(Self::Vector),
-            Self::Matrix(tensor) => tensor.grad(gradients).map(Self::Matrix),
-        }
-    }
 }
 
 /// Named tensors that an optimizer moves: a model, or what is trained in its place ([`Lora`](crate::lora::Lora)).
@@ -99,7 +91,7 @@ pub trait Parameters: Clone {
 
     /// Shows every one to `look`, in the order of [`map`](Self::map).
     fn visit(&self, look: &mut dyn FnMut(&str, ParameterTensor)) {
-        // A clone shares the tensors (and their places in an autodiff graph).
+        // A clone shares the tensors.
         let _ = self.clone().map(&mut |path, tensor| {
             look(path, tensor.clone());
             tensor
@@ -266,22 +258,5 @@ mod tests {
         let (before, after) = (values(&before), values(&after));
         assert!(before.iter().zip(&after).all(|(before, after)| before + 1.0 == *after));
         assert_eq!(before.len() as u64, config.num_parameters());
-    }
-
-    #[test]
-    fn gradients_are_found_by_path() {
-        let config = Qwen2Config::tiny(64);
-        let model = model(&config, 1 << 20);
-        let model = burn::module::Module::train(model);
-        let loss = model.norm.weight.val().square().sum();
-        let gradients = loss.backward();
-        let mut found = Vec::new();
-        visit(&model, |path, tensor| {
-            if let Some(ParameterTensor::Vector(gradient)) = tensor.grad(&gradients) {
-                assert!(gradient.into_data().try_to_vec::<f32>().unwrap().iter().all(|value| *value == 2.0));
-                found.push(path.to_owned());
-            }
-        });
-        assert_eq!(found, ["model.norm.weight"]);
     }
 }

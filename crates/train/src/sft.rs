@@ -68,7 +68,7 @@ fn targets(batch: &Batch, prompt_weight: f32) -> (Targets, Vec<bool>) {
 pub fn gradients(run: &Run<'_>, batches: &[Batch]) -> Result<(Gradients, StepMetrics)> {
     let prompt_weight = run.config.train.prompt_loss_weight as f32;
     let (mut parts, mut weights, mut in_completion) = (Vec::new(), Vec::new(), Vec::new());
-    for part in batches.iter().flat_map(|batch| batch.split(run.workers.count())) {
+    for part in batches.iter().flat_map(|batch| batch.split(run.workers.parts(batch.rows * batch.seq))) {
         let (targets, flags) = targets(&part, prompt_weight);
         let weight = |flag: &bool| if *flag { 1.0 } else { prompt_weight };
         weights.push(flags.iter().map(weight).collect::<Vec<f32>>());

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::error::{Result, TrainError};
 use crate::flush_to_zero::flush_this_thread;
 
+/// Tokens of a part, about: what is computed of them fits a core's cache, which is worth a tenth of the time.
+const PART_TOKENS: usize = 1024;
+
 /// Threads that compute.
 #[derive(Debug)]
 pub struct Workers(Vec<rayon::ThreadPool>);
@@ -34,6 +37,15 @@ impl Workers {
     /// How many parts are computed at once.
     pub fn count(&self) -> usize {
         self.0.len().max(1)
+    }
+
+    /// In how many parts a batch of so many tokens is computed: one for the calling thread alone, which may be a GPU's, else
+    /// as many for each worker.
+    pub fn parts(&self, tokens: usize) -> usize {
+        match self.count() {
+            1 => 1,
+            count => count * tokens.div_ceil(count * PART_TOKENS).max(1),
+        }
     }
 
     /// `work` on every item, and `take` with each result, in the order of the items. No more results are held at once than
@@ -106,6 +118,14 @@ mod tests {
             assert_eq!(squares, items.iter().map(|item| item * item).collect::<Vec<_>>());
         }
         assert!(Workers::new(3).unwrap().map(&[] as &[u64], |item| *item).is_empty());
+    }
+
+    #[test]
+    fn a_batch_has_as_many_parts_for_each_worker() {
+        let parts = |count, tokens| Workers::new(count).unwrap().parts(tokens);
+        assert_eq!([parts(0, 100_000), parts(1, 100_000)], [1, 1]);
+        assert_eq!([parts(2, 10), parts(2, 2048), parts(2, 2049), parts(2, 4096)], [2, 2, 4, 4]);
+        assert_eq!(parts(3, 4096), 6);
     }
 
     #[test]

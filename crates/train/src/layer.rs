@@ -1,0 +1,163 @@
+//! One layer forward and backward, the gradient written down: the same functions as `conclave_model::qwen2` has.
+//!
+//! Autodiff gives the same gradients (a test compares them), but for every operation it keeps or makes tensors of its own, and
+//! on a CPU those passes over memory cost as much as the matrix products. Activations are matrices of `tokens = rows * seq`
+//! vectors. What is not here: attention (`attention`), the order of the layers (`network`).
+
+use burn::nn::Linear;
+use burn::tensor::{DType, Tensor, activation};
+use conclave_model::qwen2::{DecoderLayer, Positions, RmsNorm};
+
+use crate::attention::{Attention, AttentionGradients};
+use crate::gradients::Gradients;
+use crate::parameters::ParameterTensor;
+
+/// Adds a gradient, in f32.
+fn add_matrix(gradients: &mut Gradients, path: &str, gradient: Tensor<2>) {
+    gradients.add_one(path, ParameterTensor::Matrix(gradient.cast(DType::F32)));
+}
+
+fn add_vector(gradients: &mut Gradients, path: &str, gradient: Tensor<2>) {
+    let [_, width] = gradient.dims();
+    gradients.add_one(path, ParameterTensor::Vector(gradient.cast(DType::F32).reshape([width])));
+}
+
+/// Gradients of `y = x W + b`: those of `W` and `b` are added under `path`, that of `x` is given back.
+fn linear_backward(
+    linear: &Linear,
+    path: &str,
+    x: &Tensor<2>,
+    d_y: Tensor<2>,
+    gradients: &mut Gradients,
+) -> Tensor<2> {
+    add_matrix(gradients, &format!("{path}.weight"), x.clone().transpose().matmul(d_y.clone()));
+    if linear.bias.is_some() {
+        add_vector(gradients, &format!("{path}.bias"), d_y.clone().cast(DType::F32).sum_dim(0));
+    }
+    d_y.matmul(linear.weight.val().transpose())
+}
+
+/// A norm's forward pass, `y = n * weight` with `n = x / rms`.
+#[derive(Debug)]
+pub struct NormPass {
+    /// `n`, `[tokens, hidden_size]`
+    normed: Tensor<2>,
+    /// `rms`, f32, `[tokens, 1]`
+    rms: Tensor<2>,
+}
+
+impl NormPass {
+    /// Norms `x`, `[tokens, hidden_size]`.
+    pub fn new(norm: &RmsNorm, x: &Tensor<2>) -> Self {
+        let dtype = x.dtype();
+        let x = x.clone().cast(DType::F32);
+        let rms = norm.root_mean_square(&x);
+        Self { normed: (x / rms.clone()).cast(dtype), rms }
+    }
+
+    /// `y`
+    pub fn output(&self, norm: &RmsNorm) -> Tensor<2> {
+        self.normed.clone() * norm.weight.val().unsqueeze()
+    }
+
+    /// The gradient of `x`, given that of `y`; the weight's is added under `path`. With `dn = dy * weight`,
+    /// `dx = (dn - n mean(dn * n)) / rms`.
+    pub fn backward(
+        self,
+        norm: &RmsNorm,
+        path: &str,
+        d_y: Tensor<2>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let dtype = d_y.dtype();
+        let (normed, d_y) = (self.normed.cast(DType::F32), d_y.cast(DType::F32));
+        let product = d_y.clone() * normed.clone();
+        add_vector(gradients, &format!("{path}.weight"), product.clone().sum_dim(0));
+        let weight: Tensor<2> = norm.weight.val().cast(DType::F32).unsqueeze();
+        let mean = (product * weight.clone()).mean_dim(1);
+        ((d_y * weight - normed * mean) / self.rms).cast(dtype)
+    }
+}
+
+/// A layer's forward pass, with what its gradient needs; all tensors are plain.
+#[derive(Debug)]
+pub struct LayerPass {
+    input_norm: NormPass,
+    attention: Attention,
+    post_attention_norm: NormPass,
+    /// `[tokens, intermediate_size]`
+    gate: Tensor<2>,
+    /// `[tokens, intermediate_size]`
+    up: Tensor<2>,
+    /// Of the gate, `[tokens, intermediate_size]`
+    sigmoid: Tensor<2>,
+}
+
+impl LayerPass {
+    /// What comes out of the layer, and the pass.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`, output: `[rows * seq, hidden_size]`
+    pub fn new(layer: &DecoderLayer, rows: usize, x: Tensor<2>, at: &Positions) -> (Tensor<2>, Self) {
+        let [tokens, hidden_size] = x.dims();
+        let shape = [rows, tokens / rows.max(1), hidden_size];
+        let attn = &layer.self_attn;
+        let input_norm = NormPass::new(&layer.input_layernorm, &x);
+        let projected = attn.project(input_norm.output(&layer.input_layernorm).reshape(shape), at);
+        let attention = Attention::new(projected, at.mask());
+        let x = x + attn.o_proj.forward(attention.joined(attn));
+        let post_attention_norm = NormPass::new(&layer.post_attention_layernorm, &x);
+        let y = post_attention_norm.output(&layer.post_attention_layernorm);
+        let gate = layer.mlp.gate_proj.forward(y.clone());
+        let up = layer.mlp.up_proj.forward(y);
+        let sigmoid = activation::sigmoid(gate.clone());
+        let hidden = gate.clone() * sigmoid.clone() * up.clone();
+        let out = x + layer.mlp.down_proj.forward(hidden);
+        (out, Self { input_norm, attention, post_attention_norm, gate, up, sigmoid })
+    }
+
+    /// The gradient of what went in, given that of what came out; those of the parameters are added under `path`, which is
+    /// that of the layer.
+    pub fn backward(
+        self,
+        layer: &DecoderLayer,
+        path: &str,
+        at: &Positions,
+        d_out: Tensor<2>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let mut linear = |linear: &Linear, part: &str, x: &Tensor<2>, d_y: Tensor<2>| {
+            linear_backward(linear, &format!("{path}.{part}"), x, d_y, gradients)
+        };
+        let (mlp, attn) = (&layer.mlp, &layer.self_attn);
+
+        // hidden = act * up, act = gate * s, and act' = s + act - act * s with s = sigmoid(gate)
+        let (up, s) = (self.up, self.sigmoid);
+        let act = self.gate * s.clone();
+        let d_hidden = linear(&mlp.down_proj, "mlp.down_proj", &(act.clone() * up.clone()), d_out.clone());
+        let d_up = d_hidden.clone() * act.clone();
+        let slope = s.clone() + act.clone() - act * s;
+        let d_gate = d_hidden * up * slope;
+        let y = self.post_attention_norm.output(&layer.post_attention_layernorm);
+        let d_y = linear(&mlp.gate_proj, "mlp.gate_proj", &y, d_gate)
+            + linear(&mlp.up_proj, "mlp.up_proj", &y, d_up);
+        drop(y);
+        let norm = format!("{path}.post_attention_layernorm");
+        let d_x =
+            d_out + self.post_attention_norm.backward(&layer.post_attention_layernorm, &norm, d_y, gradients);
+
+        let mut linear = |linear: &Linear, part: &str, x: &Tensor<2>, d_y: Tensor<2>| {
+            linear_backward(linear, &format!("{path}.{part}"), x, d_y, gradients)
+        };
+        let d_joined = linear(&attn.o_proj, "self_attn.o_proj", &self.attention.joined(attn), d_x.clone());
+        let AttentionGradients { query, key, value } = self.attention.backward(attn, d_joined, at);
+        let y = self.input_norm.output(&layer.input_layernorm);
+        let d_y = linear(&attn.q_proj, "self_attn.q_proj", &y, query)
+            + linear(&attn.k_proj, "self_attn.k_proj", &y, key)
+            + linear(&attn.v_proj, "self_attn.v_proj", &y, value);
+        drop(y);
+        let norm = format!("{path}.input_layernorm");
+        d_x + self.input_norm.backward(&layer.input_layernorm, &norm, d_y, gradients)
+    }
+}
