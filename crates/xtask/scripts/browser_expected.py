@@ -83,9 +83,13 @@ version = subprocess.run([options.conclave, "--version"], check=True, stdout=sub
 expected = {"made_by": f"crates/xtask/scripts/browser_expected.py with {version}"}
 for mode in ("generate", "select"):
     expected[mode] = {file: expectations(sets, mode) for file, sets in files.items()}
-# For tests of other things than answers: three of the candidates of the first set.
-first = files["arithmetic.jsonl"][0]
-short = dict(first, id="short", candidates=first["candidates"][2:5])
+# For tests of other things than answers: that of web/README.md.
+short = {
+    "id": "short",
+    "problem": "Ben has 155 packs of 77 books. He buys 95 books. How many now?",
+    "candidates": [{"text": text} for text in ("155*77=11935;11935+95=12030;#12030", "155*77=11935;#11935", "155+77=232;#232")],
+    "reference_answer": "12030",
+}
 expected["short"] = {"set": short, "row": expectations([short], "generate")[0]}
 rows = [row for rows in expected["generate"].values() for row in rows if "near_ties" in row]
 out = root / "web/tests/browser/expected.json"

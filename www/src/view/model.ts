@@ -13,7 +13,7 @@ const NOTES = {
 };
 
 const STAGES: Record<string, string> = {
-  module: "Starting",
+  module: "Loading the engine",
   download: "Downloading",
   verify: "Checking",
   weights: "Moving weights to the device",
@@ -60,8 +60,9 @@ export function mountModel({ store, controller, watch }: Page): void {
 
 function drawProgress({ status, progress, info }: ModelState): void {
   const bar = byId<HTMLProgressElement>("load-bar");
-  // Where the total is not known the bar only says that something goes on.
-  if (status === "loading" && (progress === null || progress.total <= 0)) bar.removeAttribute("value");
+  // Where nothing can be said about how much is done, the bar only says that something goes on.
+  const isUnknown = progress === null || progress.stage === "module" || progress.total <= 0 || progress.loaded <= 0;
+  if (status === "loading" && isUnknown) bar.removeAttribute("value");
   else bar.value = status === "ready" ? 1 : progress === null ? 0 : progress.loaded / progress.total;
   bar.classList.toggle("ready", status === "ready");
   const words: Record<ModelState["status"], string> = {

@@ -1,7 +1,11 @@
 // What tests do to a thread before the package runs in it: faults of a GPU, made where the browser's own interface begins, and
 // a look at what the package keeps to itself.
 
+import { timestamps } from "./timestamps.js";
+
 const HOOKS = {
+  timestamps,
+
   /** The channel "memory" is told the bytes of all wasm memories of this thread, which never become fewer. */
   measure() {
     const memories = [];
