@@ -1,5 +1,5 @@
 // What a page has to download: the modules after wasm-opt and the JavaScript around them, compressed, against their budgets.
-// Run by `cargo xtask sizes`, which makes what is measured: `node web/sizes.mjs FOLDER`, with FOLDER/{full,cpu,vote}.wasm.
+// Run by `cargo xtask sizes`, which makes what is measured: `node web/sizes.mjs FOLDER`, with FOLDER/{full,cpu,client,vote}.wasm.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,7 +17,7 @@ const BUDGETS = {
 const web = fileURLToPath(new URL(".", import.meta.url));
 const folder = process.argv[2];
 if (folder === undefined) {
-  console.error("usage: node web/sizes.mjs FOLDER, which holds full.wasm, cpu.wasm and vote.wasm");
+  console.error("usage: node web/sizes.mjs FOLDER, which holds full.wasm, cpu.wasm, client.wasm and vote.wasm");
   process.exit(2);
 }
 
@@ -73,7 +73,7 @@ async function scripts() {
 
 const used = {};
 const rows = [];
-for (const build of ["full", "cpu", "vote"]) {
+for (const build of ["full", "cpu", "client", "vote"]) {
   rows.push([`${build}.wasm`, measure([readFileSync(join(folder, `${build}.wasm`))])]);
 }
 rows.push(["JavaScript", measure(await scripts())]);

@@ -3,10 +3,10 @@ import { copyFileSync, existsSync } from "node:fs";
 
 const root = new URL("../", import.meta.url);
 const missing = [];
-for (const file of ["dist/index.js", "dist/index.d.ts", "dist/worker.js", "dist/vote.js"]) {
+for (const file of ["dist/index.js", "dist/index.d.ts", "dist/worker.js", "dist/vote.js", "dist/client.js"]) {
   if (!existsSync(new URL(file, root))) missing.push(`${file} (npm run build)`);
 }
-for (const build of ["full", "cpu", "vote"]) {
+for (const build of ["full", "cpu", "client", "vote"]) {
   for (const file of ["conclave_web.js", "conclave_web.d.ts", "conclave_web_bg.wasm", "conclave_web_bg.wasm.d.ts"]) {
     if (!existsSync(new URL(`wasm/${build}/${file}`, root))) missing.push(`wasm/${build}/${file} (cargo xtask)`);
   }

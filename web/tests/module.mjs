@@ -24,7 +24,7 @@ WebAssembly.Instance = Instance;
 
 /** The bytes of memory that the module has taken so far. */
 export const memorySize = () => instance.exports.memory.buffer.byteLength;
-/** The bytes of one of the modules: "full", "cpu" or "vote". They lie beside the one for Node.js. */
+/** The bytes of one of the modules: "full", "cpu", "client" or "vote". They lie beside the one for Node.js. */
 export const wasm = (build) => readFileSync(join(folder, "..", build, "conclave_web_bg.wasm"));
 export const data = (path) => readFileSync(join(root, "tests", "data", path));
 

@@ -35,7 +35,7 @@ function functionNames(bytes) {
   return names;
 }
 
-for (const build of ["full", "cpu", "vote"]) {
+for (const build of ["full", "cpu", "client", "vote"]) {
   test(`${build}: no export is wrapped to run the static constructors again`, () => {
     const names = functionNames(wasm(build));
     assert.ok(names.length > 100, `${names.length} functions have names`);

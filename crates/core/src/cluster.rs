@@ -34,16 +34,15 @@ pub fn cluster_answers(answers: &[Option<ExtractedAnswer>]) -> Vec<Cluster> {
         .filter_map(|(i, answer)| Some((i, answer.as_ref()?.text.as_str())))
         .collect();
     let parsed: Vec<Answer> = answered.iter().map(|(_, text)| Answer::parse(text)).collect();
-    let mut members: Vec<(usize, Vec<(usize, &str)>)> = Vec::new();
-    let mut place_of = std::collections::HashMap::new();
+    // Classes are numbered by first appearance.
+    let mut members: Vec<Vec<(usize, &str)>> = Vec::new();
     for (class, &candidate) in equivalence_classes(&parsed).into_iter().zip(&answered) {
-        let place = *place_of.entry(class).or_insert_with(|| {
-            members.push((class, Vec::new()));
-            members.len() - 1
-        });
-        members[place].1.push(candidate);
+        if class == members.len() {
+            members.push(Vec::new());
+        }
+        members[class].push(candidate);
     }
-    let mut clusters: Vec<Cluster> = members.into_iter().map(|(_, members)| cluster_of(&members)).collect();
+    let mut clusters: Vec<Cluster> = members.iter().map(|members| cluster_of(members)).collect();
     // Stable: clusters stand by their earliest candidate before, and equal sizes stay so.
     clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.candidates.len()));
     clusters
@@ -51,7 +50,7 @@ pub fn cluster_answers(answers: &[Option<ExtractedAnswer>]) -> Vec<Cluster> {
 
 fn cluster_of(members: &[(usize, &str)]) -> Cluster {
     let mut seen = std::collections::HashSet::new();
-    let forms = members.iter().filter(|(_, text)| seen.insert(*text)).map(|(_, text)| text.to_string());
+    let forms = members.iter().map(|(_, text)| text.to_string()).filter(|text| seen.insert(text.clone()));
     Cluster {
         answer: members.first().map(|(_, text)| text.to_string()).unwrap_or_default(),
         candidates: members.iter().map(|(candidate, _)| *candidate).collect(),

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod equivalence;
 pub mod extract;
 pub mod grade;
+mod letters;
 pub mod math;
 pub mod metrics;
 pub mod prompt;

@@ -30,7 +30,7 @@ const FLAGS: [&str; 10] = [
     "--enable-simd",
 ];
 
-/// Where the optimised modules are: `full.wasm`, `cpu.wasm`, `vote.wasm`.
+/// Where the optimised modules are: `full.wasm`, `cpu.wasm` and so on.
 pub fn directory() -> PathBuf {
     target_directory().join("web/optimised")
 }

@@ -1,4 +1,4 @@
-//! The wasm modules of `conclave-web`, and `cargo xtask wasm`: three builds by what is in them, their bindings, their
+//! The wasm modules of `conclave-web`, and `cargo xtask wasm`: four builds by what is in them, their bindings, their
 //! lints, and their tests under Node.js.
 //!
 //! A build is made in the target directory, where all clones on a machine may share it, and copied into `web/wasm`, where
@@ -17,7 +17,7 @@ use crate::steps::{Counts, Outcome, Steps, run as run_command};
 use crate::tools::{WASM, cargo, ensure_wasm_target, output, root, target_directory};
 
 /// Always by package: in a build of the whole workspace the features of the native host would be switched on too.
-const PACKAGE: [&str; 5] = ["--package", "conclave-web", "--target", WASM, "--release"];
+const PACKAGE: [&str; 4] = ["--package", "conclave-web", "--target", WASM];
 
 /// What the modules are made of.
 const SOURCES: [&str; 14] = [
@@ -47,23 +47,40 @@ pub struct Build {
     pub name: &'static str,
     step: &'static str,
     features: &'static [&'static str],
+    /// Its profile in `Cargo.toml`.
+    profile: &'static str,
     /// Whether the tests under Node.js are of this one.
     is_for_node: bool,
 }
 
-/// All builds: for browsers and Deno, for hosts without WebGPU, for votes alone.
-pub static BUILDS: [Build; 3] = [
-    Build { name: "full", step: "wasm, full", features: &[], is_for_node: false },
+/// All builds: for browsers and Deno, for hosts without WebGPU, for candidates of live APIs, for votes alone.
+pub static BUILDS: [Build; 4] = [
+    Build {
+        name: "full",
+        step: "wasm, full",
+        features: &["--no-default-features", "--features", "webgpu,cpu"],
+        profile: "release",
+        is_for_node: false,
+    },
     Build {
         name: "cpu",
         step: "wasm, cpu",
         features: &["--no-default-features", "--features", "cpu,client"],
+        profile: "release",
         is_for_node: true,
+    },
+    Build {
+        name: "client",
+        step: "wasm, client",
+        features: &["--no-default-features", "--features", "client"],
+        profile: "small",
+        is_for_node: false,
     },
     Build {
         name: "vote",
         step: "wasm, vote",
-        features: &["--no-default-features", "--features", "client"],
+        features: &["--no-default-features"],
+        profile: "small",
         is_for_node: false,
     },
 ];
@@ -90,11 +107,11 @@ pub fn build(steps: &mut Steps) -> bool {
     BUILDS.iter().all(|build| steps.step(build.step, |counts| build.make(counts)))
 }
 
-/// Of the builds with most and with least: what the one between has in addition to the least is in the most, too.
+/// With everything, and with nothing; in one profile, so that the dependencies are checked once.
 fn clippy(counts: &mut Counts) -> Result<Outcome> {
-    for build in BUILDS.iter().filter(|build| !build.is_for_node) {
-        let mut clippy = cargo(&["clippy"]);
-        clippy.args(PACKAGE).args(build.features).args(["--", "-D", "warnings"]);
+    for features in [&[][..], &["--no-default-features"]] {
+        let mut clippy = cargo(&["clippy", "--release"]);
+        clippy.args(PACKAGE).args(features).args(["--", "-D", "warnings"]);
         if run_command(&mut clippy, counts)? != Outcome::Passed {
             return Ok(Outcome::Failed);
         }
@@ -129,6 +146,7 @@ impl Build {
     fn make(&self, counts: &mut Counts) -> Result<Outcome> {
         let sources = SOURCES.map(|path| root().join(path));
         let mut inputs = Fingerprint::default().text(&output("rustc", &["--version"])?).files(&sources)?;
+        inputs = inputs.text(self.profile);
         for flag in self.features {
             inputs = inputs.text(flag);
         }
@@ -152,18 +170,21 @@ impl Build {
         ensure_wasm_target()?;
         // Cargo writes a library of this kind to one place whatever its features are. Were it still there, cargo could take
         // the module of another build for this one, when it has built this one before.
-        let module = target_directory().join(WASM).join("release/deps/conclave_web.wasm");
+        let built = target_directory().join(WASM).join(self.profile);
+        let module = built.join("deps/conclave_web.wasm");
         match fs::remove_file(&module) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot remove `{}`", module.display()));
             }
             _ => {}
         }
-        let outcome = run_command(cargo(&["build"]).args(PACKAGE).args(self.features), counts)?;
+        let mut build = cargo(&["build", "--profile", self.profile]);
+        let outcome = run_command(build.args(PACKAGE).args(self.features), counts)?;
         if outcome == Outcome::Passed {
-            bind(&self.directory(), false)?;
+            let module = built.join("conclave_web.wasm");
+            bind(&module, &self.directory(), false)?;
             if self.is_for_node {
-                bind(&bindings_directory(), true)?;
+                bind(&module, &bindings_directory(), true)?;
             }
         }
         Ok(outcome)
@@ -171,13 +192,12 @@ impl Build {
 }
 
 /// What the command line of wasm-bindgen does, by the library that is pinned to the version of the crate.
-fn bind(out: &Path, for_node: bool) -> Result<()> {
-    let module = target_directory().join(WASM).join("release/conclave_web.wasm");
+fn bind(module: &Path, out: &Path, for_node: bool) -> Result<()> {
     if out.exists() {
         fs::remove_dir_all(out).with_context(|| format!("cannot remove `{}`", out.display()))?;
     }
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(&module).typescript(true);
+    bindgen.input_path(module).typescript(true);
     if for_node {
         bindgen.nodejs(true)?;
     } else {

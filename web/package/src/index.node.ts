@@ -2,6 +2,7 @@
 
 import { node } from "./platform/node.js";
 import { setPlatform } from "./platform/platform.js";
+import "./client.node.js";
 import "./vote.node.js";
 
 setPlatform(node);

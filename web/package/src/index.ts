@@ -2,6 +2,7 @@
 
 import { browser } from "./platform/browser.js";
 import { setPlatform, type WorkerLike } from "./platform/platform.js";
+import "./client.js";
 import "./vote.js";
 
 const canStart = typeof Worker !== "undefined";

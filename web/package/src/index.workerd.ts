@@ -2,6 +2,7 @@
 
 import { setPlatform } from "./platform/platform.js";
 import { workerd } from "./platform/workerd.js";
+import "./client.workerd.js";
 import "./vote.workerd.js";
 
 setPlatform(workerd);

@@ -1,10 +1,14 @@
-// Candidates of a live API, on the small module in the calling thread: it waits for a network and computes little.
+// Candidates of a live API, on a module of its own in the calling thread: it waits for a network and computes little.
 
 import { told } from "./callbacks.js";
 import { AggregatorError, aborted, throwIfAborted, toAggregatorError } from "./errors.js";
+import { LazyModule } from "./lazy.js";
 import { unlessPanic } from "./panic.js";
 import type { SampleFailure, SampleOptions, SampleResult } from "./types.js";
-import { voteModule } from "./votes.js";
+import type { ClientModule } from "./wasm.js";
+
+/** The module that speaks with APIs. */
+export const clientModule = new LazyModule<ClientModule>();
 
 /**
  * Asks an OpenAI-compatible API for several answers to one problem at once.
@@ -18,7 +22,7 @@ export async function sampleCandidates(options: SampleOptions): Promise<SampleRe
   const { baseUrl, apiKey, model, problem, numCandidates, concurrency, temperature, maxTokens, signal } = options;
   const { onCandidate, onToken, onFailure } = options;
   throwIfAborted(signal);
-  const module = await voteModule();
+  const module = await clientModule.get();
   const failures: SampleFailure[] = [];
   try {
     const candidates = await unlessPanic(module, () =>

@@ -1,10 +1,10 @@
-// The small entry for Node.js.
+// The entry of votes and grades for Node.js.
 
 import init, * as bindings from "../wasm/vote/conclave_web.js";
-import { setVoteModule } from "./votes.js";
+import { voteModule } from "./votes.js";
 import type { VoteModule } from "./wasm.js";
 
-setVoteModule(async () => {
+voteModule.set(async () => {
   // Node's fetch reads no files; the import is by a variable, so that no types of Node.js are needed.
   const name = "node:fs/promises";
   const { readFile } = (await import(name)) as { readFile(url: URL): Promise<Uint8Array> };

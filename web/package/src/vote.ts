@@ -1,10 +1,10 @@
-// The small entry for browsers and Deno: what needs no model.
+// The entry of votes and grades for browsers and Deno.
 
 import init, * as bindings from "../wasm/vote/conclave_web.js";
-import { setVoteModule } from "./votes.js";
+import { voteModule } from "./votes.js";
 import type { VoteModule } from "./wasm.js";
 
-setVoteModule(async () => {
+voteModule.set(async () => {
   await init();
   return bindings as unknown as VoteModule;
 });

@@ -1,11 +1,11 @@
-// The small entry for workerd, which gets modules by import alone.
+// The entry of votes and grades for workerd, which gets modules by import alone.
 
 import init, * as bindings from "../wasm/vote/conclave_web.js";
 import module from "../wasm/vote/conclave_web_bg.wasm";
-import { setVoteModule } from "./votes.js";
+import { voteModule } from "./votes.js";
 import type { VoteModule } from "./wasm.js";
 
-setVoteModule(async () => {
+voteModule.set(async () => {
   await init({ module_or_path: module });
   return bindings as unknown as VoteModule;
 });

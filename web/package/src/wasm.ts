@@ -54,14 +54,22 @@ export interface WasmSampleOptions {
   onFailure(index: number, error: unknown): void;
 }
 
-/** The small module. */
-export interface VoteModule {
-  majorityVote(candidates: unknown): Vote;
-  grade(reference: unknown, prediction: unknown): Grade;
-  /** Those that arrived, in order; of the others `onFailure` is told. Behind an abort nothing is told any more. */
-  sampleCandidates(options: WasmSampleOptions): Promise<SampledCandidate[]>;
+/** What every module has. */
+interface AnyModule {
   /** Sets what is told of a panic, after which promises of the module may never settle. */
   onPanic(callback: (message: string) => void): void;
+}
+
+/** The smallest module. */
+export interface VoteModule extends AnyModule {
+  majorityVote(candidates: unknown): Vote;
+  grade(reference: unknown, prediction: unknown): Grade;
+}
+
+/** The module that speaks with APIs. */
+export interface ClientModule extends AnyModule {
+  /** Those that arrived, in order; of the others `onFailure` is told. Behind an abort nothing is told any more. */
+  sampleCandidates(options: WasmSampleOptions): Promise<SampledCandidate[]>;
 }
 
 /** The module with a model. */

@@ -33,7 +33,7 @@ before(() => {
   const folder = join(root, "node_modules/@conclave/web");
   mkdirSync(folder, { recursive: true });
   for (const name of ["package.json", "dist"]) cpSync(join(web, name), join(folder, name), { recursive: true });
-  for (const build of ["full", "cpu", "vote"]) {
+  for (const build of ["full", "cpu", "client", "vote"]) {
     mkdirSync(join(folder, "wasm", build), { recursive: true });
     writeFileSync(join(folder, "wasm", build, "conclave_web.js"), bindings(build));
     writeFileSync(join(folder, "wasm", build, "conclave_web_bg.wasm"), "1234567");
@@ -43,15 +43,16 @@ after(() => rmSync(root, { recursive: true, force: true }));
 
 const PROGRAM = `
 import { SampleSetAggregator, grade, listModels, majorityVote, sampleCandidates } from "@conclave/web";
+import * as client from "@conclave/web/client";
 import * as small from "@conclave/web/vote";
 const aggregator = await SampleSetAggregator.load();
 const { answer, device } = await aggregator.aggregate({ problem: "p", candidates: ["7"] });
 await aggregator.dispose();
 const api = { baseUrl: "http://127.0.0.1/v1", model: "m", problem: "p", numCandidates: 1 };
-if (small.sampleCandidates !== sampleCandidates) throw new Error("there are two");
+if (client.sampleCandidates !== sampleCandidates || small.grade !== grade) throw new Error("there are two");
 console.log(JSON.stringify({
   answer, device, vote: (await majorityVote(["7"])).answer, grade: (await small.grade("7", "7")).answer,
-  sampled: (await sampleCandidates(api)).candidates, models: await listModels(), names: Object.keys(small),
+  sampled: (await sampleCandidates(api)).candidates, models: await listModels(), names: [...Object.keys(small), ...Object.keys(client)],
 }));
 `;
 
@@ -62,12 +63,12 @@ function run(...conditions: string[]): unknown {
   return JSON.parse(execFileSync(process.execPath, [...flags, "main.mjs"], { cwd: root, encoding: "utf8" }));
 }
 
-const names = ["AggregatorError", "grade", "majorityVote", "sampleCandidates"];
+const names = ["AggregatorError", "grade", "majorityVote", "AggregatorError", "sampleCandidates"];
 
 test("Node.js: the module without WebGPU, read from its file", () => {
   const answer = "cpu 7 bytes";
   const vote = "vote 7 bytes";
-  const sampled = [{ text: vote, model: "m" }];
+  const sampled = [{ text: "client 7 bytes", model: "m" }];
   assert.deepEqual(run(), { answer, device: "cpu", vote, grade: vote, sampled, models: [], names });
 });
 
@@ -75,7 +76,7 @@ test("browsers and Deno: the full module, which the bindings find", () => {
   const vote = "vote found by itself";
   for (const condition of ["browser", "deno"]) {
     const answer = "full found by itself";
-    const sampled = [{ text: vote, model: "m" }];
+    const sampled = [{ text: "client found by itself", model: "m" }];
     assert.deepEqual(run(condition), { answer, device: "cpu", vote, grade: vote, sampled, models: [], names });
   }
 });

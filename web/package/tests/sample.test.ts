@@ -3,9 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AggregatorError } from "../src/errors.js";
-import { sampleCandidates } from "../src/sample.js";
+import { clientModule, sampleCandidates } from "../src/sample.js";
 import type { SampleOptions } from "../src/types.js";
-import { setVoteModule } from "../src/votes.js";
 import type { WasmSampleOptions } from "../src/wasm.js";
 import { failure } from "./fakes/expect.js";
 import { FakeModule, conclaveError } from "./fakes/module.js";
@@ -21,11 +20,11 @@ function does(work: (options: WasmSampleOptions) => Promise<{ text: string }[]>)
 }
 
 test("a module that cannot be loaded is asked for again", async () => {
-  setVoteModule(async () => {
+  clientModule.set(async () => {
     throw new Error("offline");
   });
   await assert.rejects(sampleCandidates(OPTIONS), failure("unsupported", "offline"));
-  setVoteModule(async () => module);
+  clientModule.set(async () => module);
   assert.deepEqual(await sampleCandidates(OPTIONS), { candidates: [], failures: [] });
 });
 

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grade, majorityVote, setVoteModule } from "../src/votes.js";
+import { grade, majorityVote, voteModule } from "../src/votes.js";
 import { failure } from "./fakes/expect.js";
 import { FakeModule } from "./fakes/module.js";
 
 test("the module is loaded at the first use, and again after a failure", async () => {
   let loads = 0;
-  setVoteModule(async () => {
+  voteModule.set(async () => {
     if (++loads === 1) throw new Error("offline");
     return new FakeModule();
   });
@@ -20,7 +20,7 @@ test("the module is loaded at the first use, and again after a failure", async (
 });
 
 test("wrong arguments", async () => {
-  setVoteModule(async () => new FakeModule());
+  voteModule.set(async () => new FakeModule());
   await assert.rejects(majorityVote("7" as never), failure("input", "candidates: expected an array"));
   await assert.rejects(majorityVote([7] as never), failure("input", "candidates[0]"));
   await assert.rejects(grade(7 as never, "7"), failure("input", "reference: expected a string"));

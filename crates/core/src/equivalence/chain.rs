@@ -6,6 +6,7 @@
 //! - `-2 \le x \le 7`, `x \in [-2, 7]`: the name `x` and the interval.
 
 use super::value::{Scalar, Value, all, is_zero};
+use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
 use crate::math::node::{Node, Relation, Shape};
@@ -115,7 +116,7 @@ pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
         Node::Variable(name) if name != "∞" => Some(name.clone()),
         Node::E => Some("e".to_owned()),
         Node::I => Some("i".to_owned()),
-        Node::Text(words) => Some(words.to_lowercase()),
+        Node::Text(words) => Some(lowercase(words)),
         Node::Apply(..) => exact(node, budget).map(|value| value.key()),
         Node::Degrees(inner) => name_of(inner, budget),
         Node::Quantity(inner, unit) => Some(format!("{} {unit}", name_of(inner, budget)?)),

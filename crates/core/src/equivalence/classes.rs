@@ -9,7 +9,6 @@ use super::value::{Scalar, Value};
 use super::{Answer, Content, is_equivalent};
 use crate::math::budget::Budget;
 use crate::math::numeric;
-use std::collections::HashMap;
 
 /// A cell of a grid of numbers, and what kind of answer it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,8 +141,9 @@ impl Sum {
 pub(super) fn classes(answers: &[Answer]) -> (Vec<usize>, usize) {
     // Distinct texts in sorted order: from here on nothing depends on the order of the answers.
     let mut distinct: Vec<&Answer> = answers.iter().collect();
-    distinct.sort_unstable_by(|a, b| (&a.key, &a.text).cmp(&(&b.key, &b.text)));
-    distinct.dedup_by(|a, b| a.text == b.text);
+    let order = |a: &Answer, b: &Answer| (&a.key, &a.text).cmp(&(&b.key, &b.text));
+    distinct.sort_unstable_by(|a, b| order(a, b));
+    distinct.dedup_by(|a, b| order(a, b).is_eq());
     let mut forest = Forest { parents: (0..distinct.len()).collect() };
     for at in 1..distinct.len() {
         if distinct[at].key == distinct[at - 1].key {
@@ -151,12 +151,15 @@ pub(super) fn classes(answers: &[Answer]) -> (Vec<usize>, usize) {
         }
     }
     let comparisons = join_buckets(&distinct, &mut forest);
-    let index: HashMap<&str, usize> =
-        distinct.iter().enumerate().map(|(at, answer)| (answer.text(), at)).collect();
-    let mut names = HashMap::new();
+    let mut next = 0;
+    let mut names = vec![None; distinct.len()];
     let name = |answer: &Answer| {
-        let next = names.len();
-        *names.entry(forest.root(index[answer.text()])).or_insert(next)
+        // Each is there, so it is found.
+        let (Ok(at) | Err(at)) = distinct.binary_search_by(|other| order(other, answer));
+        *names[forest.root(at)].get_or_insert_with(|| {
+            next += 1;
+            next - 1
+        })
     };
     (answers.iter().map(name).collect(), comparisons)
 }

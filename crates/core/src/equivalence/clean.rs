@@ -1,5 +1,6 @@
 //! The text around an answer: punctuation, mark-up, choice letters; and answers that are words.
 
+use crate::letters::lowercase;
 use crate::math::lexer::{Kind, Token};
 use crate::math::parser;
 
@@ -86,7 +87,7 @@ pub(super) fn words_of(tokens: &[Token]) -> Option<String> {
         }
         words.push_str(word);
     }
-    let mut words = words.to_lowercase();
+    let mut words = lowercase(&words);
     words.retain(|c| c != '.' && c != '\'');
     wordy.then(|| words.split_whitespace().collect::<Vec<_>>().join(" "))
 }

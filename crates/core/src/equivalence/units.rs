@@ -1,5 +1,6 @@
 //! Units of measurement, as answers write them, in one spelling. No conversion: 100 cm is not 1 m here.
 
+use crate::letters::lowercase;
 use num_bigint::BigInt;
 use num_rational::BigRational;
 
@@ -66,7 +67,7 @@ pub(super) fn split_multiplier(unit: &str) -> (Option<BigRational>, &str) {
 /// The canonical spelling of a unit; empty for `units`, which says nothing.
 pub(super) fn canonical(unit: &str) -> String {
     let cleaned: String = unit.chars().filter(|c| !matches!(c, '.' | '{' | '}')).collect();
-    let lower = cleaned.trim().to_lowercase().replace(" per ", "/");
+    let lower = lowercase(cleaned.trim()).replace(" per ", "/");
     let parts: Vec<String> = lower.split('/').map(canonical_part).collect();
     parts.join("/")
 }

@@ -5,6 +5,7 @@
 
 use super::chain;
 use super::units;
+use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
 use crate::math::node::{Node, Relation, Shape};
@@ -84,7 +85,7 @@ impl Value {
                 }
                 _ => None,
             },
-            Node::Text(words) => Some(Value::Text(words.to_lowercase())),
+            Node::Text(words) => Some(Value::Text(lowercase(&words))),
             Node::Quantity(inner, unit) => quantity(*inner, &unit, budget),
             Node::Reals => {
                 let infinity = Node::Variable("∞".to_owned());

@@ -61,8 +61,9 @@ impl Letters {
 
     /// Whether the run answers several questions: three different letters or more.
     fn is_list(&self) -> bool {
-        let different: std::collections::BTreeSet<&String> = self.run.iter().collect();
-        different.len() >= 3
+        let Some(first) = self.run.first() else { return false };
+        let second = self.run.iter().find(|letter| *letter != first);
+        self.run.iter().any(|letter| letter != first && Some(letter) != second)
     }
 
     /// The letter of a run that is no list: the last in the text. None for a list, which something before it decides.

@@ -1,6 +1,7 @@
 //! What the tiers share: taking the wrappers off an answer, and telling numbers and choice letters in running text.
 
 use super::MAX_ANSWER_BYTES;
+use crate::letters::lowercase;
 
 /// `text` without what only presents an answer: blanks, `$...$`, `\(...\)`, `**...**`, quotes, backticks, a final stop.
 /// What belongs to the value (`\text{}`, units, braces) stays.
@@ -132,7 +133,7 @@ fn sentence_value(text: &str) -> Option<String> {
     let negated = |word: &str| {
         ["not", "no", "none", "never", "neither", "cannot", "nor"].contains(&word) || word.ends_with("n't")
     };
-    if text.split(|c: char| !c.is_alphabetic() && c != '\'').any(|word| negated(&word.to_lowercase())) {
+    if text.split(|c: char| !c.is_alphabetic() && c != '\'').any(|word| negated(&lowercase(word))) {
         return None;
     }
     let mut number = None;

@@ -56,6 +56,13 @@ impl Polynomial {
         Self { terms }
     }
 
+    /// One term, whose coefficient is not zero. (Building the map from an array would bring a sort into the smallest wasm module.)
+    fn term(monomial: Monomial, coefficient: BigRational) -> Self {
+        let mut terms = BTreeMap::new();
+        terms.insert(monomial, coefficient);
+        Self { terms }
+    }
+
     /// An integer constant.
     pub fn integer(value: i64) -> Self {
         Self::constant(BigRational::from_integer(value.into()))
@@ -63,7 +70,7 @@ impl Polynomial {
 
     /// One atom.
     pub fn atom(atom: Atom) -> Self {
-        Self { terms: BTreeMap::from([(vec![(atom, Rational64::one())], BigRational::one())]) }
+        Self::term(vec![(atom, Rational64::one())], BigRational::one())
     }
 
     /// An opaque atom of this canonical text.
@@ -82,7 +89,7 @@ impl Polynomial {
         let mut monomial = Vec::new();
         push_power(&mut monomial, &mut coefficient, atom, exponent)?;
         check_bits(&coefficient)?;
-        Some(Self { terms: BTreeMap::from([(monomial, coefficient)]) })
+        Some(Self::term(monomial, coefficient))
     }
 
     /// The terms: atoms with exponents, and the coefficient.
@@ -182,7 +189,9 @@ impl Polynomial {
 
     /// The negative.
     pub fn negative(&self) -> Self {
-        Self { terms: self.terms.iter().map(|(monomial, value)| (monomial.clone(), -value)).collect() }
+        let mut negative = self.clone();
+        negative.terms.values_mut().for_each(|value| *value = -std::mem::take(value));
+        negative
     }
 
     /// The product.
@@ -238,7 +247,7 @@ impl Polynomial {
                 push_power(&mut inverted, &mut inverse, atom.clone(), -exponent)?;
             }
             check_bits(&inverse)?;
-            return Some(Self { terms: BTreeMap::from([(inverted, inverse)]) });
+            return Some(Self::term(inverted, inverse));
         }
         let mut numerator = Self::integer(1);
         let mut denominator = self.clone();

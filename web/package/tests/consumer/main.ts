@@ -18,6 +18,7 @@ import {
   majorityVote,
   sampleCandidates,
 } from "@conclave/web";
+import * as client from "@conclave/web/client";
 import * as small from "@conclave/web/vote";
 
 export async function use(signal: AbortSignal): Promise<string | null> {
@@ -71,7 +72,7 @@ export async function live(signal: AbortSignal): Promise<string | null> {
   const { candidates, failures }: SampleResult = await sampleCandidates(options);
   const codes: ErrorCode[] = failures.map(({ error }) => error.code);
   console.log(codes, candidates[0]?.model, await small.majorityVote(candidates));
-  await small.sampleCandidates({ baseUrl: "http://localhost", model: "m", problem: "p", numCandidates: 1 });
+  await client.sampleCandidates({ baseUrl: "http://localhost", model: "m", problem: "p", numCandidates: 1 });
   const aggregator = await SampleSetAggregator.load();
   return (await aggregator.aggregate({ problem: options.problem, candidates })).answer;
 }
