@@ -76,6 +76,7 @@ const rows = [];
 for (const build of ["full", "cpu", "client", "vote"]) {
   rows.push([`${build}.wasm`, measure([readFileSync(join(folder, `${build}.wasm`))])]);
 }
+rows.push(["builtin.bin", measure([readFileSync(join(web, "wasm/full/builtin.bin"))])]);
 rows.push(["JavaScript", measure(await scripts())]);
 writeFileSync(cacheFile, JSON.stringify(used));
 

@@ -11,6 +11,7 @@ for (const build of ["full", "cpu", "client", "vote"]) {
     if (!existsSync(new URL(`wasm/${build}/${file}`, root))) missing.push(`wasm/${build}/${file} (cargo xtask)`);
   }
 }
+if (!existsSync(new URL("wasm/full/builtin.bin", root))) missing.push("wasm/full/builtin.bin (cargo xtask)");
 if (missing.length > 0) {
   console.error(`the package is not complete:\n  ${missing.join("\n  ")}`);
   process.exit(1);

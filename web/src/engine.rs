@@ -93,7 +93,7 @@ impl Engine {
         Self::open(files, false, Callbacks::new(options)).await
     }
 
-    /// Loads the model within the module.
+    /// Loads the built-in model.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -101,7 +101,8 @@ impl Engine {
     pub async fn load_builtin(
         #[wasm_bindgen(unchecked_param_type = "EngineLoadOptions")] options: JsValue,
     ) -> Result<Engine, JsValue> {
-        Self::open(builtin::files(), true, Callbacks::new(options)).await
+        let files = crate::builtin::files().await.map_err(|error| error::from_model(&error))?;
+        Self::open(files, true, Callbacks::new(options)).await
     }
 
     /// Turns a sample set into one answer.
@@ -180,7 +181,8 @@ async fn load_aggregator<F: ModelFiles>(
     let has_reference = files.len(SELF_TEST).await.map_err(failed)?.is_some();
     if !has_reference {
         // Not this model, but at least the device.
-        let builtin = ModelDirectory::open(builtin::files()).await.map_err(failed)?;
+        let builtin = crate::builtin::files().await.map_err(failed)?;
+        let builtin = ModelDirectory::open(builtin).await.map_err(failed)?;
         load_tested(&builtin, device, callbacks, present).await?;
     }
     let mut bytes = 0;

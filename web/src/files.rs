@@ -61,7 +61,8 @@ impl ModelFiles for JsFiles {
 }
 
 /// The text of what was thrown.
-fn message(error: &JsValue) -> String {
+/// What an error of JavaScript says.
+pub(crate) fn message(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.message()),
         None => format!("{error:?}"),

@@ -3,12 +3,14 @@
 //! Votes and grades ([`answers`]), one kind of error for everything ([`error`]) and the start of the module ([`start`]).
 //! With the feature `client`: candidates of live APIs ([`sample`]) over the host's `fetch` ([`fetch`]). With the feature
 //! `model`, which the devices `webgpu` and `cpu` bring: a model on a device ([`engine`]), from files that JavaScript holds
-//! ([`files`]), and the tokenizer ([`tokenizer`]). Calls that take a while are told and asked things meanwhile
+//! ([`files`]) or of the package ([`builtin`]), and the tokenizer ([`tokenizer`]). Calls that take a while are told and asked things meanwhile
 //! ([`callbacks`], [`pausing`]). What does not live here: anything that could be decided without JavaScript, and the
 //! download and storage of models, which are TypeScript's (`package/`).
 #![cfg(target_family = "wasm")]
 
 pub mod answers;
+#[cfg(feature = "model")]
+pub mod builtin;
 #[cfg(any(feature = "model", feature = "client"))]
 pub mod callbacks;
 #[cfg(feature = "model")]

@@ -42,10 +42,12 @@ pub fn cluster_answers(answers: &[Option<ExtractedAnswer>]) -> Vec<Cluster> {
         }
         members[class].push(candidate);
     }
-    let mut clusters: Vec<Cluster> = members.iter().map(|members| cluster_of(members)).collect();
-    // Stable: clusters stand by their earliest candidate before, and equal sizes stay so.
-    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.candidates.len()));
-    clusters
+    // By size; clusters stand by their earliest candidate, and equal sizes stay so.
+    let mut of_size: Vec<Vec<Cluster>> = vec![Vec::new(); answered.len() + 1];
+    for members in members {
+        of_size[members.len()].push(cluster_of(&members));
+    }
+    of_size.into_iter().rev().flatten().collect()
 }
 
 fn cluster_of(members: &[(usize, &str)]) -> Cluster {

@@ -6,6 +6,7 @@
 
 use conclave_core::sample_set::SampleSet;
 
+use crate::error::{Error, Result};
 use crate::files::MemoryFiles;
 use crate::tokenizer::Tokenizer;
 
@@ -29,6 +30,26 @@ const FILES: [(&str, &[u8]); 6] = [
 /// The files of the built-in model.
 pub fn files() -> MemoryFiles {
     FILES.into_iter().collect()
+}
+
+/// The files of the built-in model out of one (`pack`, in hosts that do not carry it within the program): of each file a line
+/// `NAME LENGTH`, then its bytes.
+///
+/// # Errors
+/// `Format` for what is no such file.
+pub fn unpack(bytes: &[u8]) -> Result<MemoryFiles> {
+    let wrong = |at: usize| Error::format(format!("the built-in model's file is damaged at byte {at}"));
+    let (mut files, mut at) = (MemoryFiles::new(), 0);
+    while at < bytes.len() {
+        let end = bytes[at..].iter().take(256).position(|byte| *byte == b'\n').ok_or_else(|| wrong(at))? + at;
+        let line = std::str::from_utf8(&bytes[at..end]).ok().and_then(|line| line.split_once(' '));
+        let (name, length) = line.ok_or_else(|| wrong(at))?;
+        let length: usize = length.parse().map_err(|_| wrong(at))?;
+        let stop = (end + 1).checked_add(length).ok_or_else(|| wrong(at))?;
+        files.insert(name, bytes.get(end + 1..stop).ok_or_else(|| wrong(at))?.to_vec());
+        at = stop;
+    }
+    Ok(files)
 }
 
 /// Share of the tokens of a set that its tokenizer does not know: the problem's or all candidates', whichever is larger.
@@ -89,6 +110,30 @@ mod tests {
         assert_eq!(names, expected);
         let bytes: usize = files.names().map(|file| files.get(file).unwrap().len()).sum();
         assert!(bytes <= 4 << 20, "{bytes} bytes are more than a program should carry");
+    }
+
+    #[test]
+    fn one_file_becomes_all_of_them() {
+        let mut packed = Vec::new();
+        for (name, bytes) in FILES {
+            packed.extend(format!("{name} {}\n", bytes.len()).bytes());
+            packed.extend(bytes);
+        }
+        let found = unpack(&packed).unwrap();
+        assert!(found.names().eq(files().names()));
+        assert!(found.names().all(|name| found.get(name) == files().get(name)));
+        assert_eq!(unpack(b"").unwrap().names().count(), 0);
+        for wrong in [
+            &packed[..packed.len() - 1],
+            b"a",
+            b"a\n",
+            b"a 1\n",
+            b"a -1\n",
+            b"a 18446744073709551615\n",
+            &[0xff; 300],
+        ] {
+            assert_eq!(unpack(wrong).unwrap_err().kind(), crate::ErrorKind::Format);
+        }
     }
 
     #[test]

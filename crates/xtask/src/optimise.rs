@@ -16,9 +16,8 @@ use crate::steps::{Counts, Outcome};
 use crate::tools::{root, target_directory};
 use crate::wasm::{BUILDS, Build};
 
-/// For size, with what rustc's code for wasm32 uses: its defaults, and `simd128` of `.cargo/config.toml`.
-const FLAGS: [&str; 10] = [
-    "-Oz",
+/// What rustc's code for wasm32 uses: its defaults, and `simd128` of `.cargo/config.toml`.
+const FEATURES: [&str; 9] = [
     "--enable-bulk-memory",
     "--enable-bulk-memory-opt",
     "--enable-call-indirect-overlong",
@@ -29,6 +28,12 @@ const FLAGS: [&str; 10] = [
     "--enable-sign-ext",
     "--enable-simd",
 ];
+
+/// For size.
+const PASSES: [&str; 1] = ["-Oz"];
+
+/// For a last percent, which on the large modules would take half an hour.
+const MORE_PASSES: [&str; 4] = ["--flatten", "--rereloop", "-Oz", "-Oz"];
 
 /// Where the optimised modules are: `full.wasm`, `cpu.wasm` and so on.
 pub fn directory() -> PathBuf {
@@ -66,15 +71,17 @@ fn output(build: &Build) -> PathBuf {
 
 fn optimise(program: &Path, build: &Build) -> Result<Outcome> {
     let (module, out) = (build.module(), output(build));
+    let passes = if build.has_model() { &PASSES[..] } else { &MORE_PASSES };
+    let flags = [passes, &FEATURES].concat();
     let mut inputs = Fingerprint::default().files(&[manifest_folder(), module.clone()])?;
-    for flag in FLAGS {
+    for flag in &flags {
         inputs = inputs.text(flag);
     }
     let stamp = target_directory().join("web/stamps").join(format!("{}-optimised", build.name));
     unless_done(&stamp, inputs, std::slice::from_ref(&out), || {
-        println!("$ wasm-opt {} {} -o {}", FLAGS.join(" "), module.display(), out.display());
+        println!("$ wasm-opt {} {} -o {}", flags.join(" "), module.display(), out.display());
         let mut command = Command::new("node");
-        command.arg(program).args(FLAGS).arg(&module).arg("-o").arg(&out);
+        command.arg(program).args(&flags).arg(&module).arg("-o").arg(&out);
         let status = command.status().context("cannot start `node`")?;
         Ok(if status.success() { Outcome::Passed } else { Outcome::Failed })
     })

@@ -38,8 +38,11 @@ const SOURCES: [&str; 14] = [
 ];
 
 /// What wasm-bindgen makes of a module.
-const FILES: [&str; 4] =
+const BINDINGS: [&str; 4] =
     ["conclave_web.d.ts", "conclave_web.js", "conclave_web_bg.wasm", "conclave_web_bg.wasm.d.ts"];
+
+/// The built-in model in one file, as `conclave_model::builtin::unpack` reads it.
+const BUILTIN: &str = "builtin.bin";
 
 /// One build of the module.
 pub struct Build {
@@ -51,6 +54,8 @@ pub struct Build {
     profile: &'static str,
     /// Whether the tests under Node.js are of this one.
     is_for_node: bool,
+    /// Whether the built-in model lies beside it.
+    has_builtin_beside: bool,
 }
 
 /// All builds: for browsers and Deno, for hosts without WebGPU, for candidates of live APIs, for votes alone.
@@ -59,15 +64,17 @@ pub static BUILDS: [Build; 4] = [
         name: "full",
         step: "wasm, full",
         features: &["--no-default-features", "--features", "webgpu,cpu"],
-        profile: "release",
+        profile: "small",
         is_for_node: false,
+        has_builtin_beside: true,
     },
     Build {
         name: "cpu",
         step: "wasm, cpu",
-        features: &["--no-default-features", "--features", "cpu,client"],
+        features: &["--no-default-features", "--features", "cpu,client,builtin"],
         profile: "release",
         is_for_node: true,
+        has_builtin_beside: false,
     },
     Build {
         name: "client",
@@ -75,6 +82,7 @@ pub static BUILDS: [Build; 4] = [
         features: &["--no-default-features", "--features", "client"],
         profile: "small",
         is_for_node: false,
+        has_builtin_beside: false,
     },
     Build {
         name: "vote",
@@ -82,6 +90,7 @@ pub static BUILDS: [Build; 4] = [
         features: &["--no-default-features"],
         profile: "small",
         is_for_node: false,
+        has_builtin_beside: false,
     },
 ];
 
@@ -107,9 +116,11 @@ pub fn build(steps: &mut Steps) -> bool {
     BUILDS.iter().all(|build| steps.step(build.step, |counts| build.make(counts)))
 }
 
-/// With everything, and with nothing; in one profile, so that the dependencies are checked once.
+/// With everything, with nothing, and without what takes the place of something; in one profile, so that the dependencies are
+/// checked once.
 fn clippy(counts: &mut Counts) -> Result<Outcome> {
-    for features in [&[][..], &["--no-default-features"]] {
+    let without_builtin = &["--no-default-features", "--features", "webgpu,cpu,client"][..];
+    for features in [&[][..], &["--no-default-features"], without_builtin] {
         let mut clippy = cargo(&["clippy", "--release"]);
         clippy.args(PACKAGE).args(features).args(["--", "-D", "warnings"]);
         if run_command(&mut clippy, counts)? != Outcome::Passed {
@@ -135,6 +146,11 @@ impl Build {
         self.directory_in_package().join("conclave_web_bg.wasm")
     }
 
+    /// Whether a model can run on it.
+    pub fn has_model(&self) -> bool {
+        matches!(self.name, "full" | "cpu")
+    }
+
     fn directory(&self) -> PathBuf {
         target_directory().join("web").join(self.name)
     }
@@ -156,7 +172,7 @@ impl Build {
         let stamp = target_directory().join("web/stamps").join(self.name);
         let outcome = unless_done(&stamp, inputs, &outputs, || self.compile(counts))?;
         if outcome == Outcome::Passed {
-            for file in FILES {
+            for file in BINDINGS.into_iter().chain(self.has_builtin_beside.then_some(BUILTIN)) {
                 copy_changed(&self.directory().join(file), &self.directory_in_package().join(file))?;
             }
             let size = fs::metadata(self.module())?.len() as f64 / 1e6;
@@ -183,12 +199,34 @@ impl Build {
         if outcome == Outcome::Passed {
             let module = built.join("conclave_web.wasm");
             bind(&module, &self.directory(), false)?;
+            if self.has_builtin_beside {
+                pack_builtin(&self.directory().join(BUILTIN))?;
+            }
             if self.is_for_node {
                 bind(&module, &bindings_directory(), true)?;
             }
         }
         Ok(outcome)
     }
+}
+
+/// Writes all files of the built-in model but its card into one.
+fn pack_builtin(out: &Path) -> Result<()> {
+    let folder = root().join("crates/model/assets/tiny");
+    let mut names = Vec::new();
+    for file in folder.read_dir().with_context(|| format!("cannot read `{}`", folder.display()))? {
+        names.push(file?.file_name().to_string_lossy().into_owned());
+    }
+    names.retain(|name| !name.ends_with(".md"));
+    names.sort();
+    let mut packed = Vec::new();
+    for name in names {
+        let path = folder.join(&name);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        packed.extend(format!("{name} {}\n", bytes.len()).bytes());
+        packed.extend(bytes);
+    }
+    fs::write(out, packed).with_context(|| format!("cannot write `{}`", out.display()))
 }
 
 /// What the command line of wasm-bindgen does, by the library that is pinned to the version of the crate.
@@ -210,7 +248,7 @@ fn bind(module: &Path, out: &Path, for_node: bool) -> Result<()> {
         files.push(file?.file_name().to_string_lossy().into_owned());
     }
     files.sort();
-    ensure!(files == FILES, "the bindings are {files:?}, but the npm package contains {FILES:?}");
+    ensure!(files == BINDINGS, "the bindings are {files:?}, but the npm package contains {BINDINGS:?}");
     Ok(())
 }
 

@@ -27,7 +27,7 @@ before(() => {
   for (const licence of ["LICENSE-APACHE", "LICENSE-MIT"]) cpSync(join(web, "..", licence), join(root, licence));
   for (const build of BUILDS) {
     mkdirSync(join(copy, build), { recursive: true });
-    for (const file of [...BINDINGS, ".gitignore", "package.json", "note.txt"]) writeFileSync(join(copy, build, file), "");
+    for (const file of [...BINDINGS, "builtin.bin", ".gitignore", "package.json", "note.txt"]) writeFileSync(join(copy, build, file), "");
   }
   for (const folder of ["build", "src", "node_modules/x"]) {
     mkdirSync(join(copy, folder), { recursive: true });
@@ -57,6 +57,7 @@ test("what is needed and nothing else", () => {
     "package.json",
     ...sources().flatMap((source) => [`dist/${source}.js`, `dist/${source}.d.ts`]),
     ...BUILDS.flatMap((build) => BINDINGS.map((file) => `${build}/${file}`)),
+    "wasm/full/builtin.bin",
   ];
   assert.deepEqual(packed!.files.map(({ path }) => path).sort(), expected.sort());
 });
