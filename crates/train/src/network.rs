@@ -52,7 +52,7 @@ pub struct Forward {
 enum Kept {
     Pass(Box<LayerPass>),
     /// What goes into it, to run it again.
-    Input(Tensor<2>),
+    Input(Box<Tensor<2>>),
 }
 
 impl Forward {
@@ -72,7 +72,7 @@ impl Forward {
         let mut layers = Vec::with_capacity(model.layers.len());
         for layer in &model.layers {
             // With `recompute` the pass is dropped here, and only what goes into it stays.
-            let input = options.recompute.then(|| x.clone());
+            let input = options.recompute.then(|| Box::new(x.clone()));
             let (out, pass) = LayerPass::new(layer, rows, x, &at);
             layers.push(input.map_or_else(|| Kept::Pass(Box::new(pass)), Kept::Input));
             x = out;
@@ -97,7 +97,7 @@ impl Forward {
         for ((index, layer), kept) in model.layers.iter().enumerate().zip(self.layers).rev() {
             let pass = match kept {
                 Kept::Pass(pass) => *pass,
-                Kept::Input(x) => LayerPass::new(layer, self.rows, x, &self.at).1,
+                Kept::Input(x) => LayerPass::new(layer, self.rows, *x, &self.at).1,
             };
             d = pass.backward(layer, &format!("model.layers.{index}"), &self.at, d, &mut gradients);
         }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod bench_train;
+mod bench_web;
 mod chromium;
 mod debian;
 mod demo;
@@ -29,13 +30,15 @@ Commands:
   demo            Builds the demo with the npm package and the wasm modules in it, and serves it on
                   http://127.0.0.1:8787 (--port NUMBER: on another port); what has not changed is not built again
   test            Everything that has to pass: format, lints, tests, wasm, the npm package, the demo, licences
-  wasm            Builds the wasm modules (full, cpu, vote) with their bindings, and tests them under Node.js
+  wasm            Builds the wasm modules (full, cpu, client, vote) with their bindings, and tests them under Node.js
   package         Builds, tests and packs the npm package with modules optimised for size, into target/web/packed
   sizes           Optimises the modules for size, prints what a page downloads, and fails above the budget
   deny            Checks licences, bans and sources of all dependencies (needs cargo-deny)
   bench [ARGS]    Runs the benchmarks; ARGS go to the benchmark program (a filter, --save-baseline NAME, ...)
   bench train     Training's tokens per second beside PyTorch's, in turns (--quick: one short round of a test build,
                   to see that it works)
+  bench web       The npm package in Chromium: time to the first token, time to encode a token, kernels (or PARTS:
+                  first-token encoding kernels)
   help            Prints this
 
 Environment:
@@ -69,6 +72,15 @@ fn main() -> ExitCode {
             [option] if option == "--quick" => bench_train::run(true),
             _ => return wrong("`bench train` takes nothing but --quick"),
         },
+        ("bench", [what, parts @ ..]) if what == "web" => {
+            match parts.iter().find(|part| !bench_web::PARTS.contains(&part.as_str())) {
+                None => bench_web::run(parts),
+                Some(part) => {
+                    let known = bench_web::PARTS.join(", ");
+                    return wrong(&format!("`bench web` has no part `{part}`, only {known}"));
+                }
+            }
+        }
         ("bench", arguments) => bench::run(arguments),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");

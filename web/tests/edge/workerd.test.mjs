@@ -75,7 +75,7 @@ async function serve(project, context) {
 test("workerd answers as the native program does", { timeout: 120_000 }, async (context) => {
   const project = makeProject(new URL("use.mjs", import.meta.url), new URL("worker.mjs", import.meta.url));
   const modules = await bundle(project);
-  assert.equal(modules.length, 2, "the module for the processor and that for votes");
+  assert.equal(modules.length, 3, "the modules for the processor, for votes and for live APIs");
   writeFileSync(join(project, "config.capnp"), configuration(modules));
   const address = await serve(project, context);
   const response = await fetch(address, { method: "POST", body: JSON.stringify(request("cpu")) });
