@@ -17,7 +17,7 @@ use burn::tensor::{DType, Tensor, activation};
 use conclave_model::qwen2::{self, Positions, Projected};
 
 /// Queries of a block. Smaller ones compute less in vain and start more matrix products.
-const BLOCK: usize = 64;
+const BLOCK: usize = 128;
 
 /// A forward pass, with what its gradient needs.
 #[derive(Debug)]
