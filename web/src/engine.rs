@@ -58,6 +58,9 @@ export interface EngineAggregateOptions {
 /// Share of words that the built-in model does not know, of a set that it was not asked about for that reason.
 const UNKNOWN_WORDS: &str = "unknown_words";
 
+/// Of the vocabulary; a shard is the largest piece of a model that the module's memory holds at once.
+const MAX_SHARD_BYTES: usize = 32 << 20;
+
 type Decoder = Pausing<Qwen2Decoder>;
 
 /// One model on one device.
@@ -226,8 +229,8 @@ async fn load_decoder<F: ModelFiles>(
         callbacks.progress("weights", progress.loaded, progress.total);
         stop_or_go(callbacks)
     };
-    let decoder =
-        directory.decoder(num_tokens, &device.device, &LoadOptions::default(), &mut on_progress).await;
+    let load_options = LoadOptions { max_shard_bytes: MAX_SHARD_BYTES, ..LoadOptions::default() };
+    let decoder = directory.decoder(num_tokens, &device.device, &load_options, &mut on_progress).await;
     let decoder = decoder.map_err(|error| error::from_model(&error))?;
     Ok(Pausing::new(decoder, present.clone()))
 }

@@ -53,8 +53,15 @@ pub async fn load<S: WeightSource>(
     progress: &mut dyn FnMut(LoadProgress) -> ControlFlow<()>,
 ) -> Result<Qwen2, Error> {
     let total = config.num_parameters();
-    let mut loader =
-        Loader { config, source, device, options, progress, at: LoadProgress { loaded: 0, total } };
+    let mut loader = Loader {
+        config,
+        source,
+        device,
+        options,
+        progress,
+        at: LoadProgress { loaded: 0, total },
+        pending: 0,
+    };
     let embed_tokens = loader.vocabulary("model.embed_tokens.weight").await?;
     let mut layers = Vec::with_capacity(config.num_hidden_layers);
     for index in 0..config.num_hidden_layers {
@@ -68,6 +75,10 @@ pub async fn load<S: WeightSource>(
     Ok(Qwen2 { embed_tokens, layers, norm, lm_head })
 }
 
+/// Bytes after which the device is made to take what it was given. WebGPU copies from the memory of the wasm module when commands
+/// are submitted, and until then the module holds the weights: without a bound nearly the whole model.
+const PENDING_BYTES: usize = 32 << 20;
+
 struct Loader<'a, S> {
     config: &'a Qwen2Config,
     source: &'a S,
@@ -75,6 +86,8 @@ struct Loader<'a, S> {
     options: &'a LoadOptions,
     progress: &'a mut dyn FnMut(LoadProgress) -> ControlFlow<()>,
     at: LoadProgress,
+    /// Bytes given to the device since it was last made to take them.
+    pending: usize,
 }
 
 impl<S: WeightSource> Loader<'_, S> {
@@ -104,18 +117,18 @@ impl<S: WeightSource> Loader<'_, S> {
     async fn norm(&mut self, name: &str) -> Result<RmsNorm, Error> {
         let name = format!("{name}.weight");
         let values = read_f32(self.source, &name, &[self.config.hidden_size], None).await?;
-        let weight = self.upload(values, [self.config.hidden_size])?;
+        let weight = self.upload(values, [self.config.hidden_size]).await?;
         Ok(RmsNorm::new(weight, self.config.rms_norm_eps))
     }
 
     async fn linear(&mut self, name: &str, input: usize, output: usize, bias: bool) -> Result<Linear, Error> {
         let weight_name = format!("{name}.weight");
         let values = read_f32(self.source, &weight_name, &[output, input], None).await?;
-        let weight = self.upload(transpose(&values, output, input), [input, output])?;
+        let weight = self.upload(transpose(&values, output, input), [input, output]).await?;
         let bias = match bias {
             true => {
                 let values = read_f32(self.source, &format!("{name}.bias"), &[output], None).await?;
-                Some(Param::from_tensor(self.upload(values, [output])?))
+                Some(Param::from_tensor(self.upload(values, [output]).await?))
             }
             false => None,
         };
@@ -129,15 +142,28 @@ impl<S: WeightSource> Loader<'_, S> {
         for range in shard_ranges(shape[0], row_bytes, self.options.max_shard_bytes) {
             let rows = range.len();
             let values = read_f32(self.source, name, &shape, Some(range)).await?;
-            shards.push(self.upload(values, [rows, shape[1]])?);
+            shards.push(self.upload(values, [rows, shape[1]]).await?);
         }
         Ok(VocabularyMatrix::new(shards))
     }
 
-    fn upload<const D: usize>(&mut self, values: Vec<f32>, shape: [usize; D]) -> Result<Tensor<D>, Error> {
+    async fn upload<const D: usize>(
+        &mut self,
+        values: Vec<f32>,
+        shape: [usize; D],
+    ) -> Result<Tensor<D>, Error> {
         self.at.loaded += values.len() as u64;
         let options = (self.device, self.options.dtype);
+        self.pending += values.len() * size_of::<f32>();
         let tensor = Tensor::from_data(TensorData::new(values, shape), options);
+        if self.pending >= PENDING_BYTES {
+            self.pending = 0;
+            // What comes back was there: nothing waits any more.
+            let one = tensor.clone().reshape([-1]).narrow(0, 0, 1);
+            one.into_data_async().await.map_err(|error| {
+                Error::device(format!("the weights cannot be written to the device: {error}"))
+            })?;
+        }
         match (self.progress)(self.at) {
             ControlFlow::Continue(()) => Ok(tensor),
             ControlFlow::Break(()) => Err(Error::cancelled().context("loading the model")),

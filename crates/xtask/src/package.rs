@@ -55,7 +55,8 @@ pub fn add_steps(steps: &mut Steps, is_wasm_built: bool) -> bool {
     true
 }
 
-fn add_size_steps(steps: &mut Steps) -> bool {
+/// Holds what a page downloads to its budgets; the demo, whose bundler is used, is installed.
+pub fn add_size_steps(steps: &mut Steps) -> bool {
     steps.step("wasm-opt", optimise::run)
         && steps.step("sizes", |counts| {
             let mut node = Command::new("node");

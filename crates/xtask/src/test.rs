@@ -28,6 +28,9 @@ pub fn run() -> Result<bool> {
     let is_wasm_built = native_tests(&mut steps) && wasm::add_steps(&mut steps);
     let is_package_built = package::add_steps(&mut steps, is_wasm_built) && is_wasm_built;
     demo::add_steps(&mut steps, is_package_built);
+    if is_package_built {
+        package::add_size_steps(&mut steps);
+    }
     steps.step("licences, bans, sources", deny::step);
     Ok(steps.finish())
 }
