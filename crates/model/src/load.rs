@@ -75,8 +75,8 @@ pub async fn load<S: WeightSource>(
     Ok(Qwen2 { embed_tokens, layers, norm, lm_head })
 }
 
-/// Bytes after which the device is made to take what it was given. WebGPU copies from the memory of the wasm module when commands
-/// are submitted, and until then the module holds the weights: without a bound nearly the whole model.
+/// Bytes after which the device is made to take what it was given. Without it a wasm module was seen to hold
+/// 698 MiB while the 0.5B shape was loaded on WebGPU, with it 130.
 const PENDING_BYTES: usize = 32 << 20;
 
 struct Loader<'a, S> {

@@ -7,8 +7,8 @@
 //     cargo xtask package && npm ci --prefix web/tests/browser
 //     node crates/xtask/scripts/browser_05b.mjs --model /tmp/random-05b --conclave target/release/conclave
 //
-// Options: --set ID (of examples/math500.jsonl), --candidates N (of it; without it all), --tokens N, --gpu ADAPTER (`swiftshader`, the default, computes on the
-// processor; `default` takes the browser's own choice). Minutes on a software adapter, and 8 GB of memory and of disk.
+// Options: --set ID (of examples/math500.jsonl), --candidates N (of it; without it all), --tokens N, --gpu ADAPTER
+// (`swiftshader`, the default, computes on the processor; `default` takes the browser's own choice). Minutes on a software adapter, and 8 GB of memory and of disk.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -33,7 +33,7 @@ const { values: options } = parseArgs({
   },
 });
 if (options.model === undefined) {
-  console.error("usage: node browser_05b.mjs --model DIRECTORY [--conclave PROGRAM] [--set ID] [--tokens N] [--gpu ADAPTER]");
+  console.error("usage: node browser_05b.mjs --model DIRECTORY [--conclave PROGRAM] [--set ID] [--candidates N] [--tokens N] [--gpu ADAPTER]");
   process.exit(2);
 }
 const maxNewTokens = Number(options.tokens);
