@@ -20,6 +20,7 @@ pub mod load;
 pub mod manifest;
 pub mod module_weights;
 pub mod open;
+mod product;
 pub mod qwen2;
 pub mod rope;
 pub mod safetensors;

@@ -13,6 +13,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 
 use crate::config::Qwen2Config;
 use crate::kv_cache::{Append, LayerCache};
+use crate::product::{linear, product};
 use crate::rope::Rotary;
 use crate::vocabulary::VocabularyMatrix;
 
@@ -142,10 +143,10 @@ impl Attention {
             Some(cache) => cache.append(key, value, at.column, at.columns),
             None => (key, value),
         };
-        let scores = query.matmul(key).cast(DType::F32);
+        let scores = product(query, key).cast(DType::F32);
         let dtype = value.dtype();
         let weights = activation::softmax(scores + at.mask.clone(), 3).cast(dtype);
-        self.o_proj.forward(self.join(weights.matmul(value)))
+        linear(&self.o_proj, self.join(product(weights, value)))
     }
 
     /// What attention is taken of.
@@ -160,9 +161,9 @@ impl Attention {
             let [_, _, width] = x.dims();
             x.reshape([rows, seq, heads, width / heads]).swap_dims(1, 2) // [rows, heads, seq, head_dim]
         };
-        let query = at.rotary.apply(split(self.q_proj.forward(x.clone()), heads));
-        let key = at.rotary.apply(split(self.k_proj.forward(x.clone()), kv_heads)).transpose();
-        let value = split(self.v_proj.forward(x), kv_heads);
+        let query = at.rotary.apply(split(linear(&self.q_proj, x.clone()), heads));
+        let key = at.rotary.apply(split(linear(&self.k_proj, x.clone()), kv_heads)).transpose();
+        let value = split(linear(&self.v_proj, x), kv_heads);
         let [_, _, _, head_dim] = query.dims();
         // Heads that share a key-value head are stacked along the sequence, so keys are not repeated.
         let query = query.reshape([rows, kv_heads, heads / kv_heads * seq, head_dim]);
@@ -220,8 +221,8 @@ impl Mlp {
     ///
     /// - `x`, output: `[rows, seq, hidden_size]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let gate = activation::silu(self.gate_proj.forward(x.clone()));
-        self.down_proj.forward(gate * self.up_proj.forward(x))
+        let gate = activation::silu(linear(&self.gate_proj, x.clone()));
+        linear(&self.down_proj, gate * linear(&self.up_proj, x))
     }
 }
 

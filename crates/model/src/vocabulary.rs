@@ -9,6 +9,8 @@ use std::ops::Range;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+use crate::product::transposed;
+
 /// Largest shard in bytes, as stored on the device. Half of the 128 MiB that every WebGPU device binds.
 pub const MAX_SHARD_BYTES: usize = 64 << 20;
 
@@ -74,7 +76,7 @@ impl VocabularyMatrix {
         let mut parts: Vec<Tensor<2>> = self
             .shards
             .iter()
-            .map(|shard| hidden.clone().matmul(shard.val().transpose()).cast(DType::F32))
+            .map(|shard| transposed(hidden.clone(), shard.val()).cast(DType::F32))
             .collect();
         if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 1) }
     }
