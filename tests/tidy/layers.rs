@@ -66,6 +66,11 @@ const LAYERS: &[Layer] = &[
         reason: "the host passes in the device and the files; the model names neither a backend nor a platform",
     },
     Layer {
+        package: "conclave-kernels",
+        never: &["conclave*", "wgpu*", "tokenizers", "wasm-bindgen*", "js-sys", "web-sys"],
+        reason: "kernels know tensors and nothing of a model or a platform",
+    },
+    Layer {
         package: "conclave-train",
         never: &["conclave", "conclave-client", "conclave-web", "wasm-bindgen*", "js-sys", "web-sys"],
         reason: "training is native and takes its data from files",
@@ -94,6 +99,9 @@ const BACKEND_FREE: [&str; 2] = ["conclave-model", "conclave-train"];
 
 /// A library with something for native hosts: only behind a feature of this name, which only the native host switches on.
 const NATIVE_PART: (&str, &str) = ("conclave-client", "native");
+
+/// Written for some backends: a library that has it as an optional dependency does not thereby choose one.
+const KERNELS: &str = "conclave-kernels";
 
 /// What such a feature is for, and no library has without one.
 const NATIVE_NETWORK: [&str; 4] = ["reqwest", "hyper*", "tokio*", "rustls*"];
@@ -206,7 +214,8 @@ fn edges(layer: &Layer, manifests: &BTreeMap<String, Manifest>) -> Vec<Problem> 
                     format!("`{user}` must not use `{name}`{by}, by the rule `{pattern}`: {}", layer.reason);
                 problems.push(manifest.problem(name, message));
             }
-            if !dependency.is_development && !seen.contains(&dependency.name) {
+            let is_kernels = dependency.name == KERNELS && dependency.is_optional();
+            if !dependency.is_development && !is_kernels && !seen.contains(&dependency.name) {
                 seen.push(dependency.name.clone());
                 open.push(dependency.name.clone());
             }
@@ -293,6 +302,20 @@ mod tests {
 
     fn found(manifests: &[(&str, &str)]) -> Vec<String> {
         places(check, manifests)
+    }
+
+    #[test]
+    fn kernels_are_optional() {
+        let kernels =
+            "[package]\nname = \"conclave-kernels\"\n[dependencies]\nburn-cubecl.workspace = true\n";
+        let model =
+            "[package]\nname = \"conclave-model\"\n[dependencies]\nconclave-kernels = { workspace = true }\n";
+        let optional = model.replace("true }", "true, optional = true }");
+        let of = |model: &str| {
+            found(&[("crates/kernels/Cargo.toml", kernels), ("crates/model/Cargo.toml", model)])
+        };
+        assert_eq!(of(model), ["crates/kernels/Cargo.toml:4"]);
+        assert_eq!(of(&optional), [""; 0]);
     }
 
     #[test]

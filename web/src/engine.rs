@@ -59,7 +59,7 @@ export interface EngineAggregateOptions {
 const UNKNOWN_WORDS: &str = "unknown_words";
 
 /// Of the vocabulary; a shard is the largest piece of a model that the module's memory holds at once.
-const MAX_SHARD_BYTES: usize = 32 << 20;
+const MAX_SHARD_BYTES: usize = 16 << 20;
 
 type Decoder = Pausing<Qwen2Decoder>;
 

@@ -77,7 +77,7 @@ pub async fn load<S: WeightSource>(
 
 /// Bytes after which the device is made to take what it was given. Without it a wasm module was seen to hold
 /// 698 MiB while the 0.5B shape was loaded on WebGPU, with it 130.
-const PENDING_BYTES: usize = 32 << 20;
+const PENDING_BYTES: usize = 16 << 20;
 
 struct Loader<'a, S> {
     config: &'a Qwen2Config,

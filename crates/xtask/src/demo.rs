@@ -70,9 +70,6 @@ fn serve(port: u16) -> Result<bool> {
     }
 }
 
-/// The variable that asks for the tests in `web/tests/browser`.
-const BROWSER_TESTS: &str = "CONCLAVE_BROWSER_TESTS";
-
 /// Tests the demo, in a browser where there is one: first the page with a fake of the npm package, then where that is built
 /// the page and the package as they are.
 pub fn add_steps(steps: &mut Steps, is_package_built: bool) {
@@ -97,12 +94,7 @@ pub fn add_steps(steps: &mut Steps, is_package_built: bool) {
         }
     });
     if is_package_built {
-        steps.step("npm package in Chromium", |counts| match std::env::var_os(BROWSER_TESTS) {
-            Some(_) => browser_tests(browser.clone(), counts),
-            None => {
-                Ok(Outcome::Skipped(format!("many minutes on a GPU in software: {BROWSER_TESTS}=1 runs it")))
-            }
-        });
+        steps.step("npm package in Chromium", |counts| browser_tests(browser.clone(), counts));
         steps.step("npm package from Vite, webpack, an import map", |counts| match &browser {
             Some(browser) => {
                 // They drive Chromium by what is installed for the tests there.

@@ -45,7 +45,6 @@ Environment:
   CI=true                      What cannot be tested is a failure instead of a warning
   CHROME=PROGRAM               The Chromium or Chrome for the tests in a browser
   CONCLAVE_PROPTEST_CASES=N    Inputs for each property test (`test` sets 100000 unless it is set)
-  CONCLAVE_BROWSER_TESTS=1     `test` runs the npm package's tests in Chromium too (many minutes without a GPU)
   CARGO_TARGET_DIR=DIR         Where builds go
 ";
 

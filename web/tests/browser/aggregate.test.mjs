@@ -13,8 +13,6 @@ const sets = (file) => read(`../../../examples/${file}`).trim().split("\n").map(
 const FILES = ["arithmetic.jsonl", "math500.jsonl"];
 /** A set with few candidates, for what is not about answers. */
 const { set: short, row: { completion } } = expected.short;
-/** Each of the others takes seconds on a software adapter: all of them on CI. */
-const LIMIT = process.env.CI === "true" ? undefined : 3;
 
 /** Of a log-probability of a candidate's answer: each of its tokens adds an error of the logits. */
 const LOG_PROB_TOLERANCE = 0.02;
@@ -96,9 +94,7 @@ for (const file of FILES) {
   test(`writes what the native command line writes: ${file}`, async (t) => {
     const all = sets(file);
     assert.deepEqual(expected.generate[file].map(({ id }) => id), all.map(({ id }) => id));
-    const rows = expected.generate[file].filter(({ method }, index) => method === "vote" || index < (LIMIT ?? all.length));
-    t.diagnostic(`${rows.length} of ${all.length} sets${rows.length < all.length ? "; all with CI=true" : ""}`);
-    for (const row of rows) {
+    for (const row of expected.generate[file]) {
       const set = all.find(({ id }) => id === row.id);
       const { value, error } = await aggregate(set, { policy: "always", mode: "generate" });
       assert.equal(error, undefined, row.id);
@@ -119,7 +115,7 @@ for (const file of FILES) {
 
 test("selects what the native command line selects", async () => {
   const all = sets("arithmetic.jsonl");
-  for (const [index, row] of expected.select["arithmetic.jsonl"].slice(0, LIMIT && 1).entries()) {
+  for (const [index, row] of expected.select["arithmetic.jsonl"].entries()) {
     const { value, error } = await aggregate(all[index], { policy: "always", mode: "select" });
     assert.equal(error, undefined, row.id);
     assert.deepEqual([value.answer, value.method, value.usage], [row.answer, row.method, row.usage], row.id);
