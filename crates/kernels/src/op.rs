@@ -117,16 +117,15 @@ impl Products for CubeBackend {
         let arguments = (left.into_tensor_arg(), right.into_tensor_arg(), out.clone().into_tensor_arg());
         let (left, right, target) = arguments;
         if m <= few_rows::MAX_ROWS {
-            let steps = k / VECTOR;
-            // A power of two: few kernels are compiled.
-            let slices =
-                steps.div_ceil(few_rows::STEPS_PER_SLICE).next_power_of_two().min(few_rows::MAX_SLICES);
-            let cubes = cubes([n.div_ceil(VECTOR * few_rows::COLUMNS as usize), 1, batches]);
+            let rows = m.min(few_rows::ROWS);
+            let slices = few_rows::slices(k / VECTOR, rows);
+            let columns = n.div_ceil(VECTOR * few_rows::COLUMNS as usize);
+            let cubes = cubes([columns, m.div_ceil(rows), batches]);
             let dim = CubeDim::new_2d(few_rows::COLUMNS, slices as u32);
             // SAFETY: the kernel stays within the sizes of `product`, which the tensors have.
             unsafe {
                 few_rows::few_rows::launch_unchecked(
-                    &client, cubes, dim, VECTOR, left, right, target, product, m, slices, dtype,
+                    &client, cubes, dim, VECTOR, left, right, target, product, rows, slices, dtype,
                 );
             }
         } else {

@@ -5,7 +5,7 @@ use burn_cubecl::cubecl::{self, prelude::*};
 use crate::shape::Product;
 
 /// Rows of a unit; more are taken by other cubes.
-pub(crate) const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 4;
 
 /// Units of a cube along the sum.
 pub(crate) const SLICES: u32 = 8;

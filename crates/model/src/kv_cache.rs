@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind};
 /// Attention reads columns in blocks of this many, so that few distinct shapes occur while a row grows.
 const COLUMN_BLOCK: usize = 64;
 
+/// Tensors have a multiple of this many columns, more than may be in use: products on GPUs read so many at once.
+const COLUMN_VECTOR: usize = 4;
+
 /// What attention adds to the score of a column that is hidden. Its exponential is zero in f32, also after adding a
 /// score; infinity would make rows that see nothing (holes) NaN.
 const HIDDEN: f32 = -1e30;
@@ -22,8 +25,8 @@ const HIDDEN: f32 = -1e30;
 /// by rows would first copy them all, which for a batch of rows is a quarter of the time of a step.
 #[derive(Debug, Clone)]
 pub struct LayerCache {
-    key: Tensor<4>,   // [rows, kv_heads, head_dim, capacity]
-    value: Tensor<4>, // [rows, kv_heads, capacity, head_dim]
+    key: Tensor<4>,   // [rows, kv_heads, head_dim, capacity rounded up]
+    value: Tensor<4>, // [rows, kv_heads, capacity rounded up, head_dim]
 }
 
 impl LayerCache {
@@ -53,7 +56,7 @@ impl LayerCache {
 pub(crate) struct Append {
     /// First new column.
     pub column: usize,
-    /// Columns that attention reads (a multiple of the block, or the capacity).
+    /// Columns that attention reads (a multiple of the block, or all there are).
     pub columns: usize,
     /// New columns.
     pub seq: usize,
@@ -84,7 +87,8 @@ impl KvCache {
         let (kv_heads, head_dim) = (config.num_key_value_heads, config.head_dim());
         let zeros =
             |last: [usize; 2]| Tensor::<4>::zeros([rows, kv_heads, last[0], last[1]], (device, dtype));
-        let layer = |_| LayerCache { key: zeros([head_dim, capacity]), value: zeros([capacity, head_dim]) };
+        let stored = capacity.next_multiple_of(COLUMN_VECTOR);
+        let layer = |_| LayerCache { key: zeros([head_dim, stored]), value: zeros([stored, head_dim]) };
         let layers = (0..config.num_hidden_layers).map(layer).collect();
         Self { layers, capacity, occupied: vec![Vec::new(); rows] }
     }
@@ -122,7 +126,8 @@ impl KvCache {
                 ),
             ));
         }
-        let columns = (column + seq).next_multiple_of(COLUMN_BLOCK).min(self.capacity);
+        let stored = self.capacity.next_multiple_of(COLUMN_VECTOR);
+        let columns = (column + seq).next_multiple_of(COLUMN_BLOCK).min(stored);
         let rows = self.num_rows();
         let mut positions = Vec::with_capacity(rows * seq);
         let mut mask = vec![HIDDEN; rows * seq * columns];

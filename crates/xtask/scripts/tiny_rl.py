@@ -3,7 +3,7 @@
 
     python3 crates/xtask/scripts/tiny_rl.py grpo --start runs/tiny-sft/model --weak runs/tiny-solver/checkpoints/step-00000150 \
         --work runs/rl
-    python3 crates/xtask/scripts/tiny_rl.py paragator --start runs/tiny-solver/model --work runs/paragator
+    python3 crates/xtask/scripts/tiny_rl.py paragator --start runs/tiny-generator/model --work runs/paragator
 
 Every run has one thread and as many go side by side as there are --jobs. A run that is there is not done again, one that was
 interrupted goes on, so the command may be stopped and given again. Needs nothing but Python and `conclave`.

@@ -20,7 +20,7 @@ use crate::tools::{WASM, cargo, ensure_wasm_target, output, root, target_directo
 const PACKAGE: [&str; 4] = ["--package", "conclave-web", "--target", WASM];
 
 /// What the modules are made of.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     ".cargo/config.toml",
     "Cargo.lock",
     "Cargo.toml",
@@ -28,6 +28,8 @@ const SOURCES: [&str; 14] = [
     "crates/client/src",
     "crates/core/Cargo.toml",
     "crates/core/src",
+    "crates/kernels/Cargo.toml",
+    "crates/kernels/src",
     "crates/model/Cargo.toml",
     "crates/model/assets",
     "crates/model/src",

@@ -126,10 +126,6 @@ impl RunConfig {
         problems.share("train.prompt_loss_weight", train.prompt_loss_weight);
         problems.share("schedule.decay_fraction", schedule.decay_fraction);
         problems.share("schedule.min_ratio", schedule.min_ratio);
-        let stages: u64 = self.data.stages.iter().fold(0, |sum, stage| sum.saturating_add(stage.steps));
-        problems.require(stages <= train.steps.max(1), || {
-            format!("the stages of [data] last {stages} steps, longer than `train.steps` = {}", train.steps)
-        });
         if let Some(lora) = &self.lora {
             problems.at_least_one("lora.rank", lora.rank as u64);
             problems.not_negative("lora.alpha", lora.alpha);

@@ -138,6 +138,9 @@ fn a_configuration_is_checked_as_a_whole() {
         assert!(message.contains(expected), "{settings:?}: {message}");
     };
     read(SMALL, &[]).unwrap().validate(Method::Sft).unwrap();
+    // A look at the first steps of a curriculum is a run like any other.
+    let curriculum = format!("{SMALL}\n[[data.stages]]\nsteps = 500\nnum_candidates = [2]\n");
+    read(&curriculum, &["train.steps=3"]).unwrap().validate(Method::Sft).unwrap();
     read(SMALL, &[]).unwrap().validate(Method::Paragator).unwrap();
     check(&["train.steps=0"], Method::Sft, "`train.steps` is 0, expected at least 1");
     check(&["model.path=tiny"], Method::Sft, "take out `preset`");
