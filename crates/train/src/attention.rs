@@ -16,6 +16,8 @@
 use burn::tensor::{DType, Tensor, activation};
 use conclave_model::qwen2::{self, Positions, Projected};
 
+use crate::processor;
+
 /// Queries of a block. Smaller ones compute less in vain and start more matrix products.
 const BLOCK: usize = 128;
 
@@ -96,8 +98,8 @@ impl Attention {
     ///
     /// # Shapes
     ///
-    /// - `mask`: `[rows, 1, groups * seq, seq]`, added to the scores; whatever it says, nothing behind the diagonal is seen
-    ///   across the end of a block, so it has to hide all of that
+    /// - `mask`: `[rows, 1, groups * seq, seq]`, added to the scores; it has to hide what lies behind the diagonal and nothing
+    ///   else, which is known where it does not have to be read
     pub fn new(projected: Projected, mask: &Tensor<4>) -> Self {
         let Projected { query, key, value } = &projected;
         let [_, _, seq, _] = value.dims();
@@ -107,8 +109,12 @@ impl Attention {
         let mut outputs = Vec::new();
         for block in blocks(seq) {
             let scores = block.of(query, seq).matmul(key.clone().narrow(3, 0, block.end())).cast(DType::F32);
-            let hidden = block.of(mask, seq).narrow(3, 0, block.end());
-            let block_weights = activation::softmax(scores + hidden, 3).cast(dtype);
+            let block_weights = if processor::is_here(&scores.device(), dtype) {
+                processor::causal_softmax(scores, block.start, block.len)
+            } else {
+                let hidden = block.of(mask, seq).narrow(3, 0, block.end());
+                activation::softmax(scores + hidden, 3).cast(dtype)
+            };
             outputs.push(block_weights.clone().matmul(value.clone().narrow(2, 0, block.end())));
             weights.push(block_weights);
         }
@@ -155,9 +161,13 @@ impl Attention {
             let d_block = block.of(d_output, seq);
             let seen = |x: &Tensor<4>| x.clone().narrow(2, 0, block.end());
             let d_weights = d_block.clone().matmul(seen(&value).transpose()).cast(DType::F32);
-            let d_scores = (d_weights - block.of(&inner, seq)) * weights.clone().cast(DType::F32);
-            let d_scores = d_scores.cast(dtype);
-            add(&mut d_value, weights.transpose().matmul(d_block));
+            add(&mut d_value, weights.clone().transpose().matmul(d_block));
+            let inner = block.of(&inner, seq);
+            let d_scores = if processor::is_here(&weights.device(), dtype) {
+                processor::softmax_backward(d_weights, weights, inner)
+            } else {
+                ((d_weights - inner) * weights.cast(DType::F32)).cast(dtype)
+            };
             add(&mut d_key, d_scores.clone().transpose().matmul(block.of(&query, seq)));
             d_queries.push(d_scores.matmul(seen(&key)));
         }
@@ -192,24 +202,24 @@ mod tests {
     #[test]
     fn gradients_are_those_of_autodiff() {
         let device = Device::flex();
-        for (rows, kv_heads, groups, seq) in
-            [(2, 2, 1, 5), (1, 1, 2, BLOCK), (2, 1, 3, 2 * BLOCK + 9), (1, 2, 1, 1)]
-        {
-            let random =
-                |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+        let shapes = [(2, 2, 1, 5), (1, 1, 2, BLOCK), (2, 1, 3, 2 * BLOCK + 9), (1, 2, 1, 1)];
+        // In f64, which is not computed in place.
+        let cases = shapes.into_iter().flat_map(|shape| [(shape, DType::F32), (shape, DType::F64)]);
+        for ((rows, kv_heads, groups, seq), dtype) in cases {
+            let random = |shape: [usize; 4]| {
+                Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), (&device, dtype))
+            };
             let query = random([rows, kv_heads, groups * seq, 8]);
             let key = random([rows, kv_heads, 8, seq]);
             let value = random([rows, kv_heads, seq, 8]);
             let d_output = random([rows, kv_heads, groups * seq, 8]);
-            // Besides what is later, every third column is hidden, save the diagonal.
-            let line =
-                |i: usize| (0..seq).map(move |j| if j == i || (j < i && j % 3 != 0) { 0.0 } else { -1e30 });
+            let line = |i: usize| (0..seq).map(move |j| if j <= i { 0.0 } else { -1e30 });
             let mask: Vec<f32> = (0..seq).flat_map(line).collect::<Vec<f32>>().repeat(rows * groups);
             let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, groups * seq, seq]), &device);
 
             let leaves = [&query, &key, &value].map(|x| x.clone().autodiff().require_grad());
             let [q, k, v] = leaves.clone();
-            let expected = activation::softmax(q.matmul(k) + mask.clone(), 3).matmul(v);
+            let expected = activation::softmax(q.matmul(k) + mask.clone().cast(dtype), 3).matmul(v);
             let mut found = (expected.clone() * d_output.clone()).sum().backward();
             let expected_gradients = leaves.map(|leaf| leaf.grad_remove(&mut found).unwrap());
 

@@ -11,6 +11,7 @@ use conclave_model::qwen2::{DecoderLayer, Positions, RmsNorm};
 use crate::attention::{Attention, AttentionGradients};
 use crate::gradients::Gradients;
 use crate::parameters::ParameterTensor;
+use crate::processor;
 
 /// Adds a gradient, in f32.
 fn add_matrix(gradients: &mut Gradients, path: &str, gradient: Tensor<2>) {
@@ -89,8 +90,8 @@ pub struct LayerPass {
     gate: Tensor<2>,
     /// `[tokens, intermediate_size]`
     up: Tensor<2>,
-    /// Of the gate, `[tokens, intermediate_size]`
-    sigmoid: Tensor<2>,
+    /// `silu(gate) * up`, `[tokens, intermediate_size]`
+    hidden: Tensor<2>,
 }
 
 impl LayerPass {
@@ -111,10 +112,9 @@ impl LayerPass {
         let y = post_attention_norm.output(&layer.post_attention_layernorm);
         let gate = layer.mlp.gate_proj.forward(y.clone());
         let up = layer.mlp.up_proj.forward(y);
-        let sigmoid = activation::sigmoid(gate.clone());
-        let hidden = gate.clone() * sigmoid.clone() * up.clone();
-        let out = x + layer.mlp.down_proj.forward(hidden);
-        (out, Self { input_norm, attention, post_attention_norm, gate, up, sigmoid })
+        let (hidden, [gate, up]) = swiglu(gate, up);
+        let out = x + layer.mlp.down_proj.forward(hidden.clone());
+        (out, Self { input_norm, attention, post_attention_norm, gate, up, hidden })
     }
 
     /// The gradient of what went in, given that of what came out; those of the parameters are added under `path`, which is
@@ -132,13 +132,9 @@ impl LayerPass {
         };
         let (mlp, attn) = (&layer.mlp, &layer.self_attn);
 
-        // hidden = act * up, act = gate * s, and act' = s + act - act * s with s = sigmoid(gate)
-        let (up, s) = (self.up, self.sigmoid);
-        let act = self.gate * s.clone();
-        let d_hidden = linear(&mlp.down_proj, "mlp.down_proj", &(act.clone() * up.clone()), d_out.clone());
-        let d_up = d_hidden.clone() * act.clone();
-        let slope = s.clone() + act.clone() - act * s;
-        let d_gate = d_hidden * up * slope;
+        let d_hidden = linear(&mlp.down_proj, "mlp.down_proj", &self.hidden, d_out.clone());
+        drop(self.hidden);
+        let [d_gate, d_up] = swiglu_backward(self.gate, self.up, d_hidden);
         let y = self.post_attention_norm.output(&layer.post_attention_layernorm);
         let d_y = linear(&mlp.gate_proj, "mlp.gate_proj", &y, d_gate)
             + linear(&mlp.up_proj, "mlp.up_proj", &y, d_up);
@@ -159,5 +155,63 @@ impl LayerPass {
         drop(y);
         let norm = format!("{path}.input_layernorm");
         d_x + self.input_norm.backward(&layer.input_layernorm, &norm, d_y, gradients)
+    }
+}
+/// `silu(gate) * up`, with its inputs.
+fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> (Tensor<2>, [Tensor<2>; 2]) {
+    if processor::is_here(&gate.device(), gate.dtype()) {
+        return processor::swiglu(gate, up);
+    }
+    (activation::silu(gate.clone()) * up.clone(), [gate, up])
+}
+
+/// The gradients of `gate` and `up`, given that of [`swiglu`]: with `s = sigmoid(gate)` and `act = gate * s`, the slope of
+/// `act` is `s + act - act * s`.
+fn swiglu_backward(gate: Tensor<2>, up: Tensor<2>, d_hidden: Tensor<2>) -> [Tensor<2>; 2] {
+    if processor::is_here(&gate.device(), gate.dtype()) {
+        return processor::swiglu_backward(gate, up, d_hidden);
+    }
+    let s = activation::sigmoid(gate.clone());
+    let act = gate * s.clone();
+    let d_up = d_hidden.clone() * act.clone();
+    let slope = s.clone() + act.clone() - act * s;
+    [d_hidden * up * slope, d_up]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::read_f32;
+    use burn::tensor::{Device, Distribution};
+
+    /// In f64 it is computed by tensor operations, and by autodiff.
+    #[test]
+    fn swiglu_in_place_is_that_of_tensor_operations() {
+        let device = Device::flex();
+        let random = || Tensor::<2>::random([7, 45], Distribution::Normal(0.0, 3.0), &device);
+        let (gate, up, d_hidden) = (random(), random(), random());
+        let double = |x: &Tensor<2>| x.clone().cast(DType::F64);
+        let leaves = [&gate, &up].map(|x| double(x).autodiff().require_grad());
+        let expected = activation::silu(leaves[0].clone()) * leaves[1].clone();
+        let mut found = (expected.clone() * double(&d_hidden).autodiff()).sum().backward();
+        let expected_gradients = leaves.map(|leaf| leaf.grad_remove(&mut found).unwrap());
+        let close = |a: &Tensor<2>, b: &Tensor<2>, what: &str| {
+            for (a, b) in read_f32(a.clone()).unwrap().iter().zip(read_f32(b.clone()).unwrap()) {
+                assert!((a - b).abs() < 3e-6 * (1.0 + b.abs()), "{what}: {a} {b}");
+            }
+        };
+        for (gate, up, d_hidden) in
+            [(double(&gate), double(&up), double(&d_hidden)), (gate.clone(), up.clone(), d_hidden.clone())]
+        {
+            let (hidden, [same_gate, same_up]) = swiglu(gate.clone(), up.clone());
+            close(&hidden, &expected.clone().without_autodiff(), "hidden");
+            close(&same_gate, &gate, "gate");
+            close(&same_up, &up, "up");
+            let gradients = swiglu_backward(same_gate, same_up, d_hidden);
+            for (gradient, expected) in gradients.iter().zip(&expected_gradients) {
+                close(gradient, expected, "gradient");
+            }
+            close(&gate, &gate.clone(), "not written to");
+        }
     }
 }

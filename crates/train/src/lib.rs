@@ -22,6 +22,7 @@ pub mod optimizer;
 pub mod paragator;
 pub mod parameters;
 pub mod policy;
+mod processor;
 pub mod reward;
 pub mod rollout;
 pub mod rounds;

@@ -30,7 +30,8 @@ pub fn run(quick: bool) -> Result<bool> {
     let folder = target_directory().join("bench-train");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     let threads = std::thread::available_parallelism()?;
-    let mut ours = cargo(&["bench", "--package", "conclave-train", "--bench", "train"]);
+    let mut ours =
+        cargo(&["bench", "--package", "conclave-train", "--features", "processor", "--bench", "train"]);
     if quick {
         ours.args(["--profile", "dev"]);
     }
