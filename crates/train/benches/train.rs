@@ -188,6 +188,7 @@ fn serve(bench: &mut Bench<'_>) -> Result<()> {
 
 fn main() -> Result<()> {
     conclave_train::flush_to_zero::flush_denormals_to_zero();
+    conclave_train::allocator::keep_freed_memory();
     let config = run_config();
     let (start, model, weights) = start()?;
     let tokens = tokens(start.tokenizer.vocab_size());

@@ -1,6 +1,7 @@
 //! Training of aggregators on burn: SFT, GRPO and ParaGator.
 
 pub mod advantage;
+pub mod allocator;
 pub mod attention;
 pub mod batch;
 pub mod checkpoint;

@@ -300,6 +300,7 @@ pub fn run(
     method: &mut dyn Method,
 ) -> Result<Outcome> {
     crate::flush_to_zero::flush_denormals_to_zero();
+    crate::allocator::keep_freed_memory();
     let keeps_start = method.keeps_start(config);
     let mut run = Run::new(config, start, model, keeps_start)?;
     if let Some(lora) = &run.lora {
