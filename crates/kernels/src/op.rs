@@ -87,13 +87,13 @@ fn are_on_gpu(left: &DispatchTensor, right: &DispatchTensor) -> bool {
 #[backend_extension(Cube, Fusion: cfg(feature = "fusion"))]
 pub trait Products: Backend {
     /// Sizes that [`product`](fn@product) has checked.
-    #[cfg_attr(feature = "fusion", fusion(default))]
+    #[fusion(default)]
     fn product(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(left, right)
     }
 
     /// Sizes that [`product_transposed`] has checked.
-    #[cfg_attr(feature = "fusion", fusion(default))]
+    #[fusion(default)]
     fn product_transposed(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_matmul(left, Self::float_transpose(right))
     }
