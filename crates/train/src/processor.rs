@@ -81,7 +81,7 @@ pub fn swiglu_backward(gate: Tensor<2>, up: Tensor<2>, d_hidden: Tensor<2>) -> [
     let (mut gate, up) = (gate.into_data(), up);
     let device = up.device();
     let d_up = in_place(up, |up| {
-        // Taken out of the closure's reach otherwise; of the processor's memory nothing is copied.
+        // The gradients take the places of what they are of, each of which is read just before.
         let gate = gate.as_mut_slice::<f32>().expect(F32);
         for ((gate, up), d_hidden) in gate.iter_mut().zip(up).zip(slice(&d_hidden)) {
             let sigmoid = sigmoid(*gate);
