@@ -36,7 +36,8 @@ pub fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
     let (l, r) = (left.dims(), right.dims());
     let [m, k, n] = [l[D - 2], l[D - 1], r[D - 1]];
     let batches: usize = l[..D - 2].iter().product();
-    let fits = l[..D - 2] == r[..D - 2]
+    let fits = left.dtype() == right.dtype()
+        && l[..D - 2] == r[..D - 2]
         && r[D - 2] == k
         && [k, n].iter().all(|size| size % VECTOR == 0)
         && [batches, m, k, n].iter().all(|size| *size > 0)
@@ -62,7 +63,8 @@ pub fn product<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
 /// As [`product`].
 pub fn product_transposed(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
     let ([m, k], [n, depth]) = (left.dims(), right.dims());
-    let fits = k == depth
+    let fits = left.dtype() == right.dtype()
+        && k == depth
         && k % VECTOR == 0
         && [m, k, n].iter().all(|size| *size > 0)
         && n.div_ceil(transposed::COLUMNS as usize).max(m.div_ceil(transposed::ROWS)) <= MAX_CUBES;

@@ -75,9 +75,8 @@ pub async fn load<S: WeightSource>(
     Ok(Qwen2 { embed_tokens, layers, norm, lm_head })
 }
 
-/// Bytes after which the device is made to take what it was given. Without it a wasm module was seen to hold
-/// 698 MiB while the 0.5B shape was loaded on WebGPU, with it and shards of
-/// this size 119.
+/// Bytes after which the device is made to take what it was given. Without it a wasm module was seen to hold 698 MiB
+/// while the 0.5B shape was loaded on WebGPU, with it and shards of this size 119.
 const PENDING_BYTES: usize = 16 << 20;
 
 struct Loader<'a, S> {
