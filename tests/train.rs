@@ -186,16 +186,22 @@ fn pictures_are_drawn_from_logs() {
     ]);
     for (line, code, parts) in [
         ("train plot", 2, vec!["<RUNS>", "--out <FILE>"]),
-        ("train plot a.jsonl --out curve.png", 2, vec!["name a file.svg"]),
+        ("train plot a.jsonl --out curve.jpg", 2, vec!["name a file.svg or a file.png"]),
         ("train plot nowhere --out curve.svg", 1, vec!["`nowhere`: it does not exist"]),
         ("train plot bad.jsonl --out curve.svg", 1, vec!["bad.jsonl:2: is not a line of a log"]),
         ("train plot empty.jsonl --out curve.svg", 1, vec!["there is nothing to draw"]),
         ("train plot a.jsonl a.jsonl --out curve.svg", 0, vec!["2 runs, 4 lines, 2 panels"]),
+        ("train plot a.jsonl --out curve.png", 0, vec!["1 run, 2 lines, 2 panels"]),
     ] {
         conclave_line(directory.path(), line).expect(line, code, &parts);
     }
     let svg = std::fs::read_to_string(directory.path().join("curve.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("Reward"), "{svg}");
+    // Two panels side by side, in twice the pixels.
+    let png = std::fs::read(directory.path().join("curve.png")).unwrap();
+    assert_eq!(png[..8], *b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    assert_eq!((number(16), number(20)), (2 * 2 * 520, 2 * 310));
     let printed = conclave(directory.path(), &["train", "plot", "a.jsonl", "--out", "-"], b"");
     assert!(printed.stdout.starts_with("<svg"), "{printed:?}");
 }

@@ -88,6 +88,11 @@ impl Output {
         written.map_err(|error| self.failure(error))
     }
 
+    /// Writes what is no text of lines: a picture.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).map_err(|error| self.failure(error))
+    }
+
     /// Writes one value as a line of JSON.
     pub fn json_line<T: Serialize>(&mut self, value: &T) -> Result<()> {
         self.json_line_with(value, "")

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{of, rows_of, with_sets};
-use crate::binary::conclave_line;
+use crate::binary::{conclave_line, directory, set};
 use crate::checkpoint::{model_that_writes_7, random_model};
 
 #[test]
@@ -59,6 +59,27 @@ fn without_rounds_the_first_pool_is_voted_on() {
     assert_eq!(of(&pools, "round"), [0; 4]);
     let counts: Vec<usize> = pools.iter().map(|pool| pool["candidates"].as_array().unwrap().len()).collect();
     assert_eq!(counts, [3; 4]);
+}
+
+#[test]
+fn a_set_that_does_not_fit_leaves_the_others_alone() {
+    let novel = json!({"id": "novel", "problem": "Long ago ".repeat(400), "reference_answer": "7",
+        "candidates": [{"text": "\\boxed{8}"}, {"text": "\\boxed{7}"}]});
+    let (before, behind) = (set("before", "7", &["1", "2"]), set("behind", "7", &["1", "2"]));
+    let directory = directory(&[("sets.jsonl", format!("{before}{novel}\n{behind}").as_bytes())]);
+    model_that_writes_7(&directory.path().join("seven"));
+    let of_generator = " --generator seven --temperature 1 --num-candidates 3";
+    for (generator, reason) in [("", "no room for a candidate"), (of_generator, "are kept for the solution")]
+    {
+        let line =
+            format!("aggregate sets.jsonl --model seven --rounds 1 --max-new-tokens 12 --json{generator}");
+        let said = ["set `novel`", reason, "the vote is taken", "1 that do not fit"];
+        let rows = conclave_line(directory.path(), &line).expect(&line, 1, &said).rows();
+        assert_eq!(of(&rows, "id"), ["before", "novel", "behind"], "{line}");
+        assert_eq!(of(&rows, "answer"), ["7", "8", "7"], "{line}");
+        assert_eq!(of(&rows, "method"), ["generate", "vote", "generate"], "{line}");
+        assert!(rows[1]["error"].as_str().is_some_and(|error| error.contains(reason)), "{:?}", rows[1]);
+    }
 }
 
 #[test]

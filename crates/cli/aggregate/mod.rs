@@ -182,7 +182,7 @@ fn ask(
         // The set does not fit the model. The vote needs none, and the other sets must not suffer.
         Err(error) if error.kind() == ErrorKind::Input => {
             let reason = error.to_string();
-            bar.suspend(|| say(&format!("{}; the vote is taken", visible_clipped(&reason, 400))));
+            bar.suspend(|| say_vote_is_taken(&reason));
             Ok(vote_instead(job, ERROR, reason))
         }
         Err(error) => {
@@ -193,6 +193,11 @@ fn ask(
             Err(anyhow::Error::new(error).context(place))
         }
     }
+}
+
+/// Says why the model cannot be asked about a set.
+fn say_vote_is_taken(reason: &str) {
+    say(&format!("{}; the vote is taken", visible_clipped(reason, 400)));
 }
 
 /// The vote of a set that the model cannot be asked about, and why.

@@ -11,12 +11,14 @@ use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
 use conclave_model::tokenizer::Tokenizer;
 use conclave_train::rollout::{RolloutCost, RolloutPrompt, roll_out};
-use conclave_train::rounds::{PoolOptions, aggregate_pools, generate_pools, report};
+use conclave_train::rounds::{
+    PoolOptions, aggregate_pools, check_room, generate_pools, generator_prompt, report,
+};
 use conclave_train::workers::Workers;
 
 use super::arguments::AggregateArguments;
 use super::rows::Rows;
-use super::{Job, UNKNOWN_WORDS};
+use super::{ERROR, Job, UNKNOWN_WORDS, say_vote_is_taken, vote_instead};
 use crate::UsageError;
 use crate::messages::say;
 use crate::model::arguments::ModelArguments;
@@ -140,20 +142,22 @@ pub fn work(
         let started = Instant::now();
         let sets: Vec<SampleSet> = part.iter().map(|job| job.set.clone()).collect();
         let first = first as u64;
+        let misfits: Vec<Option<String>> = part
+            .iter()
+            .map(|job| match job.unknown {
+                Some(_) => None,
+                None => misfit(job.set, &aggregator, generator.as_ref(), rounds, arguments, variant),
+            })
+            .collect();
+        let asked: Vec<bool> = part
+            .iter()
+            .zip(&misfits)
+            .map(|(job, misfit)| job.unknown.is_none() && misfit.is_none())
+            .collect();
         let (mut pools, mut cost) = match &mut generator {
-            None => (sets.clone(), RolloutCost::default()),
-            Some(writer) => {
-                let num_candidates = arguments.num_candidates.unwrap_or(GENERATED) as usize;
-                let options = PoolOptions { num_candidates, first, ..writer.options(arguments, variant) };
-                writer.with(|complete, tokenizer, stop_ids| {
-                    generate_pools(complete, &sets, tokenizer, stop_ids, &options)
-                })?
-            }
+            None => (sets, RolloutCost::default()),
+            Some(writer) => generated(writer, sets, &asked, first, arguments, variant)?,
         };
-        let asked: Vec<bool> = part.iter().map(|job| job.unknown.is_none()).collect();
-        for (place, set) in sets.into_iter().enumerate().filter(|(place, _)| !asked[*place]) {
-            pools[place] = set;
-        }
         by_round[0].extend(pools.iter().cloned());
         for round in 1..=rounds {
             let (next, taken) = aggregated(&mut aggregator, &pools, &asked, round, first, arguments, variant)
@@ -163,13 +167,19 @@ pub fn work(
             by_round[round as usize].extend(pools.iter().cloned());
         }
         let share = part.len() as f64;
-        for (pool, job) in pools.iter().zip(part) {
-            let mut row = AggregateResult::from_vote(pool, &majority_vote(pool));
+        for ((pool, job), misfit) in pools.iter().zip(part).zip(misfits) {
             if let Some(share) = job.unknown {
-                row.extra.insert(UNKNOWN_WORDS.to_owned(), share.into());
-                bar.suspend(|| rows.push(&row))?;
+                bar.suspend(|| rows.push(&vote_instead(job, UNKNOWN_WORDS, share)))?;
                 continue;
             }
+            if let Some(reason) = misfit {
+                bar.suspend(|| {
+                    say_vote_is_taken(&reason);
+                    rows.push(&vote_instead(job, ERROR, reason))
+                })?;
+                continue;
+            }
+            let mut row = AggregateResult::from_vote(pool, &majority_vote(pool));
             if rounds > 0 {
                 row.method = Method::Generate;
                 row.confidence_kind = ConfidenceKind::LeadProbability;
@@ -197,6 +207,50 @@ pub fn work(
         }
     }
     pools_file.map_or(Ok(()), Output::finish)
+}
+
+/// Why the models cannot be asked about a set: its problem leaves no room for what they are to read and write.
+fn misfit(
+    set: &SampleSet,
+    aggregator: &Writer,
+    generator: Option<&Writer>,
+    rounds: u32,
+    arguments: &AggregateArguments,
+    variant: PromptVariant,
+) -> Option<String> {
+    let generates = generator.map_or(Ok(()), |writer| {
+        generator_prompt(set, &writer.tokenizer, &writer.options(arguments, variant)).map(|_| ())
+    });
+    let aggregates = match rounds {
+        0 => Ok(()),
+        _ => check_room(set, &aggregator.tokenizer, &aggregator.options(arguments, variant)),
+    };
+    generates.and(aggregates).err().map(|error| error.to_string())
+}
+
+/// The first pools, of a generator. A set that it is not `asked` about stays as it is.
+fn generated(
+    generator: &mut Writer,
+    mut sets: Vec<SampleSet>,
+    asked: &[bool],
+    first: u64,
+    arguments: &AggregateArguments,
+    variant: PromptVariant,
+) -> Result<(Vec<SampleSet>, RolloutCost)> {
+    let mut total = RolloutCost::default();
+    let num_candidates = arguments.num_candidates.unwrap_or(GENERATED) as usize;
+    let places: Vec<usize> = (0..sets.len()).filter(|&place| asked[place]).collect();
+    for run in places.chunk_by(|a, b| a + 1 == *b) {
+        let first = first + run[0] as u64;
+        let options = PoolOptions { num_candidates, first, ..generator.options(arguments, variant) };
+        let of_run = &sets[run[0]..run[0] + run.len()];
+        let (made, cost) = generator.with(|complete, tokenizer, stop_ids| {
+            generate_pools(complete, of_run, tokenizer, stop_ids, &options)
+        })?;
+        total.add(&cost);
+        run.iter().zip(made).for_each(|(&place, pool)| sets[place] = pool);
+    }
+    Ok((sets, total))
 }
 
 /// One round. A pool without candidates, or that the model is not `asked` about, stays as it is.

@@ -65,7 +65,7 @@ pub struct PlotArguments {
     #[arg(required = true, value_name = "RUNS")]
     pub runs: Vec<PathBuf>,
 
-    /// The picture to write (SVG); `-` is standard output
+    /// The picture to write, FILE.svg or FILE.png; `-` is standard output, as SVG
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
 }

@@ -22,6 +22,7 @@ use crate::vocabulary::VocabularyMatrix;
 pub struct Positions {
     rotary: Rotary,
     mask: Tensor<4>, // [rows, 1, groups * seq, columns], added to the scores
+    is_causal: bool,
     column: usize,
     columns: usize,
 }
@@ -45,6 +46,7 @@ impl Positions {
         Self {
             rotary: Rotary::new(config, positions, rows, device),
             mask: if groups == 1 { mask } else { mask.repeat_dim(2, groups) },
+            is_causal: false,
             column: 0,
             columns,
         }
@@ -56,12 +58,17 @@ impl Positions {
         let positions: Vec<usize> = (0..seq).collect::<Vec<_>>().repeat(rows);
         let line = |i: usize| (0..seq).map(move |j| if j <= i { 0.0 } else { -1e30 });
         let mask: Vec<f32> = (0..seq).flat_map(line).collect::<Vec<_>>().repeat(rows);
-        Self::new(config, rows, &positions, mask, device)
+        Self { is_causal: true, ..Self::new(config, rows, &positions, mask, device) }
     }
 
     /// What is added to the scores, `[rows, 1, groups * seq, columns]`.
     pub fn mask(&self) -> &Tensor<4> {
         &self.mask
+    }
+
+    /// Whether the mask is known to hide what lies behind the diagonal and nothing else, so that nobody has to read it.
+    pub fn is_causal(&self) -> bool {
+        self.is_causal
     }
 
     /// The rotation of queries and keys.

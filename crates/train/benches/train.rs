@@ -64,7 +64,7 @@ fn start() -> Result<(Start, Qwen2, RandomWeights)> {
     let weights = RandomWeights::new(&config, 1);
     let going_on = &mut |_| ControlFlow::Continue(());
     let model =
-        pollster::block_on(load(&config, &weights, &Device::default(), &LoadOptions::default(), going_on))?;
+        pollster::block_on(load(&config, &weights, &Device::flex(), &LoadOptions::default(), going_on))?;
     let (resume, rehearse_only) = (false, false);
     let start = Start { config, tokenizer, files: Vec::new(), resume, rehearse_only, commit: String::new() };
     Ok((start, model, weights))

@@ -98,9 +98,9 @@ impl Attention {
     ///
     /// # Shapes
     ///
-    /// - `mask`: `[rows, 1, groups * seq, seq]`, added to the scores; it has to hide what lies behind the diagonal and nothing
-    ///   else, which is known where it does not have to be read
-    pub fn new(projected: Projected, mask: &Tensor<4>) -> Self {
+    /// - `mask`: `[rows, 1, groups * seq, seq]`, added to the scores; it has to hide at least what lies behind the diagonal.
+    ///   Where it hides nothing else, `is_causal`, it does not have to be read
+    pub fn new(projected: Projected, mask: &Tensor<4>, is_causal: bool) -> Self {
         let Projected { query, key, value } = &projected;
         let [_, _, seq, _] = value.dims();
         let [_, _, stacked, _] = query.dims();
@@ -109,11 +109,11 @@ impl Attention {
         let mut outputs = Vec::new();
         for block in blocks(seq) {
             let scores = block.of(query, seq).matmul(key.clone().narrow(3, 0, block.end())).cast(DType::F32);
-            let block_weights = if processor::is_here(&scores.device(), dtype) {
-                processor::causal_softmax(scores, block.start, block.len)
-            } else {
-                let hidden = block.of(mask, seq).narrow(3, 0, block.end());
-                activation::softmax(scores + hidden, 3).cast(dtype)
+            let hidden = || block.of(mask, seq).narrow(3, 0, block.end());
+            let block_weights = match processor::is_here(&scores.device(), dtype) {
+                true if is_causal => processor::causal_softmax(scores, block.start, block.len),
+                true => processor::masked_softmax(scores, hidden()),
+                false => activation::softmax(scores + hidden(), 3).cast(dtype),
             };
             outputs.push(block_weights.clone().matmul(value.clone().narrow(2, 0, block.end())));
             weights.push(block_weights);
@@ -198,14 +198,16 @@ mod tests {
     use crate::host::read_f32;
     use burn::tensor::{Device, Distribution, TensorData};
 
-    /// Autodiff on the formula as it stands in the model, for sequences shorter and longer than a block.
+    /// Autodiff on the formula as it stands in the model, for sequences shorter and longer than a block, causal ones and such
+    /// of which a part does not see another.
     #[test]
     fn gradients_are_those_of_autodiff() {
         let device = Device::flex();
         let shapes = [(2, 2, 1, 5), (1, 1, 2, BLOCK), (2, 1, 3, 2 * BLOCK + 9), (1, 2, 1, 1)];
         // In f64, which is not computed in place.
-        let cases = shapes.into_iter().flat_map(|shape| [(shape, DType::F32), (shape, DType::F64)]);
-        for ((rows, kv_heads, groups, seq), dtype) in cases {
+        let kinds = [(DType::F32, true), (DType::F32, false), (DType::F64, true), (DType::F64, false)];
+        let cases = shapes.into_iter().flat_map(|shape| kinds.map(|kind| (shape, kind)));
+        for ((rows, kv_heads, groups, seq), (dtype, is_causal)) in cases {
             let random = |shape: [usize; 4]| {
                 Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), (&device, dtype))
             };
@@ -213,8 +215,13 @@ mod tests {
             let key = random([rows, kv_heads, 8, seq]);
             let value = random([rows, kv_heads, seq, 8]);
             let d_output = random([rows, kv_heads, groups * seq, 8]);
-            let line = |i: usize| (0..seq).map(move |j| if j <= i { 0.0 } else { -1e30 });
-            let mask: Vec<f32> = (0..seq).flat_map(line).collect::<Vec<f32>>().repeat(rows * groups);
+            // The second half does not see the second quarter; in the next row of the batch, not the first.
+            let cut = |row: usize| if row == 0 { seq / 4..seq / 2 } else { 0..seq / 4 };
+            let hides = |row, i, j| j > i || (!is_causal && i >= seq / 2 && cut(row).contains(&j) && i != j);
+            let hides = &hides;
+            let line = |row, i| (0..seq).map(move |j| if hides(row, i, j) { -1e30 } else { 0.0 });
+            let of_row = |row| (0..seq).flat_map(move |i| line(row, i)).collect::<Vec<f32>>().repeat(groups);
+            let mask: Vec<f32> = (0..rows).flat_map(of_row).collect();
             let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, groups * seq, seq]), &device);
 
             let leaves = [&query, &key, &value].map(|x| x.clone().autodiff().require_grad());
@@ -223,7 +230,7 @@ mod tests {
             let mut found = (expected.clone() * d_output.clone()).sum().backward();
             let expected_gradients = leaves.map(|leaf| leaf.grad_remove(&mut found).unwrap());
 
-            let attention = Attention::new(Projected { query, key, value }, &mask);
+            let attention = Attention::new(Projected { query, key, value }, &mask, is_causal);
             let close = |a: &Tensor<4>, b: &Tensor<4>, what: &str| {
                 assert_eq!(a.dims(), b.dims(), "{what}");
                 for (a, b) in read_f32(a.clone()).unwrap().iter().zip(read_f32(b.clone()).unwrap()) {

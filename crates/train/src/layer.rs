@@ -106,7 +106,7 @@ impl LayerPass {
         let attn = &layer.self_attn;
         let input_norm = NormPass::new(&layer.input_layernorm, &x);
         let projected = attn.project(input_norm.output(&layer.input_layernorm).reshape(shape), at);
-        let attention = Attention::new(projected, at.mask());
+        let attention = Attention::new(projected, at.mask(), at.is_causal());
         let x = x + attn.o_proj.forward(attention.joined(attn));
         let post_attention_norm = NormPass::new(&layer.post_attention_layernorm, &x);
         let y = post_attention_norm.output(&layer.post_attention_layernorm);

@@ -41,6 +41,28 @@ pub fn causal_softmax(scores: Tensor<4>, start: usize, len: usize) -> Tensor<4> 
     })
 }
 
+/// `softmax` of scores along the last dimension with a mask added to them, in place.
+///
+/// # Shapes
+///
+/// - `scores`, output: `[rows, heads, queries, columns]`
+/// - `mask`: `[rows, 1, queries, columns]`
+pub fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
+    let [_, heads, queries, columns] = scores.dims();
+    let (columns, of_head) = (columns.max(1), (queries * columns).max(1));
+    let mask = mask.into_data();
+    let mask = slice(&mask);
+    in_place(scores, |scores| {
+        for (head, scores) in scores.chunks_exact_mut(of_head).enumerate() {
+            let mask = &mask[head / heads * of_head..][..of_head];
+            for (scores, mask) in scores.chunks_exact_mut(columns).zip(mask.chunks_exact(columns)) {
+                scores.iter_mut().zip(mask).for_each(|(score, hidden)| *score += hidden);
+                softmax(scores);
+            }
+        }
+    })
+}
+
 /// The gradient of the scores, given that of the weights: `weights * (d_weights - inner)`, in place.
 ///
 /// # Shapes

@@ -9,8 +9,8 @@
 
 use conclave_core::metrics::{Figure, Ratio, paired_bootstrap, pass_at_k};
 use conclave_core::prompt::{
-    Prompt, PromptOptions, PromptVariant, build_generator_prompt, build_prompt, candidate_of_completion,
-    permutation,
+    Prompt, PromptError, PromptOptions, PromptVariant, build_generator_prompt, build_prompt,
+    candidate_of_completion, permutation, plan_prompt,
 };
 use conclave_core::report::{EvalOptions, Evaluation, Report, SetsReport};
 use conclave_core::sample_set::{Candidate, SampleSet};
@@ -97,7 +97,7 @@ impl PoolOptions {
 pub fn generator_prompt(set: &SampleSet, tokenizer: &Tokenizer, options: &PoolOptions) -> Result<Vec<u32>> {
     let prompt_options = options.prompt(options.generator_max_new_tokens);
     let prompt = build_generator_prompt(&set.problem, &prompt_options, &|text| tokenizer.count(text));
-    encode(set, prompt.map_err(|error| error.to_string()), tokenizer)
+    encode(set, prompt, tokenizer)
 }
 
 /// The tokens of the prompt that asks for one answer to `pool`, its candidates in their order.
@@ -106,12 +106,26 @@ pub fn generator_prompt(set: &SampleSet, tokenizer: &Tokenizer, options: &PoolOp
 /// A problem that leaves no room for a candidate.
 pub fn aggregator_prompt(pool: &SampleSet, tokenizer: &Tokenizer, options: &PoolOptions) -> Result<Vec<u32>> {
     let prompt = build_prompt(pool, &options.prompt(options.max_new_tokens), &|text| tokenizer.count(text));
-    encode(pool, prompt.map_err(|error| error.to_string()), tokenizer)
+    encode(pool, prompt, tokenizer)
 }
 
-fn encode(set: &SampleSet, prompt: Result<Prompt, String>, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
-    let prompt = prompt.map_err(|error| TrainError::Data(format!("set `{}`: {error}", set.id)))?;
+/// Sees to it that `set` can be aggregated, whatever its candidates, which are clipped to the room there is.
+///
+/// # Errors
+/// A problem that leaves no room for a candidate.
+pub fn check_room(set: &SampleSet, tokenizer: &Tokenizer, options: &PoolOptions) -> Result<()> {
+    let prompt_options = options.prompt(options.max_new_tokens);
+    let plan = plan_prompt(&set.problem, 1, &prompt_options, &|text| tokenizer.count(text));
+    plan.map(|_| ()).map_err(|error| of_set(set, &error))
+}
+
+fn encode(set: &SampleSet, prompt: Result<Prompt, PromptError>, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    let prompt = prompt.map_err(|error| of_set(set, &error))?;
     Ok(tokenizer.encode_segments(&prompt.segments)?)
+}
+
+fn of_set(set: &SampleSet, error: &PromptError) -> TrainError {
+    TrainError::Data(format!("set `{}`: {error}", set.id))
 }
 
 /// The same problem with other candidates.

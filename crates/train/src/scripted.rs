@@ -70,7 +70,7 @@ pub fn small_model(seed: u64) -> (Qwen2, Qwen2Config) {
 pub fn random_model(config: &Qwen2Config, seed: u64) -> Qwen2 {
     let weights = RandomWeights::new(config, seed);
     let mut progress = |_| ControlFlow::Continue(());
-    pollster::block_on(load(config, &weights, &Device::default(), &LoadOptions::default(), &mut progress))
+    pollster::block_on(load(config, &weights, &Device::flex(), &LoadOptions::default(), &mut progress))
         .expect("random weights load")
 }
 

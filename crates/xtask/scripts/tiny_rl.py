@@ -25,7 +25,7 @@ parser.add_argument("--work", required=True, type=pathlib.Path)
 parser.add_argument("--seeds", type=int, default=3)
 parser.add_argument("--jobs", type=int, default=2)
 parser.add_argument("--problems", type=int, default=2000)
-parser.add_argument("--round-problems", type=int, default=200, help="paragator: the first so many are aggregated in rounds, too")
+parser.add_argument("--round-problems", type=int, default=300, help="paragator: the first so many are aggregated in rounds, too")
 parser.add_argument("--held-out-seed", type=int, default=77)
 parser.add_argument("--set", action="append", default=[], help="a key of the configuration, for every run")
 options = parser.parse_args()
@@ -208,7 +208,9 @@ def paragator():
         name = f"{method}-{seed}"
         model = options.start
         if method != "start":
-            settings = {"paragator.baseline": method, "train.seed": seed, "model.path": json.dumps(str(options.start))}
+            # Measured behind the run, on more problems than during it.
+            settings = {"paragator.baseline": method, "train.seed": seed, "model.path": json.dumps(str(options.start)),
+                        "eval.every": 0, "eval.at_start": "false", "eval.problems": 8}
             model = train("paragator", "tiny-paragator.toml", name, settings) / "model"
         # Generating costs little, aggregating reads four texts for each one it writes.
         return written(name, model, seed, held_out, 0) + written(name, model, seed, first, ROUNDS)[1:]

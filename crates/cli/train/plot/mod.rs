@@ -1,7 +1,8 @@
 //! `conclave train plot`: the curves of one or several runs as one picture. What the panels show is here; how they are
-//! drawn is [`chart`].
+//! drawn is [`chart`]; PNG is made of that by [`png`].
 
 mod chart;
+mod png;
 
 use std::path::{Path, PathBuf};
 
@@ -77,10 +78,15 @@ struct Run {
 /// Runs the command.
 pub fn run(arguments: &PlotArguments) -> Result<Outcome> {
     let extension = arguments.out.extension().and_then(|extension| extension.to_str());
-    if arguments.out != Path::new("-") && extension != Some("svg") {
-        let hint = "pictures are SVG, which browsers show and `rsvg-convert` turns into PNG";
-        bail!(UsageError(format!("cannot write `{}`: name a file.svg ({hint})", arguments.out.display())));
-    }
+    let is_png = match extension {
+        Some("png") => true,
+        Some("svg") => false,
+        _ if arguments.out == Path::new("-") => false,
+        _ => {
+            let name = arguments.out.display();
+            bail!(UsageError(format!("cannot write `{name}`: name a file.svg or a file.png")));
+        }
+    };
     let mut runs = Vec::new();
     for path in &arguments.runs {
         runs.push(open(path)?);
@@ -90,8 +96,13 @@ pub fn run(arguments: &PlotArguments) -> Result<Outcome> {
         bail!("there is nothing to draw: {} without a number in it", count(runs.len() as u64, "log"));
     }
     let svg = draw(&panels).context("cannot draw the curves")?;
+    let picture = if is_png {
+        png::render(&svg).context("cannot make a PNG of the curves")?
+    } else {
+        format!("{}\n", svg.trim_end()).into_bytes()
+    };
     let mut output = Output::open(Some(&arguments.out))?;
-    output.line(svg.trim_end())?;
+    output.bytes(&picture)?;
     output.finish()?;
     let steps: usize = runs.iter().map(|run| run.metrics.len()).sum();
     say(&format!(
