@@ -205,3 +205,35 @@ fn pictures_are_drawn_from_logs() {
     let printed = conclave(directory.path(), &["train", "plot", "a.jsonl", "--out", "-"], b"");
     assert!(printed.stdout.starts_with("<svg"), "{printed:?}");
 }
+
+/// Completions of one prompt share a row of the trainer's network, where each has to be as probable as when it was drawn.
+fn sampler_and_trainer_agree(device: &str) {
+    let directory = directory(&[]);
+    let root = env!("CARGO_MANIFEST_DIR");
+    let line = format!(
+        "train grpo --config {root}/crates/train/configs/tiny-grpo.toml --output run --device {device} \
+         --set model.path={root}/crates/model/assets/tiny --set data.num_candidates=[3] --set train.steps=1 \
+         --set grpo.prompts_per_step=2 --set grpo.group_size=3 --set grpo.mask_truncated=false \
+         --set prompt.max_new_tokens=24 --set eval.at_start=false --set eval.problems=1"
+    );
+    conclave_line(directory.path(), &line).expect(&line, 0, &["step 1/1: loss "]);
+    let log = log(directory.path());
+    let gap = log[0]["sampling/sampling_logp_difference/max"].as_f64().unwrap();
+    assert!(gap < 1e-3, "log-probabilities are up to {gap} apart");
+    let (all, learned) = (log[0]["rollout/entropy"].as_f64(), log[0]["entropy"].as_f64());
+    assert!(all > Some(0.0) && learned > Some(0.0), "{}", log[0]);
+}
+
+#[test]
+fn sampler_and_trainer_agree_on_the_processor() {
+    sampler_and_trainer_agree("cpu");
+}
+
+/// The test run leaves tests of this name out where there is no driver.
+#[cfg(feature = "wgpu")]
+mod wgpu {
+    #[test]
+    fn sampler_and_trainer_agree() {
+        super::sampler_and_trainer_agree("wgpu");
+    }
+}

@@ -79,7 +79,44 @@ fn a_set_that_does_not_fit_leaves_the_others_alone() {
         assert_eq!(of(&rows, "answer"), ["7", "8", "7"], "{line}");
         assert_eq!(of(&rows, "method"), ["generate", "vote", "generate"], "{line}");
         assert!(rows[1]["error"].as_str().is_some_and(|error| error.contains(reason)), "{:?}", rows[1]);
+        // Nothing was spent on it.
+        assert_eq!((&rows[1]["usage"]["prompt_tokens"], &rows[1]["rounds"]), (&json!(0), &Value::Null));
     }
+
+    // What is drawn for the others is what is drawn beside a set that fits.
+    random_model(directory.path(), "random");
+    let fitting = format!("{before}{}{behind}", set("novel", "7", &["8", "7"]));
+    std::fs::write(directory.path().join("fitting.jsonl"), fitting).unwrap();
+    let pools = |sets: &str| {
+        let line = format!(
+            "aggregate {sets} --model random --generator random --rounds 1 --temperature 1 --num-candidates 3 --pool-size 2 \
+             --max-new-tokens 12 --pools {sets}.pools --json"
+        );
+        conclave_line(directory.path(), &line);
+        let mut pools = rows_of(&directory.path().join(format!("{sets}.pools")));
+        pools.retain(|pool| pool["id"] != "novel");
+        pools
+    };
+    let (beside_a_misfit, expected) = (pools("sets.jsonl"), pools("fitting.jsonl"));
+    assert_eq!(beside_a_misfit.len(), 4);
+    assert_eq!(beside_a_misfit, expected);
+}
+
+#[test]
+fn the_built_in_model_is_not_asked_to_solve_what_it_cannot_read() {
+    let known = "Ben has 15 packs of 7 books. He buys 95 books. How many now?";
+    let sets = [
+        json!({"id": "known", "problem": known, "candidates": [{"text": "First, multiply; the answer is 7."}]}),
+        json!({"id": "words", "problem": "Natalia sold clips to 48 of her friends.", "candidates": []}),
+    ];
+    let directory = directory(&[("sets.jsonl", sets.map(|set| set.to_string() + "\n").concat().as_bytes())]);
+    let line =
+        "aggregate sets.jsonl --generator builtin --rounds 1 --temperature 1 --num-candidates 2 --json";
+    let said = ["1 of 2 sets left to the vote"];
+    let rows = conclave_line(directory.path(), line).expect(line, 0, &said).rows();
+    assert_eq!(of(&rows, "method"), ["generate", "vote"]);
+    assert!(rows[0]["unknown_words"].is_null() && rows[1]["unknown_words"].as_f64() > Some(0.2), "{rows:?}");
+    assert_eq!(rows[1]["answer"], Value::Null);
 }
 
 #[test]

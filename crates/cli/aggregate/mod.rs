@@ -56,7 +56,7 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
     // Rounds are asked for: nothing is left to the vote.
     let policy = arguments.rounds.map_or(arguments.policy.policy(), |_| Policy::Always);
-    let unknown = unknown::shares(&opened, policy, &sets)?;
+    let unknown = unknown::shares(&opened, generator.as_ref(), policy, &sets)?;
     let jobs = jobs(arguments, &sets, &unknown);
     let mut rows = Rows::open(arguments, &settings, &jobs)?;
     if rows.done() > 0 {
@@ -154,7 +154,7 @@ fn aggregate(
     let started = Instant::now();
     let mut result = match job.unknown {
         None => ask(aggregator, job, arguments, bar)?,
-        Some(share) => vote_instead(job, UNKNOWN_WORDS, (share * 1e3).round() / 1e3),
+        Some(share) => vote_instead(job, UNKNOWN_WORDS, rounded(share)),
     };
     result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
     if let Some(permutation) = job.permutation {
@@ -193,6 +193,11 @@ fn ask(
             Err(anyhow::Error::new(error).context(place))
         }
     }
+}
+
+/// A share, to three digits.
+fn rounded(share: f64) -> f64 {
+    (share * 1e3).round() / 1e3
 }
 
 /// Says why the model cannot be asked about a set.

@@ -18,9 +18,9 @@ use conclave_train::workers::Workers;
 
 use super::arguments::AggregateArguments;
 use super::rows::Rows;
-use super::{ERROR, Job, UNKNOWN_WORDS, say_vote_is_taken, vote_instead};
+use super::{ERROR, Job, UNKNOWN_WORDS, rounded, say_vote_is_taken, vote_instead};
 use crate::UsageError;
-use crate::messages::say;
+use crate::messages::{count, say};
 use crate::model::arguments::ModelArguments;
 use crate::model::{Opened, open, progress_bar};
 use crate::output::Output;
@@ -146,6 +146,8 @@ pub fn work(
             .iter()
             .map(|job| match job.unknown {
                 Some(_) => None,
+                // There is nothing to ask about.
+                None if generator.is_none() && job.set.candidates.is_empty() => None,
                 None => misfit(job.set, &aggregator, generator.as_ref(), rounds, arguments, variant),
             })
             .collect();
@@ -166,10 +168,11 @@ pub fn work(
             cost.add(&taken);
             by_round[round as usize].extend(pools.iter().cloned());
         }
-        let share = part.len() as f64;
+        // Sets are worked on together: each that was has its share of the tokens and the time.
+        let share = asked.iter().filter(|asked| **asked).count().max(1) as f64;
         for ((pool, job), misfit) in pools.iter().zip(part).zip(misfits) {
             if let Some(share) = job.unknown {
-                bar.suspend(|| rows.push(&vote_instead(job, UNKNOWN_WORDS, share)))?;
+                bar.suspend(|| rows.push(&vote_instead(job, UNKNOWN_WORDS, rounded(share))))?;
                 continue;
             }
             if let Some(reason) = misfit {
@@ -180,12 +183,11 @@ pub fn work(
                 continue;
             }
             let mut row = AggregateResult::from_vote(pool, &majority_vote(pool));
-            if rounds > 0 {
+            if rounds > 0 && !pool.candidates.is_empty() {
                 row.method = Method::Generate;
                 row.confidence_kind = ConfidenceKind::LeadProbability;
             }
             row.extra.insert(ROUNDS.to_owned(), rounds.into());
-            // Sets are worked on together: each has its share of the tokens and the time.
             row.usage = Usage {
                 prompt_tokens: (cost.prompt_tokens as f64 / share).round() as u64,
                 completion_tokens: (cost.generated_tokens as f64 / share).round() as u64,
@@ -196,6 +198,12 @@ pub fn work(
         bar.inc(part.len() as u64);
     }
     bar.finish_and_clear();
+    if done > 0 {
+        say(&format!(
+            "the figures of the rounds are of the {} of this run",
+            count((jobs.len() - done) as u64, "row")
+        ));
+    }
     for (round, pools) in by_round.iter().enumerate() {
         say_figures(pools, round as u64, arguments)?;
         if let Some(file) = &mut pools_file {

@@ -31,7 +31,7 @@ impl Single {
     pub fn aggregate(self, set: &SampleSet) -> Result<AggregateResult> {
         let Self { arguments, opened } = self;
         let policy = arguments.policy.policy();
-        let shares = unknown::shares(&opened, policy, std::slice::from_ref(set))?;
+        let shares = unknown::shares(&opened, None, policy, std::slice::from_ref(set))?;
         unknown::report(&shares);
         let job = Job { set, permutation: None, unknown: shares.first().copied().flatten() };
         let started = Instant::now();

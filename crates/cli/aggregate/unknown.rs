@@ -13,18 +13,29 @@ use crate::directory::ModelSource;
 use crate::messages::{count, say};
 use crate::model::Opened;
 
-/// For each set: the share of its words that the built-in model does not know, where it would be asked and cannot be.
-pub fn shares(opened: &Opened, policy: Policy, sets: &[SampleSet]) -> Result<Vec<Option<f64>>> {
-    if !matches!(opened.files, ModelSource::Builtin(_)) {
+/// For each set: the share of its words that the built-in model does not know, where it would be asked and cannot be. With a
+/// generator the candidates of the sets are not read: the problem alone counts, whichever of the two models is the built-in one.
+pub fn shares(
+    opened: &Opened,
+    generator: Option<&Opened>,
+    policy: Policy,
+    sets: &[SampleSet],
+) -> Result<Vec<Option<f64>>> {
+    let mut models = [Some(opened), generator].into_iter().flatten();
+    let Some(builtin) = models.find(|model| matches!(model.files, ModelSource::Builtin(_))) else {
         return Ok(vec![None; sets.len()]);
-    }
-    let tokenizer = pollster::block_on(read_tokenizer(&opened.files, &opened.directory.config))?;
+    };
+    let tokenizer = pollster::block_on(read_tokenizer(&builtin.files, &builtin.directory.config))?;
     let share = |set: &SampleSet| {
-        let would_be_asked = || route(policy, &majority_vote(set)) == Route::Model;
-        let share = Some(builtin::unknown_share(&tokenizer, set));
-        share.filter(|&share| {
-            share > builtin::MAX_UNKNOWN_SHARE && !set.candidates.is_empty() && would_be_asked()
-        })
+        let (share, would_be_asked) = match generator {
+            Some(_) => (tokenizer.unknown_share(&set.problem), true),
+            None => {
+                let is_to_be_asked =
+                    !set.candidates.is_empty() && route(policy, &majority_vote(set)) == Route::Model;
+                (builtin::unknown_share(&tokenizer, set), is_to_be_asked)
+            }
+        };
+        (would_be_asked && share > builtin::MAX_UNKNOWN_SHARE).then_some(share)
     };
     Ok(sets.iter().map(share).collect())
 }

@@ -7,7 +7,7 @@ use conclave_core::result::AggregateResult;
 use conclave_core::sample_set::{JsonLines, SampleSet, read_sample_sets};
 use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
-use conclave_train::evaluate::{EvaluateOptions, Evaluated, accuracy_difference, evaluate};
+use conclave_train::evaluate::{EvaluateOptions, Evaluated, accuracy_difference, distinguish, evaluate};
 use conclave_train::flush_to_zero::flush_denormals_to_zero;
 use conclave_train::workers::Workers;
 use serde_json::json;
@@ -77,6 +77,7 @@ fn read(arguments: &EvaluateArguments, tally: &mut Tally) -> Result<Vec<SampleSe
     if graded < sets.len() {
         say(&format!("{} of {} sets left out: no `reference_answer`", sets.len() - graded, sets.len()));
     }
+    distinguish(&mut sets);
     Ok(sets)
 }
 

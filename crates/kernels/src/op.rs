@@ -104,7 +104,8 @@ pub trait Products: Backend {
 impl Products for CubeBackend {
     fn product(left: FloatTensor<Self>, right: FloatTensor<Self>) -> FloatTensor<Self> {
         let left = into_contiguous(left);
-        let right = if is_read_as_it_lies(&right) { right } else { into_contiguous(right) };
+        let as_it_lies = is_read_as_it_lies(&right);
+        let right = if as_it_lies { right } else { into_contiguous(right) };
         let rank = left.meta.shape().len();
         let [m, k] = [rank - 2, rank - 1].map(|dimension| left.meta.shape()[dimension]);
         let n = right.meta.shape()[rank - 1];
@@ -113,9 +114,13 @@ impl Products for CubeBackend {
         shape[rank - 1] = n;
         let out = empty(&left, shape);
         let (client, dtype) = (left.client.clone(), element(&left));
-        let strides = right.meta.strides();
-        let batch = if batches > 1 { strides[rank - 3] } else { 0 };
-        let product = launch([m, k, n, strides[rank - 2], batch]);
+        // What is contiguous may still have any stride along a dimension of size 1, which batches are counted by.
+        let [row, batch] = match (as_it_lies, right.meta.strides()) {
+            (true, strides) if batches > 1 => [strides[rank - 2], strides[rank - 3]],
+            (true, strides) => [strides[rank - 2], 0],
+            (false, _) => [n, k * n],
+        };
+        let product = launch([m, k, n, row, batch]);
         let arguments = (left.into_tensor_arg(), right.into_tensor_arg(), out.clone().into_tensor_arg());
         let (left, right, target) = arguments;
         if m <= few_rows::MAX_ROWS {

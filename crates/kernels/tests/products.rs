@@ -54,6 +54,14 @@ mod wgpu {
                     &format!("{m} rows, {columns} columns"),
                 );
             }
+            // Values of one key-value head as attention turns them: contiguous, but with the stride of another shape along the
+            // dimension of size 1.
+            let turned = |all: &Tensor<4>| all.clone().reshape([6, 24, 1, 40]).swap_dims(1, 2);
+            let wide = |all: Tensor<4>| Tensor::cat(vec![all.clone(), all.narrow(3, 0, 8)], 3);
+            let wide = |all: &Tensor<4>| wide(all.clone().reshape([6, 1, m, 16]));
+            let (got, expected) =
+                (product(wide(&left_on_gpu), turned(&right_on_gpu)), wide(&left).matmul(turned(&right)));
+            assert_close(got.flatten(0, 2), expected.flatten(0, 2), &format!("{m} rows, one head"));
             let transposed = |all: &Tensor<4>| all.clone().narrow(3, 0, 16).transpose();
             let (got, expected) =
                 (product(left_on_gpu, transposed(&right_on_gpu)), left.matmul(transposed(&right)));

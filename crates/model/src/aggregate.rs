@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use conclave_core::prompt::{Prompt, PromptOptions, PromptVariant, build_prompt, parse_completion};
+use conclave_core::prompt::{Prompt, PromptOptions, PromptVariant, Segment, build_prompt, parse_completion};
 use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
 use conclave_core::router::{Policy, Route, route};
 use conclave_core::sample_set::SampleSet;
@@ -148,7 +148,7 @@ impl<D: Decoder> Aggregator<D> {
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<AggregateResult, Error> {
         let variant = options.variant.unwrap_or(self.manifest.prompt_variant);
-        let read = self.read_prompt(set, variant, options, on_event).await?;
+        let read = self.read_prompt(set, variant, "", options, on_event).await?;
         let params = SamplingParams { max_new_tokens: read.max_new_tokens, ..options.sampling.clone() };
         let stops = Stops { ids: self.stop_ids.clone(), strings: vec![CLOSING_TAG.to_owned()] };
         let mut on_text = |_: usize, text: &str| on_event(Event::Text(text));
@@ -183,7 +183,12 @@ impl<D: Decoder> Aggregator<D> {
         if forms.is_empty() {
             return Ok(result); // nobody answered: there is nothing to select
         }
-        let read = self.read_prompt(set, PromptVariant::NoThink, options, on_event).await?;
+        // The question is what the answer is, whatever was thought. A compact model knows no other prompt than its own.
+        let (variant, unthought) = match self.manifest.prompt_variant {
+            PromptVariant::Compact => (PromptVariant::Compact, "</think><answer>"),
+            PromptVariant::Think | PromptVariant::NoThink => (PromptVariant::NoThink, ""),
+        };
+        let read = self.read_prompt(set, variant, unthought, options, on_event).await?;
         let mut masses = vec![0.0; vote.clusters.len()];
         let mut scored = 0;
         for (done, (cluster, tokens)) in forms.iter().enumerate() {
@@ -217,26 +222,33 @@ impl<D: Decoder> Aggregator<D> {
         MAX_FORM_TOKENS.min(self.decoder.context_length() / 4)
     }
 
-    /// The tokens of each surface form that is scored, with its cluster.
+    /// The tokens of each surface form that is scored, with its cluster: the form and the closing tag as a model that was
+    /// trained to answer writes them, with the tag's own token where the vocabulary has one.
     fn surface_forms(&self, vote: &Vote) -> Result<Vec<(usize, Vec<u32>)>, Error> {
         let longest = self.longest_form();
+        let tag = self.tokenizer.added_tokens().find(|(_, content)| *content == CLOSING_TAG);
+        let tag = tag.map(|(id, _)| id);
+        let encode = |form: &str| match tag {
+            Some(id) => Ok([self.tokenizer.encode_untrusted(form)?, vec![id]].concat()),
+            None => self.tokenizer.encode_untrusted(&format!("{form}{CLOSING_TAG}")),
+        };
         vote.clusters
             .iter()
             .enumerate()
             .flat_map(|(index, cluster)| cluster.forms.iter().map(move |form| (index, form)))
             .filter(|(_, form)| form.len() <= MAX_FORM_TOKENS * 8)
-            .map(|(index, form)| {
-                Ok((index, self.tokenizer.encode_untrusted(&format!("{form}{CLOSING_TAG}"))?))
-            })
+            .map(|(index, form)| Ok((index, encode(form)?)))
             .filter(|form| form.as_ref().map_or(true, |(_, tokens)| tokens.len() <= longest))
             .take(MAX_FORMS)
             .collect()
     }
 
+    /// Reads the prompt, and `behind` behind its prefill.
     async fn read_prompt(
         &mut self,
         set: &SampleSet,
         variant: PromptVariant,
+        behind: &str,
         options: &AggregateOptions,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Read, Error> {
@@ -251,7 +263,7 @@ impl<D: Decoder> Aggregator<D> {
         let prompt_options = PromptOptions {
             variant,
             context_length,
-            max_new_tokens: reserve,
+            max_new_tokens: reserve + self.tokenizer.count(behind),
             permutation_seed: options.permutation_seed,
         };
         let shown = match self.manifest.max_candidates {
@@ -267,6 +279,9 @@ impl<D: Decoder> Aggregator<D> {
         let mut prompt = build_prompt(&shown, &prompt_options, &|text| self.tokenizer.count(text))
             .map_err(|error| Error::new(ErrorKind::Input, format!("set `{}`: {error}", set.id)))?;
         prompt.omitted += set.candidates.len() - shown.candidates.len();
+        if !behind.is_empty() {
+            prompt.segments.push(Segment { text: behind.to_owned(), trusted: true });
+        }
         let tokens = self.tokenizer.encode_segments(&prompt.segments)?;
         let total = tokens.len();
         self.decoder.reset(1, (total + reserve).next_multiple_of(CAPACITY_STEP))?;

@@ -9,7 +9,7 @@
 //! With `num_candidates` 0 the model sees the problem with one empty answer: the control that shows whether it
 //! aggregates or computes. What is not here: the sets themselves, when evaluations happen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use conclave_core::metrics::{Figure, Ratio, paired_bootstrap};
 use conclave_core::prompt::{PromptOptions, PromptVariant, build_prompt, parse_completion};
@@ -173,6 +173,20 @@ pub fn accuracy_difference(before: &[AggregateResult], after: &[AggregateResult]
     paired_bootstrap(&[Ratio::mean(differences.collect())], BOOTSTRAP_SEED).into_iter().next().flatten()
 }
 
+/// Gives sets of the same id different ones, as rows are told apart by it: the second `7` becomes `7 (2)`. Files that are read
+/// together may each number from 1.
+pub fn distinguish(sets: &mut [SampleSet]) {
+    let mut taken: HashSet<String> = sets.iter().map(|set| set.id.clone()).collect();
+    let mut seen = HashSet::new();
+    for set in sets {
+        if seen.insert(set.id.clone()) {
+            continue;
+        }
+        let free = (2..).map(|number| format!("{} ({number})", set.id)).find(|id| taken.insert(id.clone()));
+        set.id = free.unwrap_or_default();
+    }
+}
+
 /// The set as the model is to see it.
 fn shown(set: &SampleSet, num_candidates: usize) -> SampleSet {
     let mut set = set.clone();
@@ -285,6 +299,14 @@ mod tests {
             candidates: candidates.iter().map(candidate).collect(),
             extra: Default::default(),
         }
+    }
+
+    #[test]
+    fn sets_of_one_id_are_told_apart() {
+        let mut sets = ["1", "2", "1", "1 (2)", "1"].map(|id| set(id, "7", &["7"]));
+        distinguish(&mut sets);
+        let ids: Vec<&str> = sets.iter().map(|set| set.id.as_str()).collect();
+        assert_eq!(ids, ["1", "2", "1 (3)", "1 (2)", "1 (4)"]);
     }
 
     fn options(num_candidates: usize, permutations: usize) -> EvaluateOptions {

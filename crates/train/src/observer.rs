@@ -105,7 +105,8 @@ pub mod metric {
     pub const EPOCH: &str = "epoch";
     /// Share of target tokens that are the most probable ones.
     pub const MEAN_TOKEN_ACCURACY: &str = "mean_token_accuracy";
-    /// Mean entropy of the tokens' distributions.
+    /// Mean entropy of the tokens' distributions; of completions, those that have a gradient (an advantage other than 0, or a
+    /// KL term), which under different objectives are different ones.
     pub const ENTROPY: &str = "entropy";
 
     /// Mean reward of the rollouts.
@@ -116,6 +117,9 @@ pub mod metric {
     pub const REWARD_CORRECT: &str = "rewards/correct/mean";
     /// Share of well-formed completions.
     pub const REWARD_WELL_FORMED: &str = "rewards/well_formed/mean";
+    /// Estimate of the mean entropy of the tokens' distributions over all rollouts: less the mean log-probability of what was
+    /// drawn, at the temperature it was drawn at.
+    pub const ROLLOUT_ENTROPY: &str = "rollout/entropy";
     /// Tokens generated in a second of decoding.
     pub const ROLLOUT_TOKENS_PER_SECOND: &str = "rollout/tokens_per_second";
     /// Share of groups whose rewards are all the same, which teach nothing.

@@ -10,6 +10,10 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use conclave_model::qwen2::{DecoderLayer, Qwen2, RmsNorm};
 use conclave_model::vocabulary::VocabularyMatrix;
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+use crate::host::read_f32;
 
 /// What a parameter is for, which decides how it is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,6 +115,26 @@ pub type Change<'a> = &'a mut dyn FnMut(&str, ParameterTensor) -> ParameterTenso
 /// Shows every parameter to `look`, in the order of the model.
 pub fn visit(model: &Qwen2, mut look: impl FnMut(&str, ParameterTensor)) {
     Parameters::visit(model, &mut look);
+}
+
+/// What a model is recognised by: the hash of its vectors and of the first row of each of its matrices, none of which stays as
+/// it is when a model is trained.
+///
+/// # Errors
+/// Where the device fails.
+pub fn fingerprint(model: &Qwen2) -> Result<String> {
+    let mut values = Vec::new();
+    visit(model, |_, parameter| {
+        values.push(match parameter {
+            ParameterTensor::Vector(tensor) => read_f32(tensor),
+            ParameterTensor::Matrix(tensor) => read_f32(tensor.narrow(0, 0, 1)),
+        });
+    });
+    let mut hash = Sha256::new();
+    for values in values {
+        values?.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Replaces every parameter by what `change` makes of it, in the order of the model. Shapes stay as they are.

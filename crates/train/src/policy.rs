@@ -210,7 +210,17 @@ pub fn note_rollouts(
     note(metric::COMPLETIONS_MAX_LENGTH, lengths.iter().max().map_or(0.0, |length| *length as f64));
     let cut = groups.iter().flatten().filter(|rollout| rollout.finish_reason == FinishReason::Length);
     note(metric::COMPLETIONS_CLIPPED_RATIO, share(cut.count(), lengths.len()));
+    note(metric::ROLLOUT_ENTROPY, entropy(groups.iter().flatten()));
     note(metric::ROLLOUT_TOKENS_PER_SECOND, cost.tokens_per_second());
+}
+
+/// What was drawn tells how uncertain the policy was, of every completion and not only of those that are learned from.
+fn entropy<'a>(rollouts: impl Iterator<Item = &'a Rollout>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0usize);
+    for log_prob in rollouts.flat_map(|rollout| &rollout.log_probs) {
+        (sum, count) = (sum - f64::from(*log_prob), count + 1);
+    }
+    sum / count.max(1) as f64
 }
 
 /// What the loss is an average over.
@@ -336,10 +346,12 @@ fn note_scores(parts: &[Part<'_>], metrics: &mut StepMetrics) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{LossKind, RunConfig};
     use crate::host::read_f32;
     use crate::network::ComputeOptions;
     use crate::parameters::ParameterTensor;
-    use crate::scripted::small_model;
+    use crate::scripted::{bytes, small_model};
+    use crate::start::Start;
     use crate::vocabulary::Head;
 
     fn sample(prompt: u32, prompt_len: u32, completion_len: u32) -> Sample {
@@ -396,16 +408,77 @@ mod tests {
                 assert!((a - b).abs() < 1e-5, "{a} {b}");
             }
             assert_eq!(scores.log_probs.len(), 20);
-            for name in expected.names() {
-                let values = |gradients: &Gradients| match gradients.get(name) {
-                    Some(ParameterTensor::Matrix(tensor)) => read_f32(tensor.clone()).unwrap(),
-                    Some(ParameterTensor::Vector(tensor)) => read_f32(tensor.clone()).unwrap(),
-                    None => panic!("no gradient of {name}"),
+            assert_same(&gradients, &expected);
+        }
+    }
+
+    fn assert_same(found: &Gradients, expected: &Gradients) {
+        for name in expected.names() {
+            let values = |gradients: &Gradients| match gradients.get(name) {
+                Some(ParameterTensor::Matrix(tensor)) => read_f32(tensor.clone()).unwrap(),
+                Some(ParameterTensor::Vector(tensor)) => read_f32(tensor.clone()).unwrap(),
+                None => panic!("no gradient of {name}"),
+            };
+            let (found, expected) = (values(found), values(expected));
+            let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+            let off = norm(&mut found.iter().zip(&expected).map(|(a, b)| a - b));
+            assert!(off < 1e-4 * norm(&mut expected.iter().copied()) + 1e-6, "{name}: {off}");
+        }
+    }
+
+    /// Groups that share rows, completions without an advantage, one that is masked, several parts: together they give what
+    /// each gives alone.
+    #[test]
+    fn what_is_learned_does_not_depend_on_the_parts() {
+        let (model, shape) = small_model(2);
+        let start = Start {
+            config: shape,
+            tokenizer: bytes(),
+            files: Vec::new(),
+            resume: false,
+            rehearse_only: false,
+            commit: String::new(),
+        };
+        let of = [(1, 40, 6), (1, 40, 9), (1, 40, 4), (2, 25, 4), (2, 25, 7), (3, 6, 20), (3, 6, 30)];
+        let mut samples = of.map(|(prompt, prompt_len, len)| sample(prompt, prompt_len, len));
+        for (index, sample) in samples.iter_mut().enumerate() {
+            sample.advantage = Advantage([0.5, -0.25, 0.0][index % 3]);
+        }
+        samples[4].masked = true;
+        for loss in [LossKind::Grpo, LossKind::Dapo, LossKind::DrGrpo] {
+            let mut config = RunConfig::default();
+            config.grpo.loss = loss;
+            let objective = config.grpo.objective(32);
+            let learn = |config: &RunConfig, alone: bool| {
+                let run = Run::new(config, &start, model.clone(), false).unwrap();
+                let part = |sample| {
+                    let batch = Batch::new(&sequences(&[sample]));
+                    let targets = batch.completion_targets();
+                    Part { samples: vec![sample], batch, targets, old: None, reference: None }
                 };
-                let (found, expected) = (values(&gradients), values(&expected));
-                let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
-                let off = norm(&mut found.iter().zip(&expected).map(|(a, b)| a - b));
-                assert!(off < 1e-4 * norm(&mut expected.iter().copied()) + 1e-6, "{name}: {off}");
+                let parts = match alone {
+                    true => samples.iter().map(part).collect(),
+                    false => parts(&run, &samples, &objective),
+                };
+                let (mut gradients, mut loss) = (Gradients::new(), 0.0);
+                let work = |part: &Part<'_>| part.learn(&run, &objective, totals(&samples));
+                run.workers
+                    .fold(&parts, work, |learned| {
+                        let learned = learned?;
+                        gradients.add(learned.gradients);
+                        loss += learned.loss;
+                        Ok(())
+                    })
+                    .unwrap();
+                (gradients, loss, parts.len())
+            };
+            let (expected, expected_loss, _) = learn(&config, true);
+            for (threads, batch_size, fewest) in [(1, 8, 1), (1, 2, 3), (2, 4, 2)] {
+                (config.train.threads, config.train.batch_size) = (Some(threads), batch_size);
+                let (gradients, loss, parts) = learn(&config, false);
+                assert!(parts >= fewest, "{parts} parts");
+                assert!((loss - expected_loss).abs() < 1e-6, "{loss} {expected_loss}");
+                assert_same(&gradients, &expected);
             }
         }
     }

@@ -194,6 +194,13 @@ fn exp(x: f32) -> f32 {
 mod tests {
     use super::*;
 
+    /// Otherwise all tests of training would be of tensor operations, which hosts on a processor do not compute with.
+    #[test]
+    fn tests_are_built_with_it() {
+        assert!(is_here(&Device::flex(), DType::F32));
+        assert!(!is_here(&Device::flex(), DType::F64));
+    }
+
     #[test]
     fn exponentials_are_those_of_the_library() {
         for i in -880_000..=880_000 {

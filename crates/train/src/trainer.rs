@@ -2,7 +2,8 @@
 //!
 //! A [`Method`] says what a step is (`sft`, `grpo`, `paragator`); the [`Run`] is what it works with: the weights, the
 //! optimizer, the workers. A step depends on the configuration, the weights, the optimizer's state and the number of the
-//! step alone, so a run that goes on from a checkpoint does bit by bit what it would have done.
+//! step alone, so a run that goes on from a checkpoint does bit by bit what it would have done. Saving and going on is
+//! `keeper`.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,12 +16,11 @@ use conclave_model::qwen2::Qwen2;
 use conclave_model::tokenizer::Tokenizer;
 
 use crate::batch::{Batch, Targets};
-use crate::checkpoint::{Checkpoints, Contents, Progress, Retention};
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
-use crate::evaluate::{EvaluateOptions, Evaluated, evaluate};
+use crate::evaluate::{EvaluateOptions, Evaluated, distinguish, evaluate};
 use crate::gradients::Gradients;
-use crate::lora::{self, Lora};
+use crate::lora::Lora;
 use crate::network::{ComputeOptions, Forward};
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::optimizer::Optimizer;
@@ -29,6 +29,9 @@ use crate::schedule::Schedule;
 use crate::start::{Outcome, Start};
 use crate::vocabulary::{Head, Scores};
 use crate::workers::Workers;
+use keeper::Keeper;
+
+mod keeper;
 
 /// Positions whose logits are held at once: 152k of them are 0.6 MB each in f32, a tiny vocabulary's next to nothing.
 const HEAD_CHUNK: usize = 256;
@@ -279,6 +282,7 @@ pub fn evaluation_metrics(evaluated: &Evaluated, metrics: &mut StepMetrics) {
 pub fn gradable(mut sets: Vec<SampleSet>) -> Result<Vec<SampleSet>> {
     let given = sets.len();
     sets.retain(|set| set.reference_answer.is_some());
+    distinguish(&mut sets);
     match given > 0 && sets.is_empty() {
         true => Err(TrainError::Data(format!(
             "none of the {given} held-out sets (`data.eval`) has a `reference_answer`: there is nothing to measure by"
@@ -310,7 +314,7 @@ pub fn run(
         rehearse(&run, observer, method)?;
         return Ok(Outcome { model: run.model, step: 0, stopped: false });
     }
-    let keeper = Keeper::new(config, run_dir)?;
+    let keeper = Keeper::new(config, run_dir, run.start.as_ref())?;
     let resumed = if start.resume { keeper.resume(&mut run, observer)? } else { keeper.begin()? };
     if resumed.is_none() {
         rehearse(&run, observer, method)?;
@@ -331,7 +335,7 @@ pub fn run(
         metrics.set(metric::NUM_TOKENS, run.num_tokens as f64);
         metrics.set(metric::TOKENS_PER_SECOND, (run.num_tokens - tokens) as f64 / seconds.max(1e-9));
         metrics.set(metric::STEP_TIME, seconds);
-        check_finite(&metrics, observer)?;
+        check(&metrics, observer)?;
         let last = step == config.train.steps;
         let due = |every: u64| last || (every > 0 && step.is_multiple_of(every));
         // Also where the run is to stop here: whoever goes on has the same numbers as a run that did not stop.
@@ -379,8 +383,12 @@ fn in_step(step: u64, error: TrainError) -> TrainError {
     }
 }
 
-/// A loss has to be a number; a gradient that is none was passed over by the optimizer, which is worth telling.
-fn check_finite(metrics: &StepMetrics, observer: &mut dyn Observer) -> Result<()> {
+/// Mean distance of the log-probabilities of sampler and trainer that rounding does not explain, not in bf16 either.
+const SUSPICIOUS_GAP: f64 = 0.05;
+
+/// A loss has to be a number. Worth telling are a gradient that is none, which the optimizer passed over, and completions that
+/// the trainer finds much more or less probable than the sampler did: it then learns from what the policy did not do.
+fn check(metrics: &StepMetrics, observer: &mut dyn Observer) -> Result<()> {
     let step = metrics.step;
     let wrong = |name: &str| metrics.get(name).filter(|value| !value.is_finite());
     if let Some(loss) = wrong(metric::LOSS) {
@@ -392,144 +400,13 @@ fn check_finite(metrics: &StepMetrics, observer: &mut dyn Observer) -> Result<()
              `optimizer.lr`"
         ));
     }
+    if let Some(gap) = metrics.get(metric::SAMPLING_GAP_MEAN).filter(|gap| *gap > SUSPICIOUS_GAP) {
+        observer.message(&format!(
+            "step {step}: log-probabilities of sampler and trainer are {gap:.2} apart in the mean, where the same weights give 1e-6 in \
+             f32 and 1e-2 in bf16: what is learned is wrong. If it is so with `train.dtype = \"f32\"` too, this is a fault of the program"
+        ));
+    }
     Ok(())
-}
-
-/// The run's checkpoints, opened for as long as it lasts.
-struct Keeper {
-    checkpoints: Checkpoints,
-    seed: u64,
-    config: serde_json::Value,
-}
-
-impl Keeper {
-    fn new(config: &RunConfig, run_dir: &Path) -> Result<Self> {
-        let kept = &config.checkpoint;
-        let retention = Retention { keep_last: kept.keep_last, keep_best: kept.keep_best };
-        let unwritable = |error| TrainError::Config(format!("the configuration cannot be written: {error}"));
-        Ok(Self {
-            checkpoints: Checkpoints::open(run_dir, retention)?,
-            seed: config.train.seed,
-            config: serde_json::to_value(config).map_err(unwritable)?,
-        })
-    }
-
-    fn save(&self, run: &Run<'_>, start: &Start, step: u64, metrics: &StepMetrics) -> Result<()> {
-        let sign = if run.config.checkpoint.best_metric.more_is_better() { 1.0 } else { -1.0 };
-        let progress = Progress {
-            step,
-            position: step,
-            seed: self.seed,
-            commit: start.commit.clone(),
-            config: self.config.clone(),
-            score: metrics.get(best_metric(run.config)).map(|value| sign * value),
-            counters: [(metric::NUM_TOKENS.to_owned(), run.num_tokens as f64)].into(),
-        };
-        let files: Vec<(&str, &[u8])> =
-            start.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-        let contents = Contents {
-            model: &run.model,
-            config: run.shape,
-            optimizer: &run.optimizer,
-            lora: run.lora.as_ref(),
-            prompt_variant: run.config.prompt.variant,
-            max_candidates: run.config.prompt.max_candidates,
-            files: &files,
-        };
-        self.checkpoints.save(&progress, &contents).map(|_| ())
-    }
-
-    /// For a run that begins: there must be nothing to go on from, which would outlast its own checkpoints.
-    fn begin(&self) -> Result<Option<u64>> {
-        match self.checkpoints.is_empty()? {
-            true => Ok(None),
-            false => Err(TrainError::Checkpoint(
-                "the folder has checkpoints of another run: go on with that by --resume, or name another folder".to_owned(),
-            )),
-        }
-    }
-
-    /// Takes the run to its newest whole checkpoint; gives the steps done, or none where there is no checkpoint.
-    fn resume(&self, run: &mut Run<'_>, observer: &mut dyn Observer) -> Result<Option<u64>> {
-        let found = self.checkpoints.latest()?;
-        let Some(saved) = found.saved else {
-            if found.skipped.is_empty() {
-                observer.message("there is no checkpoint yet: starting from step 0");
-                return Ok(None);
-            }
-            let reasons = found.skipped.join("; ");
-            return Err(TrainError::Checkpoint(format!(
-                "no checkpoint of the run is whole ({reasons}): begin another run in another folder"
-            )));
-        };
-        self.check(&saved.progress, observer)?;
-        let (shape, model) = saved.model(&run.device)?;
-        if shape != *run.shape {
-            let path = saved.path.display();
-            let message =
-                format!("`{path}` is of a model of another shape than [model] says: use another folder");
-            return Err(TrainError::Checkpoint(message));
-        }
-        match &run.config.lora {
-            None => {
-                run.optimizer = saved.optimizer(&run.config.optimizer, &model)?;
-                run.model = model;
-            }
-            Some(config) => {
-                let lora = saved.lora(config, run.start()?)?;
-                run.optimizer = saved.optimizer(&run.config.optimizer, &lora)?;
-                run.model = lora.merge(run.start()?);
-                lora::check_merged(&run.model, &model)?;
-                run.lora = Some(lora);
-            }
-        }
-        run.num_tokens = saved.progress.counters.get(metric::NUM_TOKENS).copied().unwrap_or(0.0) as u64;
-        for skipped in &found.skipped {
-            observer.message(&format!("passed over, and put aside: {skipped}"));
-        }
-        self.checkpoints.put_aside_after(saved.progress.step)?;
-        observer.message(&format!("going on from step {}", saved.progress.step));
-        Ok(Some(saved.progress.step))
-    }
-
-    /// Another seed or other data would make it another run under the same name; what else has changed is told.
-    fn check(&self, progress: &Progress, observer: &mut dyn Observer) -> Result<()> {
-        let mut changed = Vec::new();
-        differences("", &progress.config, &self.config, &mut changed);
-        let fixed = ["train.seed", "data", "model", "prompt", "lora", "optimizer.kind"];
-        // Of the model, what is written in the end is no part of the run.
-        let is = |key: &str, name: &str| {
-            key != "model.dtype"
-                && key.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        if let Some(key) = changed.iter().find(|key| fixed.iter().any(|name| is(key, name))) {
-            return Err(TrainError::Checkpoint(format!(
-                "`{key}` differs from what the run in this folder was begun with: put it back, or begin another run in another \
-                 folder (without --resume)"
-            )));
-        }
-        for key in changed {
-            observer
-                .message(&format!("`{key}` has changed since the checkpoint: the new value holds from here"));
-        }
-        Ok(())
-    }
-}
-
-/// The keys whose values differ, as `section.key`.
-fn differences(at: &str, before: &serde_json::Value, now: &serde_json::Value, found: &mut Vec<String>) {
-    match (before.as_object(), now.as_object()) {
-        (Some(a), Some(b)) => {
-            let null = serde_json::Value::Null;
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for key in keys {
-                let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-                differences(&at, a.get(key).unwrap_or(&null), b.get(key).unwrap_or(&null), found);
-            }
-        }
-        _ if before != now => found.push(at.to_owned()),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

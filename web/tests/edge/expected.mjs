@@ -49,9 +49,9 @@ function checkResult(result, expected, device) {
   result.clusters.forEach(({ log_prob, ...cluster }, index) => {
     const { log_prob: expectedLogProb, ...expectedCluster } = expected.clusters[index];
     assert.deepEqual(cluster, expectedCluster);
-    // A sum over the tokens of an answer, here of a size of 100.
+    // A sum over the tokens of an answer, here of a size of 10.
     if (expectedLogProb === undefined) assert.equal(log_prob, undefined);
-    else near(log_prob, expectedLogProb, 100 * tolerance);
+    else near(log_prob, expectedLogProb, 10 * tolerance);
   });
 }
 

@@ -36,20 +36,25 @@ pub fn build_generator_prompt(
 }
 
 /// What an aggregator wrote behind `prefill`, as a candidate for the next aggregation: its thought, which is a solution as
-/// a candidate's, with the answer behind it where the thought does not end in it; the answer alone where it did not think.
-/// What is not well-formed is taken as it is, without our tags.
+/// a candidate's, with the answer behind it where the thought does not end in it; the answer alone where it did not think, in a
+/// box where a reader would find another one in it or none. What is not well-formed is taken as it is, without our tags.
 pub fn candidate_of_completion(prefill: &str, completion: &str) -> String {
     let text = format!("{prefill}{completion}");
     let parsed = parse_completion(prefill, completion);
     let Some(answer) = parsed.answer.filter(|_| parsed.well_formed) else { return without_tags(&text) };
     let thought = text.split_once("</think>").map_or("", |(thought, _)| thought);
     let thought = without_tags(thought);
-    let concluded = extract_answer(&thought, false)
-        .is_some_and(|found| is_equivalent(&Answer::parse(&found.text), &Answer::parse(&answer)));
-    match (concluded, thought.is_empty()) {
-        (true, _) => thought,
-        (false, true) => answer,
-        (false, false) => format!("{thought}\n\n\\boxed{{{answer}}}"),
+    let concludes = |text: &str| {
+        extract_answer(text, false)
+            .is_some_and(|found| is_equivalent(&Answer::parse(&found.text), &Answer::parse(&answer)))
+    };
+    if concludes(&thought) {
+        return thought;
+    }
+    match thought.is_empty() {
+        true if concludes(&answer) => answer,
+        true => format!("\\boxed{{{answer}}}"),
+        false => format!("{thought}\n\n\\boxed{{{answer}}}"),
     }
 }
 
@@ -100,6 +105,8 @@ mod tests {
                 "The first is right.\n\n\\boxed{6}",
             ),
             ("<answer>", "6</answer>", "6"),
+            ("<answer>", "2 or 3</answer>", "\\boxed{2 or 3}"),
+            ("<answer>", "no solution</answer>", "\\boxed{no solution}"),
             ("<think>", "</think><answer>6</answer>", "6"),
             ("<think>", "2*3=6;#6", "2*3=6;#6"),
             ("<think>", "2*3=6;#6</think><answer>6", "2*3=6;#6  6"),

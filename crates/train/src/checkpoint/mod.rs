@@ -64,6 +64,9 @@ pub struct Progress {
     pub config: Value,
     /// How good the model is, by the metric that the best checkpoints are kept by; greater is better.
     pub score: Option<f64>,
+    /// What the weights of step 0 are recognised by, where the run goes on needing them.
+    #[serde(default)]
+    pub start: Option<String>,
     /// Sums over the run that its log goes on with, such as tokens seen.
     #[serde(default)]
     pub counters: BTreeMap<String, f64>,

@@ -90,6 +90,7 @@ impl Run {
 
 fn progress(step: u64, score: Option<f64>) -> Progress {
     Progress {
+        start: None,
         step,
         position: step * 16 + 3,
         seed: u64::MAX - 1,

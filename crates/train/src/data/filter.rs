@@ -132,7 +132,8 @@ pub fn correct_candidates(set: &SampleSet) -> Option<Vec<bool>> {
 
 /// What the options on difficulty have against a set.
 pub(super) fn unwanted(filters: &FilterConfig, set: &SampleSet) -> Option<Unusable> {
-    if !filters.drop_all_correct && !filters.drop_all_wrong {
+    // A problem that is shown alone is neither.
+    if (!filters.drop_all_correct && !filters.drop_all_wrong) || set.candidates.is_empty() {
         return None;
     }
     let Some(correct) = correct_candidates(set) else { return Some(Unusable::NoReference) };

@@ -11,7 +11,7 @@
 //! would be written. Tags in a thought are rewritten as in a candidate. A field that holds an
 //! `<answer>` is not a thought but the whole completion, and is taken as it is.
 
-use conclave_core::grade::grade;
+use conclave_core::grade::{grade, reference_answer};
 use conclave_core::prompt::{PromptVariant, neutralise, parse_completion};
 use conclave_core::sample_set::SampleSet;
 use conclave_model::tokenizer::Tokenizer;
@@ -38,7 +38,7 @@ pub(super) fn target(
 ) -> Result<Target, Unusable> {
     let finish = |text: &str, origin| finished(preparation, tokenizer, text, origin);
     let with_thought = |thought: &str, origin| {
-        let text = layout(preparation.variant, thought, answer(set)?);
+        let text = layout(preparation.variant, thought, &answer(set)?);
         finish(&text, origin)
     };
     match &preparation.target {
@@ -84,13 +84,15 @@ pub(super) fn solution(
         None => shortest_right(set)
             .map(|index| (set.candidates[index].text.trim(), TargetOrigin::Candidate(index))),
     };
+    let answer = answer(set);
+    let bare = || Ok((answer.as_deref().map_err(|reason| *reason)?, TargetOrigin::Answer));
     let (text, origin) = match &preparation.target {
         TargetKind::Field(name) => (field(set, name).ok_or(Unusable::NoField)?, TargetOrigin::Field),
         TargetKind::Derivation | TargetKind::Verdicts => match derived() {
             Some(found) => found,
-            None => (answer(set)?, TargetOrigin::Answer),
+            None => bare()?,
         },
-        TargetKind::Answer => (answer(set)?, TargetOrigin::Answer),
+        TargetKind::Answer => bare()?,
     };
     let mut tokens = tokenizer.encode_untrusted(text).map_err(|_| Unusable::NotEncodable)?;
     tokens.push(preparation.stop_id);
@@ -115,8 +117,10 @@ pub(super) fn check(
     .map(drop)
 }
 
-fn answer(set: &SampleSet) -> Result<&str, Unusable> {
-    set.reference_answer.as_deref().map(str::trim).ok_or(Unusable::NoReference)
+/// The answer that a completion is graded against: the one that the reference is, or holds.
+fn answer(set: &SampleSet) -> Result<String, Unusable> {
+    let reference = set.reference_answer.as_deref().ok_or(Unusable::NoReference)?;
+    Ok(reference_answer(reference).text().trim().to_owned())
 }
 
 fn field<'a>(set: &'a SampleSet, name: &str) -> Option<&'a str> {

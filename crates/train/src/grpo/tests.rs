@@ -10,6 +10,7 @@ use super::*;
 use crate::advantage::ScaleRewards;
 use crate::config::LossKind;
 use crate::observer::Collected;
+use crate::rollout::RolloutCost;
 use crate::scripted::{random_model, toy_config, toy_tokenizer};
 
 /// Sets of two candidates of which the second is right.
@@ -87,7 +88,9 @@ fn the_reward_rises() {
     let last = metrics.last().unwrap();
     assert!(last.get(metric::EVAL_ACCURACY).unwrap() > 0.5);
     assert_eq!(last.get(metric::CLIP_REGION_MEAN), Some(0.0), "one update is never clipped");
-    assert!(last.get(metric::ENTROPY).unwrap() < metrics[0].get(metric::ENTROPY).unwrap());
+    for name in [metric::ENTROPY, metric::ROLLOUT_ENTROPY] {
+        assert!(last.get(name).unwrap() < metrics[0].get(name).unwrap(), "{name}");
+    }
     assert_eq!(last.get(metric::KL), None);
 }
 
@@ -173,6 +176,9 @@ fn groups_become_samples() {
         [(13, 45.0, false), (13, -35.0, false), (5, -55.0, true), (15, 45.0, false)]
     );
     assert!(found.iter().all(|sample| sample.sequence.prompt_len == 3));
+    let mut metrics = StepMetrics::new(1);
+    note_rollouts(std::slice::from_ref(&group), &rewards, &RolloutCost::default(), "g/", &mut metrics);
+    assert_eq!(metrics.get("g/rollout/entropy"), Some(0.5));
     config.mask_truncated = false;
     assert!(!samples(&prompts, &[group], &advantages, &config)[2].masked);
 

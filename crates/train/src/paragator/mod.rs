@@ -23,8 +23,8 @@ use conclave_model::qwen2::Qwen2;
 
 use crate::advantage::{Advantage, Reward, group_advantages, pass_at_k_advantages};
 use crate::config::{Baseline, RunConfig};
-use crate::data::Sets;
-use crate::error::Result;
+use crate::data::{Preparation, Sets};
+use crate::error::{Result, TrainError};
 use crate::evaluate::aggregator_stops;
 use crate::grpo::{ROLLOUT_ADVICE, aggregation_options, grade, note_grades, reference, rewards, samples};
 use crate::objective::PolicyObjective;
@@ -49,7 +49,8 @@ const HEADER_TOKENS: usize = 16;
 /// those of `held_out`.
 ///
 /// # Errors
-/// As [`trainer::run`]; held-out problems that cannot be graded.
+/// As [`trainer::run`]; held-out problems that cannot be graded, a context that the model does not have or that completions
+/// would fill.
 pub fn run(
     config: &RunConfig,
     start: &Start,
@@ -59,8 +60,21 @@ pub fn run(
     run_dir: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
+    let context = Preparation::new(&config.data, &config.prompt, &start.config)?.context_length;
+    for tokens in [config.rollout_tokens(), generator_tokens(config)] {
+        if tokens >= context {
+            let message =
+                format!("{tokens} new tokens leave no room for a prompt in a context of {context} tokens");
+            return Err(TrainError::Config(message));
+        }
+    }
     let mut method = Paragator { sets, held_out: gradable(held_out)? };
     trainer::run(config, start, model, run_dir, observer, &mut method)
+}
+
+/// Tokens of a generated solution, at most.
+fn generator_tokens(config: &RunConfig) -> usize {
+    config.paragator.generator_max_new_tokens.unwrap_or(config.prompt.max_new_tokens)
 }
 
 struct Paragator {
@@ -76,7 +90,7 @@ fn pool_options(run: &Run<'_>, num_candidates: usize) -> PoolOptions {
         context_length: prompt.context_length.unwrap_or(run.shape.max_position_embeddings),
         num_candidates,
         pool_size: paragator.pool_size,
-        generator_max_new_tokens: paragator.generator_max_new_tokens.unwrap_or(prompt.max_new_tokens),
+        generator_max_new_tokens: generator_tokens(run.config),
         max_new_tokens: run.config.rollout_tokens(),
         temperature: grpo.temperature,
         rows: grpo.rollout_batch_size,

@@ -50,6 +50,25 @@ fn both_halves_learn() {
 }
 
 #[test]
+fn a_context_that_is_not_there_is_refused() {
+    let (start, model) = toy_start(1);
+    let longest = start.config.max_position_embeddings;
+    for (context, generator_tokens, part) in [
+        (Some(longest + 1), None, format!("more than the {longest} of the model")),
+        (None, Some(longest), format!("{longest} new tokens leave no room")),
+    ] {
+        let mut config = toy(Baseline::Joint, 1);
+        config.prompt.context_length = context;
+        config.paragator.generator_max_new_tokens = generator_tokens;
+        let (folder, mut observer) = (tempfile::tempdir().unwrap(), Collected::default());
+        let problems = Sets::memory(sets(2)).unwrap();
+        let error =
+            run(&config, &start, model.clone(), problems, sets(1), folder.path(), &mut observer).unwrap_err();
+        assert!(error.to_string().contains(&part), "{error}");
+    }
+}
+
+#[test]
 fn pass_at_k_learns_otherwise_than_pass_at_1() {
     let norms = |baseline| {
         let (metrics, _) = train(&toy(baseline, 12));

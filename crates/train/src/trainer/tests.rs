@@ -21,6 +21,7 @@ struct Script {
     /// The accuracy of each evaluation, the last for all others; without any, there is nothing to measure by.
     accuracies: RefCell<Vec<f64>>,
     grad_norm: Option<f64>,
+    sampling_gap: Option<f64>,
     /// Evaluations fail.
     broken: bool,
     keeps_start: bool,
@@ -56,6 +57,9 @@ impl Method for Script {
             StepMetrics::new(0).with(metric::LOSS, told.unwrap_or_else(|| 1.0 / (step + 1) as f64));
         if let Some(norm) = self.grad_norm {
             metrics.set(metric::GRAD_NORM, norm);
+        }
+        if let Some(gap) = self.sampling_gap {
+            metrics.set(metric::SAMPLING_GAP_MEAN, gap);
         }
         Ok(metrics)
     }
@@ -223,6 +227,16 @@ fn a_gradient_that_is_no_number_is_told() {
 }
 
 #[test]
+fn a_sampler_unlike_the_trainer_is_told() {
+    for (gap, is_told) in [(1e-6, false), (0.02, false), (0.3, true)] {
+        let mut setup = Setup::new(1);
+        setup.run(&mut Script { sampling_gap: Some(gap), ..Script::default() }).unwrap();
+        assert_eq!(setup.said("step 1: log-probabilities of sampler and trainer are"), is_told);
+        assert_eq!(setup.said("are 0.30 apart"), is_told);
+    }
+}
+
+#[test]
 fn evaluations_are_where_they_are_due() {
     let mut setup = Setup::new(7);
     (setup.config.eval.every, setup.config.eval.at_start) = (3, true);
@@ -301,6 +315,27 @@ fn damaged_checkpoints_are_passed_over_and_told() {
         "{error}"
     );
     assert!(method.calls().is_empty(), "it does not begin anew behind one's back");
+}
+
+#[test]
+fn a_run_that_needs_its_start_goes_on_from_that_alone() {
+    for (keeps_start, is_refused) in [(true, true), (false, false)] {
+        let mut setup = Setup::new(4);
+        setup.observer.stop_after = Some(2);
+        let script = || Script { keeps_start, ..Script::default() };
+        setup.run(&mut script()).unwrap();
+        setup.start.resume = true;
+        let (first, other) = (setup.model.clone(), small_model(2).0);
+        setup.model = other;
+        setup.observer = Collected::default();
+        let resumed = setup.run(&mut script());
+        assert_eq!(resumed.is_err(), is_refused);
+        if let Err(error) = resumed {
+            assert!(error.to_string().contains("`model.path` names is not the one"), "{error}");
+            setup.model = first;
+            assert_eq!(setup.run(&mut script()).unwrap().step, 4);
+        }
+    }
 }
 
 #[test]
