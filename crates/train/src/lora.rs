@@ -40,15 +40,12 @@ use sha2::{Digest, Sha256};
 use crate::config::LoraConfig;
 use crate::error::{Result, TrainError};
 use crate::gradients::Gradients;
-use crate::host::{read_f32, read_tensor};
+use crate::host::read_tensor;
 use crate::optimizer::{Optimizer, StepReport};
 use crate::parameters::{Change, ParameterKind, ParameterTensor, Parameters, map, visit};
 
 const LORA_A: &str = "lora_a";
 const LORA_B: &str = "lora_b";
-
-/// How far a weight may be off, beside the largest of its tensor, where the same sums were made by other kernels.
-const ROUNDING: f32 = 1e-4;
 
 /// The factors of all matrices that are trained, f32. As [`Parameters`] they are `MATRIX/lora_a` and `MATRIX/lora_b`.
 #[derive(Debug, Clone)]
@@ -216,34 +213,4 @@ fn uniform(seed: u64, path: &str, shape: [usize; 2], device: &Device) -> Tensor<
     let value = |_| ((rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0) * bound;
     let values: Vec<f32> = (0..shape[0] * shape[1]).map(value).collect();
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Checks that `merged`, made of the run's start and a checkpoint's factors, is the model of that checkpoint. It is not
-/// where the start has changed since.
-///
-/// # Errors
-/// Names a parameter that differs.
-pub fn check_merged(merged: &Qwen2, saved: &Qwen2) -> Result<()> {
-    let mut expected = BTreeMap::new();
-    visit(saved, |path, tensor| drop(expected.insert(path.to_owned(), tensor)));
-    let mut pairs = Vec::new();
-    visit(merged, |path, tensor| pairs.push((path.to_owned(), tensor, expected.remove(path))));
-    for (path, found, expected) in pairs {
-        let same = match expected {
-            Some(expected) if expected.shape() == found.shape() => {
-                let (found, expected) = (found.into_rows(), expected.into_rows());
-                let largest = |tensor: Tensor<2>| tensor.abs().max();
-                let sizes = Tensor::cat(vec![largest(found - expected.clone()), largest(expected)], 0);
-                matches!(read_f32(sizes)?[..], [distance, size] if distance <= size * ROUNDING)
-            }
-            _ => false,
-        };
-        if !same {
-            return Err(TrainError::Checkpoint(format!(
-                "`{path}` of the checkpoint is not what the factors make of the model in [model]: that has changed since the \
-                 run began; put it back, or begin another run in another folder"
-            )));
-        }
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::batch::{Batch, Sequence};
 use crate::checkpoint::{self, Saved};
 use crate::config::{OptimizerKind, RunConfig};
+use crate::host::read_f32;
 use crate::network::{ComputeOptions, Forward};
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::scripted::{bytes, small_model};
@@ -307,5 +308,5 @@ fn another_base_is_noticed() {
     let folder = tempdir().unwrap();
     train(&config, start(1, false), folder.path(), 2).unwrap();
     let error = train(&config, start(2, true), folder.path(), 10).unwrap_err().to_string();
-    assert!(error.contains("has changed since the run began"), "{error}");
+    assert!(error.contains("`model.path` names is not the one"), "{error}");
 }

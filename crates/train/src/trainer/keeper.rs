@@ -9,7 +9,6 @@ use super::{Run, best_metric};
 use crate::checkpoint::{Checkpoints, Contents, Progress, Retention};
 use crate::config::RunConfig;
 use crate::error::{Result, TrainError};
-use crate::lora;
 use crate::observer::{Observer, StepMetrics, metric};
 use crate::parameters::fingerprint;
 use crate::start::Start;
@@ -110,7 +109,6 @@ impl Keeper {
                 let lora = saved.lora(config, run.start()?)?;
                 run.optimizer = saved.optimizer(&run.config.optimizer, &lora)?;
                 run.model = lora.merge(run.start()?);
-                lora::check_merged(&run.model, &model)?;
                 run.lora = Some(lora);
             }
         }
