@@ -48,6 +48,8 @@ fn it_answers_where_no_model_is_named() {
     // It may also choose; and it is left alone where the vote is enough.
     let (chosen, _) = rows(directory.path(), &format!("{line} --mode select"));
     assert!(chosen.iter().all(|row| row["method"] == "select"), "{chosen:?}");
+    // Improbable without its steps, but not as the characters of a tag that it has a token for would be (1e-30).
+    assert!(chosen.iter().all(|row| row["confidence"].as_f64() > Some(1e-12)), "{chosen:?}");
     let (voted, _) = rows(directory.path(), "aggregate arithmetic.jsonl --json --policy vote");
     assert!(!voted.iter().any(was_asked), "{voted:?}");
 }
