@@ -63,8 +63,10 @@ pub fn run(
     let context = Preparation::new(&config.data, &config.prompt, &start.config)?.context_length;
     for tokens in [config.rollout_tokens(), generator_tokens(config)] {
         if tokens >= context {
-            let message =
-                format!("{tokens} new tokens leave no room for a prompt in a context of {context} tokens");
+            let message = format!(
+                "{tokens} new tokens leave no room for a prompt in a context of {context} tokens: lower \
+                 `prompt.max_new_tokens`, `grpo.max_new_tokens` or `paragator.generator_max_new_tokens`"
+            );
             return Err(TrainError::Config(message));
         }
     }
