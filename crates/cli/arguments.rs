@@ -64,6 +64,10 @@ pub struct VoteArguments {
     #[arg(long)]
     pub json: bool,
 
+    /// In the table, show beneath each set what was read in each candidate, and how or why not
+    #[arg(long, short)]
+    pub verbose: bool,
+
     /// Write results as JSON lines to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -73,7 +77,7 @@ pub struct VoteArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct GradeArguments {
-    /// Pairs: {"reference", "prediction", ...} a line; {"answer", "equivalent"} are added to each
+    /// Pairs: {"reference", "prediction", ...} a line; {"answer", "equivalent", "verdict"} are added to each
     #[arg(required = true, value_name = "PAIRS")]
     pub pairs: Vec<PathBuf>,
 

@@ -171,6 +171,7 @@ fn aggregation(arguments: &AskArguments) -> AggregateArguments {
         generator: None,
         pools: None,
         limit: None,
+        verbose: false,
         json: false,
         out: None,
     }

@@ -5,6 +5,7 @@
 //! `input_equivalent`; where that exists too, the file has been graded before and the oldest is kept.
 
 use anyhow::Result;
+use conclave_core::Verdict;
 use conclave_core::grade::{Grade, grade};
 use conclave_core::sample_set::JsonLines;
 use serde::Deserialize;
@@ -66,10 +67,18 @@ impl Pair {
 }
 
 fn graded(Pair(mut row): Pair, verdict: &Grade) -> Map<String, Value> {
-    for (name, ours) in
-        [("answer", verdict.answer.clone().into()), ("equivalent", Value::Bool(verdict.equivalent))]
-    {
-        if let Some(theirs) = row.shift_remove(name) {
+    for (name, ours) in [
+        ("answer", Some(verdict.answer.clone().into())),
+        ("no_answer", verdict.no_answer.map(|reason| reason.name().into())),
+        ("equivalent", Some(Value::Bool(verdict.equivalent))),
+        ("verdict", Some(name(verdict.verdict).into())),
+    ] {
+        // Of an earlier grading.
+        let Some(ours) = ours else {
+            row.shift_remove(name);
+            continue;
+        };
+        if let Some(theirs) = row.shift_remove(name).filter(|_| matches!(name, "answer" | "equivalent")) {
             row.entry(format!("input_{name}")).or_insert(theirs);
         }
         row.insert(name.to_owned(), ours);
@@ -77,11 +86,20 @@ fn graded(Pair(mut row): Pair, verdict: &Grade) -> Map<String, Value> {
     row
 }
 
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Same => "same",
+        Verdict::Different => "different",
+        Verdict::Unknown => "unknown",
+    }
+}
+
 /// Totals over all pairs, and how often the input's own verdict was the same.
 #[derive(Default)]
 struct Summary {
     pairs: u64,
     equivalent: u64,
+    unknown: u64,
     labelled: u64,
     only_ours: u64,
     only_theirs: u64,
@@ -91,6 +109,7 @@ impl Summary {
     fn add(&mut self, row: &Map<String, Value>, verdict: &Grade) {
         self.pairs += 1;
         self.equivalent += u64::from(verdict.equivalent);
+        self.unknown += u64::from(verdict.verdict == Verdict::Unknown);
         if let Some(label) = row.get("input_equivalent").and_then(Value::as_bool) {
             self.labelled += 1;
             self.only_ours += u64::from(verdict.equivalent && !label);
@@ -100,6 +119,9 @@ impl Summary {
 
     fn text(&self) -> String {
         let mut text = format!("{}, {} equivalent", count(self.pairs, "pair"), self.equivalent);
+        if self.unknown > 0 {
+            text += &format!(", {} unknown", self.unknown);
+        }
         if self.labelled > 0 {
             text += &format!(
                 "; agrees with the input's own `equivalent` on {} of {} ({} equivalent only here, {} only there)",
@@ -120,14 +142,22 @@ mod tests {
 
     fn regrade(input: Value, equivalent: bool) -> Value {
         let pair: Pair = serde_json::from_value(input).unwrap();
-        Value::Object(graded(pair, &Grade { answer: Some("2".to_owned()), equivalent }))
+        Value::Object(graded(
+            pair,
+            &Grade {
+                answer: Some("2".to_owned()),
+                no_answer: None,
+                equivalent,
+                verdict: Verdict::known(equivalent),
+            },
+        ))
     }
 
     #[test]
     fn fields_pass_through() {
         let input = json!({"id": 7, "prediction": "two", "reference": "2", "nested": {"a": [1.5]}});
         let expected = json!({"id": 7, "prediction": "two", "reference": "2", "nested": {"a": [1.5]},
-            "answer": "2", "equivalent": true});
+            "answer": "2", "equivalent": true, "verdict": "same"});
         // As text: the order of the fields is kept too.
         assert_eq!(regrade(input, true).to_string(), expected.to_string());
     }
@@ -137,7 +167,7 @@ mod tests {
         let input = json!({"reference": "2", "prediction": "2", "equivalent": false, "answer": 3});
         let once = regrade(input, true);
         let expected = json!({"reference": "2", "prediction": "2", "input_answer": 3, "answer": "2",
-            "input_equivalent": false, "equivalent": true});
+            "input_equivalent": false, "equivalent": true, "verdict": "same"});
         assert_eq!(once, expected);
         assert_eq!(regrade(once.clone(), true), once);
     }

@@ -12,7 +12,13 @@ pub enum Align {
 /// Rows of cells under a header. Cells must be printable: untrusted text goes through `messages::visible` first.
 pub struct Table {
     columns: Vec<(&'static str, Align)>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+}
+
+enum Row {
+    Cells(Vec<String>),
+    /// A line of its own beneath a row, outside of the columns.
+    Note(String),
 }
 
 impl Table {
@@ -23,7 +29,12 @@ impl Table {
 
     /// Adds a row; cells that are missing at its end stay empty.
     pub fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+        self.rows.push(Row::Cells(row));
+    }
+
+    /// Adds a line beneath the row before it.
+    pub fn push_note(&mut self, note: String) {
+        self.rows.push(Row::Note(note));
     }
 
     /// The number of rows.
@@ -34,13 +45,21 @@ impl Table {
     /// The lines of the table, header first, two spaces between columns, none at the end of a line.
     pub fn lines(&self) -> Vec<String> {
         let header: Vec<String> = self.columns.iter().map(|(title, _)| (*title).to_owned()).collect();
-        let all: Vec<&Vec<String>> = std::iter::once(&header).chain(&self.rows).collect();
+        let cells = self.rows.iter().filter_map(|row| match row {
+            Row::Cells(cells) => Some(cells),
+            Row::Note(_) => None,
+        });
+        let all: Vec<&Vec<String>> = std::iter::once(&header).chain(cells).collect();
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|column| {
                 all.iter().filter_map(|row| row.get(column)).map(|cell| width(cell)).max().unwrap_or(0)
             })
             .collect();
-        all.iter().map(|row| self.line(row, &widths)).collect()
+        let rows = self.rows.iter().map(|row| match row {
+            Row::Cells(cells) => self.line(cells, &widths),
+            Row::Note(note) => note.clone(),
+        });
+        std::iter::once(self.line(&header, &widths)).chain(rows).collect()
     }
 
     fn line(&self, row: &[String], widths: &[usize]) -> String {

@@ -42,6 +42,9 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
                 output.json_line(&result)?;
             } else {
                 table.push(row(&result));
+                if arguments.verbose {
+                    readings(&result).for_each(|line| table.push_note(line));
+                }
             }
             Ok(())
         })?;
@@ -65,6 +68,26 @@ pub fn verdict(result: &AggregateResult) -> Option<String> {
     })
 }
 
+/// A line for each candidate: what was read in it, and how it was found or why there is none.
+pub fn readings(result: &AggregateResult) -> impl Iterator<Item = String> {
+    result.readings.iter().enumerate().map(|(at, reading)| {
+        let found = match (&reading.answer, reading.found_by, reading.no_answer) {
+            (Some(answer), Some(tier), _) => format!("{}  ({})", visible_clipped(answer, SHOWN), tier.name()),
+            (_, _, Some(reason)) => format!("-  ({})", reason.name()),
+            _ => "-".to_owned(),
+        };
+        format!("  {:>3}  {found}", at + 1)
+    })
+}
+
+/// What is said of an answer that stands alone because it would fit several others.
+fn fits(cluster: &ClusterResult) -> Option<String> {
+    let others: Vec<String> = cluster.fits.iter().map(|answer| visible_clipped(answer, SHOWN)).collect();
+    let (last, first) = others.split_last()?;
+    let all = if first.is_empty() { last.clone() } else { format!("{} and {last}", first.join(", ")) };
+    Some(format!("{} fits {all} and joins none", visible_clipped(&cluster.answer, SHOWN)))
+}
+
 fn row(result: &AggregateResult) -> Vec<String> {
     let votes = result.clusters.first().map_or(0, |cluster| cluster.votes);
     let mut notes = Vec::from_iter(verdict(result));
@@ -81,6 +104,7 @@ fn row(result: &AggregateResult) -> Vec<String> {
         _ if result.answer.is_none() => notes.push("no candidate has an answer".to_owned()),
         _ => {}
     }
+    notes.extend(result.clusters.iter().filter_map(fits));
     vec![
         visible_clipped(&result.id, SHOWN_ID),
         result.answer.as_deref().map_or_else(|| "-".to_owned(), |answer| visible_clipped(answer, SHOWN)),

@@ -1,7 +1,7 @@
 //! Votes and grades of plain values: what a page can do without a model.
 
 use conclave_core::grade::grade as grade_pair;
-use conclave_core::{Candidate, SampleSet, majority_vote as vote_on};
+use conclave_core::{Candidate, Reading, SampleSet, majority_vote as vote_on};
 use js_sys::{Array, Reflect};
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -26,6 +26,22 @@ export interface AnswerCluster {
   candidates: number[];
   /** The distinct ways in which the answer was written, first seen first. */
   forms: string[];
+  /** The answers of other clusters that this one's would fit, where it stands alone because they differ: `12` beside `12 cm` and `12 ft`. */
+  fits?: string[];
+}
+
+/** Why a text has no answer. */
+export type NoAnswer =
+  | "empty" | "api_error" | "unclosed_thought" | "truncated" | "refusal" | "hedge" | "placeholder" | "not_found";
+
+/** What was read in one candidate. */
+export interface Reading {
+  /** The answer; null where there is none. */
+  answer: string | null;
+  /** How it was found; null where there is none. */
+  found_by: "answer_tag" | "line" | "boxed" | "json" | "phrase" | "whole" | "last" | null;
+  /** Why there is none. */
+  no_answer?: NoAnswer;
 }
 
 /** The outcome of a majority vote. */
@@ -38,14 +54,20 @@ export interface Vote {
   answered: number;
   /** More votes first, ties by the earliest candidate. */
   clusters: AnswerCluster[];
+  /** What was read in each candidate, in order. */
+  readings: Reading[];
 }
 
 /** The verdict on one prediction. */
 export interface Grade {
   /** The answer found in the prediction; null where there is none. */
   answer: string | null;
-  /** Whether it is equivalent to the reference. */
+  /** Why there is none. */
+  no_answer?: NoAnswer;
+  /** Whether it is equivalent to the reference: the verdict is "same". */
   equivalent: boolean;
+  /** What is known of the two; "unknown" where neither could be shown. */
+  verdict: "same" | "different" | "unknown";
 }
 "#;
 
@@ -55,6 +77,7 @@ struct VoteFace<'a> {
     confidence: f64,
     answered: usize,
     clusters: Vec<ClusterFace<'a>>,
+    readings: &'a [Reading],
 }
 
 #[derive(Serialize)]
@@ -64,6 +87,8 @@ struct ClusterFace<'a> {
     share: f64,
     candidates: &'a [usize],
     forms: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    fits: &'a [String],
 }
 
 /// Groups the answers of the candidates by equivalence and counts them.
@@ -88,12 +113,14 @@ pub fn majority_vote(
         share: cluster.candidates.len() as f64 / vote.answered.max(1) as f64,
         candidates: &cluster.candidates,
         forms: &cluster.forms,
+        fits: &cluster.fits,
     });
     to_js(&VoteFace {
         answer: vote.answer(),
         confidence: vote.confidence,
         answered: vote.answered,
         clusters: clusters.collect(),
+        readings: &vote.readings,
     })
 }
 

@@ -115,6 +115,10 @@ pub struct AggregateArguments {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 
+    /// In the table, show beneath each set what was read in each candidate, and how or why not
+    #[arg(long, short)]
+    pub verbose: bool,
+
     /// Print results as JSON lines instead of a table
     #[arg(long)]
     pub json: bool,

@@ -14,7 +14,7 @@ use crate::messages::{count, say, visible_clipped};
 use crate::output::{Output, is_replaceable, to_json_line};
 use crate::resume::ResumableOutput;
 use crate::table::{Align, Table};
-use crate::vote::verdict;
+use crate::vote::{readings, verdict};
 
 /// The rows made so far, those of an earlier run included.
 pub struct Rows {
@@ -29,7 +29,7 @@ enum Sink {
     /// Each row at once.
     Json(Output),
     /// All rows at the end.
-    Table(Output, Table),
+    Table(Output, Table, bool),
 }
 
 impl Rows {
@@ -55,7 +55,7 @@ impl Rows {
             }
             Some(path) => Sink::Json(Output::open(Some(path))?),
             None if arguments.json => Sink::Json(Output::open(None)?),
-            None => Sink::Table(Output::open(None)?, table()),
+            None => Sink::Table(Output::open(None)?, table(), arguments.verbose),
         };
         Ok(Self { sink, summary, done })
     }
@@ -74,7 +74,12 @@ impl Rows {
                 output.json_line(row)?;
                 output.flush()?;
             }
-            Sink::Table(_, table) => table.push(cells(row)),
+            Sink::Table(_, table, verbose) => {
+                table.push(cells(row));
+                if *verbose {
+                    readings(row).for_each(|line| table.push_note(line));
+                }
+            }
         }
         self.summary.add(row);
         self.done += 1;
@@ -96,7 +101,7 @@ impl Rows {
                 tally.finish()
             }
             Sink::Json(output) => output.finish_after(tally, summary)?,
-            Sink::Table(mut output, table) => {
+            Sink::Table(mut output, table, _) => {
                 write_table(&mut output, &table)?;
                 output.finish_after(tally, summary)?
             }
@@ -117,7 +122,7 @@ impl Rows {
                 output.name()
             )),
             Sink::Json(_) => {}
-            Sink::Table(mut output, table) => {
+            Sink::Table(mut output, table, _) => {
                 let written = write_table(&mut output, &table).and_then(|()| output.finish());
                 if written.is_ok() {
                     say(&self.summary.text());

@@ -6,8 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::equivalence::{Answer, equivalence_classes};
-use crate::extract::{ExtractedAnswer, extract_answer};
-use crate::sample_set::SampleSet;
+use crate::reader::{Reading, Tier};
 
 /// Candidates with equivalent answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,61 +17,94 @@ pub struct Cluster {
     pub candidates: Vec<usize>,
     /// The distinct ways the answer was written, first seen first.
     pub forms: Vec<String>,
+    /// How the earliest candidate's answer was found.
+    pub found_by: Option<Tier>,
+    /// The answers of other clusters that this one's would fit, if it stands alone because they are different from each
+    /// other (`12` beside `12 cm` and `12 ft`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fits: Vec<String>,
 }
 
-/// The answer of each candidate of `set`, none where it has none.
-pub fn extract_answers(set: &SampleSet) -> Vec<Option<ExtractedAnswer>> {
-    set.candidates.iter().map(|candidate| extract_answer(&candidate.text, candidate.is_truncated())).collect()
+impl Cluster {
+    /// The answer for comparisons.
+    pub fn to_answer(&self) -> Answer {
+        Answer::found_by(&self.answer, self.found_by)
+    }
 }
 
-/// Groups answers by equivalence: more candidates first, ties by the earliest candidate. Candidates without an answer
+/// Groups readings by equivalence: more candidates first, ties by the earliest candidate. Candidates without an answer
 /// are in no cluster. Which candidates share a cluster does not depend on their order.
-pub fn cluster_answers(answers: &[Option<ExtractedAnswer>]) -> Vec<Cluster> {
-    let answered: Vec<(usize, &str)> = answers
-        .iter()
-        .enumerate()
-        .filter_map(|(i, answer)| Some((i, answer.as_ref()?.text.as_str())))
-        .collect();
-    let parsed: Vec<Answer> = answered.iter().map(|(_, text)| Answer::parse(text)).collect();
+pub fn cluster_readings(readings: &[Reading]) -> Vec<Cluster> {
+    let answered: Vec<(usize, &Reading)> =
+        readings.iter().enumerate().filter(|(_, reading)| reading.answer.is_some()).collect();
+    let parsed: Vec<Answer> = answered.iter().filter_map(|(_, reading)| reading.to_answer()).collect();
+    let classes = equivalence_classes(&parsed);
     // Classes are numbered by first appearance.
-    let mut members: Vec<Vec<(usize, &str)>> = Vec::new();
-    for (class, &candidate) in equivalence_classes(&parsed).into_iter().zip(&answered) {
+    let mut members: Vec<Vec<(usize, &Reading)>> = Vec::new();
+    for (&class, &candidate) in classes.of.iter().zip(&answered) {
         if class == members.len() {
             members.push(Vec::new());
         }
         members[class].push(candidate);
     }
+    let shown = |class: &usize| members[*class][0].1.answer.clone().unwrap_or_default();
+    let clusters = members
+        .iter()
+        .zip(&classes.fits)
+        .map(|(members, fits)| Cluster { fits: fits.iter().map(shown).collect(), ..cluster_of(members) });
     // By size; clusters stand by their earliest candidate, and equal sizes stay so.
     let mut of_size: Vec<Vec<Cluster>> = vec![Vec::new(); answered.len() + 1];
-    for members in members {
-        of_size[members.len()].push(cluster_of(&members));
+    for cluster in clusters {
+        of_size[cluster.candidates.len()].push(cluster);
     }
     of_size.into_iter().rev().flatten().collect()
 }
 
-fn cluster_of(members: &[(usize, &str)]) -> Cluster {
+fn cluster_of(members: &[(usize, &Reading)]) -> Cluster {
     let mut seen = std::collections::HashSet::new();
-    let forms = members.iter().map(|(_, text)| text.to_string()).filter(|text| seen.insert(text.clone()));
+    let answers = members.iter().filter_map(|(_, reading)| reading.answer.clone());
+    let forms: Vec<String> = answers.filter(|text| seen.insert(text.clone())).collect();
     Cluster {
-        answer: members.first().map(|(_, text)| text.to_string()).unwrap_or_default(),
+        answer: forms.first().cloned().unwrap_or_default(),
         candidates: members.iter().map(|(candidate, _)| *candidate).collect(),
-        forms: forms.collect(),
+        found_by: members.first().and_then(|(_, reading)| reading.found_by),
+        forms,
+        fits: Vec::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extract::Tier;
+    use crate::reader::NoAnswer;
 
     fn clusters(answers: &[&str]) -> Vec<(String, Vec<usize>, Vec<String>)> {
-        let answers: Vec<_> = answers
-            .iter()
-            .map(|text| {
-                (!text.is_empty()).then(|| ExtractedAnswer { text: text.to_string(), tier: Tier::Boxed })
-            })
-            .collect();
-        cluster_answers(&answers).into_iter().map(|c| (c.answer, c.candidates, c.forms)).collect()
+        let reading = |text: &&str| match text.is_empty() {
+            true => Reading::none(NoAnswer::Empty),
+            false => Reading::found(*text, Tier::Boxed),
+        };
+        let readings: Vec<Reading> = answers.iter().map(reading).collect();
+        cluster_readings(&readings).into_iter().map(|c| (c.answer, c.candidates, c.forms)).collect()
+    }
+
+    #[test]
+    fn what_fits_two_answers_stands_alone_and_says_so() {
+        let found = |answers: &[&str]| {
+            let readings: Vec<Reading> =
+                answers.iter().map(|text| Reading::found(*text, Tier::Boxed)).collect();
+            cluster_readings(&readings)
+                .into_iter()
+                .map(|c| (c.answer, c.candidates, c.fits))
+                .collect::<Vec<_>>()
+        };
+        let expected = [
+            ("12 cm".to_owned(), vec![0, 1], vec![]),
+            ("12".to_owned(), vec![2], owned(&["12 cm", "12 ft"])),
+            ("12 ft".to_owned(), vec![3], vec![]),
+        ];
+        assert_eq!(found(&["12 cm", "12 cm", "12", "12 ft"]), expected);
+        // With one of the two alone it is that one.
+        assert_eq!(found(&["12 cm", "12"]), [("12 cm".to_owned(), vec![0, 1], vec![])]);
     }
 
     fn owned(forms: &[&str]) -> Vec<String> {

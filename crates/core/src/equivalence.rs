@@ -5,23 +5,28 @@
 //! 2. the same plain number (128-bit rationals, no parser);
 //! 3. the same canonical form: exact arithmetic over rationals, roots, π, e, i and variables, and structures
 //!    (lists, intervals, matrices, equations, units, ...) built from such forms;
-//! 4. the same value at several fixed points to 22 digits (31-digit arithmetic with error bounds).
+//! 4. sampled: the same value at fixed points, on both sides of every branch, to 22 digits (31-digit arithmetic with error
+//!    bounds).
 //!
-//! Extraction of answers from long texts is not here (see `extract`), nor is voting.
+//! A verdict has three values: [`Verdict::Unknown`] is neither the same nor different, and never joins two answers.
+//! Finding answers in long texts is not here (see `reader`), nor is voting.
 
 mod chain;
 mod classes;
 mod clean;
 mod compare;
-mod units;
+mod time;
 mod value;
 
 use crate::math::budget::Budget;
 use crate::math::lexer;
-use crate::math::node::Node;
+use crate::math::node::{Node, Shape};
 use crate::math::parser;
 use crate::math::plain::PlainNumber;
-pub use classes::Bucket;
+pub use crate::math::verdict::Verdict;
+use crate::reader::Tier;
+pub use classes::{Bucket, Classes};
+use num_rational::BigRational;
 use value::{Scalar, Value};
 
 /// Longer answers are compared as text: nobody writes them as mathematics, and parsing them buys nothing.
@@ -42,14 +47,43 @@ enum Content {
     Text,
 }
 
+/// How an answer was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Given {
+    /// As a reference, or by itself.
+    Plain,
+    /// In a box or on an answer line.
+    Announced,
+}
+
 impl Answer {
     /// Reads an answer. Never fails: what is not understood as mathematics is text.
     pub fn parse(text: &str) -> Answer {
-        Self::parse_within(text, &mut Budget::default())
+        Self::read(text, Given::Plain, &mut Budget::default())
+    }
+
+    /// Reads an answer that was announced as one, in a box or on an answer line: there an equation whose left side is a sum
+    /// or quotient of bare names says what they come to, so that `m+n=293` is 293 too.
+    pub fn announced(text: &str) -> Answer {
+        Self::read(text, Given::Announced, &mut Budget::default())
+    }
+
+    /// Reads an answer by how it was found.
+    pub(crate) fn found_by(text: &str, tier: Option<Tier>) -> Answer {
+        match tier {
+            Some(Tier::AnswerTag | Tier::Line | Tier::Boxed | Tier::Json | Tier::Phrase) => {
+                Self::announced(text)
+            }
+            Some(Tier::Whole | Tier::Last) | None => Self::parse(text),
+        }
     }
 
     /// Reads an answer within a budget; once it is spent, the answer is text.
     pub fn parse_within(text: &str, budget: &mut Budget) -> Answer {
+        Self::read(text, Given::Plain, budget)
+    }
+
+    fn read(text: &str, given: Given, budget: &mut Budget) -> Answer {
         let text = text.to_owned();
         if let Some(number) = PlainNumber::parse(&text) {
             return Answer { text, key: number.canonical(), content: Content::Plain(number) };
@@ -58,13 +92,14 @@ impl Answer {
             let key = format!("t:{}", text.trim());
             return Answer { text, key, content: Content::Text };
         }
-        let cleaned = clean::clean(&text);
+        let normal = crate::letters::normal(&text);
+        let cleaned = clean::clean(&normal);
         if let Some(number) = PlainNumber::parse(cleaned) {
             return Answer { key: number.canonical(), content: Content::Plain(number), text };
         }
-        let unescaped = clean::without_blanks(cleaned).or_else(|| clean::unescape(cleaned));
+        let unescaped = clean::ungrouped(cleaned).or_else(|| clean::unescape(cleaned));
         let cleaned = unescaped.as_deref().unwrap_or(cleaned);
-        match meaning(cleaned, budget) {
+        match meaning(cleaned, given, budget) {
             Some(Value::Text(words)) => Answer { key: format!("t:{words}"), content: Content::Text, text },
             Some(value) => Answer { key: value.key(), content: Content::Value(Box::new(value)), text },
             None => Answer { key: format!("t:{}", clean::plain_text(cleaned)), content: Content::Text, text },
@@ -92,29 +127,72 @@ impl Answer {
     }
 }
 
-fn meaning(text: &str, budget: &mut Budget) -> Option<Value> {
+fn meaning(text: &str, given: Given, budget: &mut Budget) -> Option<Value> {
+    if let Some(value) = time::parse(text) {
+        return Some(value);
+    }
+    if let Some((letter, rest)) = clean::choice(text) {
+        // A letter alone is a variable too, as far as we know.
+        let words =
+            meaning_of(rest, Given::Plain, budget).unwrap_or_else(|| Value::Text(clean::plain_text(rest)));
+        return Some(Value::Choice(letter, Some(Box::new(words))));
+    }
+    let text = clean::without_wrapper(text).or_else(|| clean::option(text)).unwrap_or(text);
+    let ratio = clean::ratio_in_words(text);
+    let text = ratio.as_deref().unwrap_or(text);
+    if text == "{}" {
+        return Some(Value::Sequence(Shape::Set, Vec::new()));
+    }
+    match meaning_of(text, given, budget) {
+        Some(value) => Some(value),
+        // `E[X^2] = 432`: a name that we cannot read as mathematics, and its value.
+        None => {
+            let (name, right) = clean::applied_name(text)?;
+            let value = meaning_of(right, Given::Plain, budget)?;
+            matches!(value, Value::Scalar(_) | Value::Quantity(..)).then(|| Value::Named {
+                name,
+                value: Box::new(value),
+                equation: None,
+            })
+        }
+    }
+}
+
+fn meaning_of(text: &str, given: Given, budget: &mut Budget) -> Option<Value> {
     let tokens = lexer::tokenize(text, budget)?;
     if let Some(words) = clean::words_of(&tokens) {
         return Some(Value::Text(words));
     }
     let node = parser::parse_tokens(tokens, budget).ok()?;
+    if given == Given::Announced
+        && let Some(value) = chain::announced(&node, budget)
+    {
+        return Some(value);
+    }
     Value::of(node, budget)
 }
 
 /// Whether two answers are the same answer. Symmetric and reflexive; unknown is `false`.
 pub fn is_equivalent(a: &Answer, b: &Answer) -> bool {
-    is_equivalent_within(a, b, &mut Budget::default())
+    compare(a, b).is_same()
 }
 
-/// [`is_equivalent`] within a budget; once it is spent, the answers are not equivalent.
-pub fn is_equivalent_within(a: &Answer, b: &Answer, budget: &mut Budget) -> bool {
+/// What is known of two answers. Symmetric; an answer is the same as itself.
+pub fn compare(a: &Answer, b: &Answer) -> Verdict {
+    compare_within(a, b, &mut Budget::default())
+}
+
+/// [`compare`] within a budget; once it is spent, the verdict is unknown.
+pub fn compare_within(a: &Answer, b: &Answer, budget: &mut Budget) -> Verdict {
     if a.key == b.key || a.text == b.text {
-        return true;
+        return Verdict::Same;
     }
     // In a fixed order, so that matching items of lists cannot make it matter which comes first.
     let (a, b) = if (&a.key, &a.text) <= (&b.key, &b.text) { (a, b) } else { (b, a) };
-    match (&a.content, &b.content) {
-        (Content::Text, _) | (_, Content::Text) | (Content::Plain(_), Content::Plain(_)) => false,
+    let verdict = match (&a.content, &b.content) {
+        (Content::Text, Content::Text) if is_words(a) && is_words(b) => Verdict::Different,
+        (Content::Text, _) | (_, Content::Text) => Verdict::Unknown,
+        (Content::Plain(x), Content::Plain(y)) => plain_verdict(x, y),
         (Content::Value(a), Content::Value(b)) => compare::same(a, b, budget),
         (Content::Plain(number), Content::Value(value)) => {
             compare::same(&of_plain(number, budget), value, budget)
@@ -122,19 +200,41 @@ pub fn is_equivalent_within(a: &Answer, b: &Answer, budget: &mut Budget) -> bool
         (Content::Value(value), Content::Plain(number)) => {
             compare::same(value, &of_plain(number, budget), budget)
         }
+    };
+    if budget.is_spent() { Verdict::Unknown } else { verdict }
+}
+
+/// Two different numbers; but a decimal of ten digits is what the other one rounds to, where it does.
+fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
+    let (a, b) = (x.numerator as f64 / x.denominator as f64, y.numerator as f64 / y.denominator as f64);
+    if (a - b).abs() > 1e-9 * a.abs() {
+        return Verdict::Different;
     }
+    let exact = |number: &PlainNumber| BigRational::new(number.numerator.into(), number.denominator.into());
+    let (x, y) = (exact(x), exact(y));
+    let rounds = |value: &BigRational, other: &BigRational| {
+        value::long_decimal(value).is_some_and(|places| {
+            let gap = if value > other { value - other } else { other - value };
+            gap * BigRational::from_integer(
+                num_bigint::BigInt::from(2) * num_bigint::BigInt::from(10).pow(places),
+            ) <= BigRational::from_integer(1.into())
+        })
+    };
+    Verdict::known(rounds(&x, &y) || rounds(&y, &x))
+}
+
+/// Whether a text is words of language, so that another one is another answer.
+fn is_words(answer: &Answer) -> bool {
+    answer.key.starts_with("t:") && answer.key[2..].chars().all(|c| c.is_alphabetic() || c == ' ')
 }
 
 fn of_plain(number: &PlainNumber, budget: &mut Budget) -> Value {
-    let value = num_rational::BigRational::new(number.numerator.into(), number.denominator.into());
+    let value = BigRational::new(number.numerator.into(), number.denominator.into());
     Value::Scalar(Scalar::new(Node::Number(value), budget))
 }
 
-/// The equivalence class of each answer: `classes[i] == classes[j]` exactly when `i` and `j` are connected by a chain
-/// of equivalent answers (so `12 cm`, `12` and `12 m` are one class when all three occur, though the first and the
-/// last are not equivalent). Classes are numbered by first appearance; the partition does not depend on the order.
-/// Answers are first joined by key, then compared within shared buckets ([`Answer::buckets`]): 10,000 distinct answers
-/// take well under two seconds.
-pub fn equivalence_classes(answers: &[Answer]) -> Vec<usize> {
-    classes::classes(answers).0
+/// The classes of answers that are the same ([`Classes`]). Answers are first joined by key, then compared within shared
+/// buckets ([`Answer::buckets`]): 10,000 distinct answers take well under two seconds.
+pub fn equivalence_classes(answers: &[Answer]) -> Classes {
+    classes::classes(answers)
 }

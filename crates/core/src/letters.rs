@@ -1,7 +1,11 @@
-//! Lower case, for comparing words.
+//! Letters and digits: lower case, for comparing words, and plain forms, for reading numbers.
 //!
-//! Of the alphabets that have two cases and are written today: Latin, Greek, Cyrillic, Armenian. The standard library knows every
+//! Lower case is that of the alphabets that have two cases and are written today: Latin, Greek, Cyrillic, Armenian. The standard library knows every
 //! letter of Unicode, by a table that would be a twentieth of the smallest wasm module.
+
+use std::borrow::Cow;
+
+use unicode_normalization::char::decompose_compatible;
 
 /// The text in lower case, character by character.
 pub fn lowercase(text: &str) -> String {
@@ -32,9 +36,104 @@ fn lower(c: char) -> char {
     }
 }
 
+/// The text in the letters and digits that mathematics is written in: full-width and styled forms (`４２`, `𝟒𝟐`, `﹣5`) as
+/// plain ones, the digits of all scripts (`٤٢`) as 0 to 9, blanks of all widths as blanks, and without what is not seen
+/// (zero-width characters, marks of direction). Superscripts, subscripts and fractions in one character stay: they mean
+/// something.
+pub fn normal(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_special) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !is_special(c) {
+            out.push(c);
+        } else if let Some(digit) = digit(c) {
+            out.push(char::from(b'0' + digit));
+        } else {
+            match c {
+                '\u{ad}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2064}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{feff}'
+                | '\u{fe0e}'
+                | '\u{fe0f}' => {}
+                '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => out.push(' '),
+                '٫' => out.push('.'),
+                '٬' | '،' => out.push(','),
+                '∶' => out.push(':'),
+                _ => decompose_compatible(c, |part| out.push(part)),
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether [`normal`] changes a character.
+fn is_special(c: char) -> bool {
+    match c {
+        '\0'..='\u{9f}' => false,
+        '\u{a0}' | '\u{ad}' | 'µ' | '∶' | '٫' | '٬' | '،' => true,
+        '\u{2000}'..='\u{200f}' | '\u{202a}'..='\u{202f}' | '\u{205f}'..='\u{2069}' | '\u{3000}' => true,
+        // Letterlike symbols, roman numerals, digits in circles, units of East Asian text.
+        '\u{2126}' | '\u{212a}' | '℃' | '℉' | 'Ⅰ'..='ⅿ' | '①'..='⓿' | '㌀'..='㏿' => true,
+        // Ligatures, forms of vertical text, small and full-width forms, styled letters and digits.
+        'ﬀ'..='ﬆ' | '\u{fe0e}' | '\u{fe0f}' | '︐'..='﹫' | '\u{feff}'..='￯' | '𝐀'..='𝟿' => {
+            true
+        }
+        _ => digit(c).is_some(),
+    }
+}
+
+/// The digit zero of each script beyond ASCII whose nine others follow it. No kept crate has the values of digits.
+const ZEROS: [char; 44] = [
+    '٠', '۰', '߀', '०', '০', '੦', '૦', '୦', '௦', '౦', '೦', '൦', '෦', '๐', '໐', '༠', '၀', '႐', '០', '᠐', '᥆',
+    '᧐', '᪀', '᪐', '᭐', '᮰', '᱀', '᱐', '꘠', '꣐', '꤀', '꧐', '꧰', '꩐', '꯰', '０', '𐒠', '𝟎', '𝟘', '𝟢', '𝟬', '𝟶',
+    '𞥐', '🯰',
+];
+
+/// The value of a digit that is not ASCII.
+fn digit(c: char) -> Option<u8> {
+    if u32::from(c) < 0x660 {
+        return None;
+    }
+    let zero = ZEROS.iter().rev().find(|zero| **zero <= c)?;
+    u8::try_from(u32::from(c) - u32::from(*zero)).ok().filter(|value| *value < 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_and_digits_of_all_forms_become_plain() {
+        for (text, expected) in [
+            ("４２", "42"),
+            ("𝟒𝟐", "42"),
+            ("٤٢٫٥", "42.5"),
+            ("४२", "42"),
+            ("﹣5", "-5"),
+            ("（Ａ）：", "(A):"),
+            ("4\u{200b}2\u{202c}", "42"),
+            ("1\u{202f}000", "1 000"),
+            ("µΩ", "μΩ"),
+            ("x² ½ x₁ ∛ é 答案", "x² ½ x₁ ∛ é 答案"),
+            ("㎝", "cm"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(normal(text), expected, "{text}");
+        }
+        // Ascending, as the search needs it.
+        assert!(ZEROS.windows(2).all(|pair| pair[0] < pair[1]));
+        for zero in ZEROS {
+            assert!(
+                (0..10).all(|n| char::from_u32(u32::from(zero) + n).is_some_and(char::is_numeric)),
+                "{zero}"
+            );
+        }
+    }
 
     #[test]
     fn is_what_the_standard_library_says() {

@@ -1,6 +1,6 @@
 //! Everything decidable without a GPU, a network or a clock.
 //!
-//! Problems and candidates ([`sample_set`]), answers found in texts ([`extract`]), when two answers are the same
+//! Problems and candidates ([`sample_set`]), answers read in texts ([`reader`]), when two answers are the same
 //! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
 //! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
 //! ([`metrics`], [`report`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
@@ -9,26 +9,26 @@
 pub mod arithmetic;
 pub mod cluster;
 pub mod equivalence;
-pub mod extract;
 pub mod grade;
 mod letters;
 pub mod math;
 pub mod metrics;
 pub mod prompt;
+pub mod reader;
 pub mod report;
 pub mod result;
 pub mod router;
 pub mod sample_set;
 pub mod vote;
 
-pub use cluster::{Cluster, cluster_answers};
-pub use equivalence::{Answer, is_equivalent};
-pub use extract::{ExtractedAnswer, Tier, extract_answer};
+pub use cluster::{Cluster, cluster_readings};
+pub use equivalence::{Answer, Verdict, is_equivalent};
 pub use metrics::{Figure, pass_at_k};
 pub use prompt::{
     ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt,
     parse_completion,
 };
+pub use reader::{NoAnswer, Reading, Tier, read};
 pub use report::{EvalOptions, EvalRow, Evaluation, Report, ReportError, ResultsReport, SetsReport};
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
 pub use router::{Policy, Route, route};

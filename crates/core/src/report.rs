@@ -223,8 +223,7 @@ impl Evaluation {
             self.skipped += 1;
             return Ok(());
         };
-        let correct =
-            result.answer.as_deref().is_some_and(|answer| is_equivalent(&reference, &Answer::parse(answer)));
+        let correct = result.to_answer().is_some_and(|answer| is_equivalent(&reference, &answer));
         self.results.push(ResultScore {
             id: result.id.clone(),
             pool: pool::of_result(result, &reference, self.most_candidates()),
@@ -346,7 +345,7 @@ fn flips(rows: &[&ResultScore]) -> f64 {
         rows.iter().filter_map(|row| row.answer.as_deref()).map(Answer::parse).collect();
     let classes = equivalence_classes(&answers);
     let mut sizes: HashMap<Option<usize>, usize> = HashMap::new();
-    classes.into_iter().for_each(|class| *sizes.entry(Some(class)).or_default() += 1);
+    classes.of.into_iter().for_each(|class| *sizes.entry(Some(class)).or_default() += 1);
     sizes.insert(None, rows.len() - answers.len());
     let pairs = |n: usize| (n * n.saturating_sub(1) / 2) as f64;
     if rows.len() < 2 {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::equivalence::{Answer, is_equivalent};
 use crate::grade::reference_answer;
+use crate::reader::{Reading, Tier};
 use crate::sample_set::SampleSet;
 use crate::vote::Vote;
 
@@ -59,6 +60,10 @@ pub struct ClusterResult {
     pub log_prob: Option<f64>,
     /// Indices of its candidates in the sample set, from 0.
     pub candidates: Vec<usize>,
+    /// The answers of other clusters that this one's would fit too, where it stands alone because those are different from
+    /// each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fits: Vec<String>,
 }
 
 /// One answer for one sample set.
@@ -78,6 +83,9 @@ pub struct AggregateResult {
     pub num_candidates: usize,
     /// The candidates' answers by equivalence, largest first.
     pub clusters: Vec<ClusterResult>,
+    /// What was read in each candidate, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Reading>,
     /// What the model wrote, prefill excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<String>,
@@ -107,6 +115,7 @@ impl AggregateResult {
             share: cluster.candidates.len() as f64 / vote.answered.max(1) as f64,
             log_prob: None,
             candidates: cluster.candidates.clone(),
+            fits: cluster.fits.clone(),
         });
         let mut result = Self {
             id: set.id.clone(),
@@ -116,6 +125,7 @@ impl AggregateResult {
             confidence_kind: ConfidenceKind::LeadProbability,
             num_candidates: set.candidates.len(),
             clusters: clusters.collect(),
+            readings: vote.readings.clone(),
             completion: None,
             usage: Usage::default(),
             elapsed_ms: 0.0,
@@ -129,12 +139,24 @@ impl AggregateResult {
 
     /// Sets the answer, and `correct` where there is a reference. No answer is not correct.
     pub fn set_answer(&mut self, answer: Option<String>) {
-        self.correct = self.reference_answer.as_deref().map(|reference| {
-            answer
-                .as_deref()
-                .is_some_and(|answer| is_equivalent(&reference_answer(reference), &Answer::parse(answer)))
-        });
         self.answer = answer;
+        self.correct = self.reference_answer.as_deref().map(|reference| {
+            self.to_answer().is_some_and(|answer| is_equivalent(&reference_answer(reference), &answer))
+        });
+    }
+
+    /// The answer for comparisons: read as the candidate's that gave it, or as one that was announced, where a model
+    /// wrote it.
+    pub fn to_answer(&self) -> Option<Answer> {
+        let answer = self.answer.as_deref()?;
+        let reading = self.readings.iter().find(|reading| reading.answer.as_deref() == Some(answer));
+        Some(Answer::found_by(answer, reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by)))
+    }
+
+    /// A cluster's answer for comparisons.
+    pub fn cluster_answer(&self, cluster: &ClusterResult) -> Answer {
+        let reading = cluster.candidates.first().and_then(|first| self.readings.get(*first));
+        Answer::found_by(&cluster.answer, reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by))
     }
 }
 
@@ -146,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_vote_becomes_a_line() {
-        let candidates =
-            ["7", "7.0", "none", "8"].map(|text| Candidate { text: text.into(), ..Default::default() });
+        let candidates = ["7", "7.0", "I cannot say.", "8"]
+            .map(|text| Candidate { text: text.into(), ..Default::default() });
         let mut set = SampleSet {
             id: "s".into(),
             problem: "p".into(),
@@ -161,6 +183,8 @@ mod tests {
             r#"{"id":"s","answer":"7","method":"vote","confidence":0.6875,"confidence_kind":"lead_probability","#,
             r#""num_candidates":4,"clusters":[{"answer":"7","votes":2,"share":0.6666666666666666,"candidates":[0,1]},"#,
             r#"{"answer":"8","votes":1,"share":0.3333333333333333,"candidates":[3]}],"#,
+            r#""readings":[{"answer":"7","found_by":"whole"},{"answer":"7.0","found_by":"whole"},"#,
+            r#"{"answer":null,"found_by":null,"no_answer":"refusal"},{"answer":"8","found_by":"whole"}],"#,
             r#""usage":{"prompt_tokens":0,"completion_tokens":0},"elapsed_ms":0.0,"reference_answer":"7","correct":true}"#
         );
         assert_eq!(line, expected);

@@ -46,8 +46,13 @@ mod tests {
     use crate::vote::lead_probability;
 
     fn auto(a: u64, b: u64) -> Route {
-        let vote =
-            Vote { clusters: Vec::new(), winner: None, answered: 0, confidence: lead_probability(a, b) };
+        let vote = Vote {
+            clusters: Vec::new(),
+            winner: None,
+            answered: 0,
+            confidence: lead_probability(a, b),
+            readings: Vec::new(),
+        };
         route(Policy::Auto, &vote)
     }
 
@@ -63,7 +68,8 @@ mod tests {
 
     #[test]
     fn the_other_policies_do_not_look() {
-        let vote = Vote { clusters: Vec::new(), winner: None, answered: 0, confidence: 1.0 };
+        let vote =
+            Vote { clusters: Vec::new(), winner: None, answered: 0, confidence: 1.0, readings: Vec::new() };
         assert_eq!(route(Policy::Always, &vote), Route::Model);
         assert_eq!(route(Policy::Vote, &vote), Route::Vote);
     }

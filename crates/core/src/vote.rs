@@ -3,7 +3,8 @@
 //! A vote counts *answered* candidates only and breaks ties by the earliest candidate. It always exists, as the fallback
 //! for everything else; a set in which no candidate has an answer has a vote without a winner.
 
-use crate::cluster::{Cluster, cluster_answers, extract_answers};
+use crate::cluster::{Cluster, cluster_readings};
+use crate::reader::{Reading, read_candidates};
 use crate::sample_set::SampleSet;
 
 /// The outcome of a vote.
@@ -18,6 +19,8 @@ pub struct Vote {
     /// [`lead_probability`] of the winner over the strongest other cluster, by candidates (not weights); 0 without a
     /// winner. This is the stability of the vote, not the probability of being correct.
     pub confidence: f64,
+    /// What was read in each candidate, in order.
+    pub readings: Vec<Reading>,
 }
 
 impl Vote {
@@ -50,13 +53,14 @@ pub enum VoteError {
 
 /// The majority vote of the candidates of `set`.
 pub fn majority_vote(set: &SampleSet) -> Vote {
-    vote_on(cluster_answers(&extract_answers(set)))
+    vote_on(read_candidates(set))
 }
 
-/// The vote over clusters ordered as [`cluster_answers`] orders them: the first wins.
-pub fn vote_on(clusters: Vec<Cluster>) -> Vote {
+/// The vote over what was read in the candidates.
+pub fn vote_on(readings: Vec<Reading>) -> Vote {
+    let clusters = cluster_readings(&readings);
     let winner = (!clusters.is_empty()).then_some(0);
-    finished(clusters, winner)
+    finished(readings, clusters, winner)
 }
 
 /// The vote in which each candidate counts as much as its weight. Ties go to the earliest candidate among the heaviest
@@ -71,7 +75,8 @@ pub fn weighted_vote(set: &SampleSet, weights: &[f64]) -> Result<Vote, VoteError
     if let Some((index, &weight)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < 0.0) {
         return Err(VoteError::BadWeight { index, weight });
     }
-    let clusters = cluster_answers(&extract_answers(set));
+    let readings = read_candidates(set);
+    let clusters = cluster_readings(&readings);
     let mut winner: Option<(usize, f64)> = None;
     for (index, cluster) in clusters.iter().enumerate() {
         let weight: f64 = cluster.candidates.iter().map(|&candidate| weights[candidate]).sum();
@@ -80,10 +85,10 @@ pub fn weighted_vote(set: &SampleSet, weights: &[f64]) -> Result<Vote, VoteError
             winner = Some((index, weight));
         }
     }
-    Ok(finished(clusters, winner.map(|(index, _)| index)))
+    Ok(finished(readings, clusters, winner.map(|(index, _)| index)))
 }
 
-fn finished(clusters: Vec<Cluster>, winner: Option<usize>) -> Vote {
+fn finished(readings: Vec<Reading>, clusters: Vec<Cluster>, winner: Option<usize>) -> Vote {
     let votes = |index: usize| clusters[index].candidates.len() as u64;
     let confidence = winner.map_or(0.0, |winner| {
         let rival = (0..clusters.len()).filter(|&index| index != winner).map(votes).max().unwrap_or(0);
@@ -94,6 +99,7 @@ fn finished(clusters: Vec<Cluster>, winner: Option<usize>) -> Vote {
         winner,
         confidence,
         clusters,
+        readings,
     }
 }
 
@@ -211,14 +217,14 @@ mod tests {
 
     #[test]
     fn ties_go_to_the_earliest() {
-        let vote = majority_vote(&set(&["7", "8", "8.0", "7", "nothing"]));
+        let vote = majority_vote(&set(&["7", "8", "8.0", "7", "I cannot say."]));
         assert_eq!((vote.answer(), vote.answered, vote.confidence), (Some("7"), 4, 0.5));
         assert_eq!(majority_vote(&set(&["7", "8", "8"])).answer(), Some("8"));
     }
 
     #[test]
     fn no_answer_is_a_vote_without_winner() {
-        for answers in [&[][..], &["nothing"][..]] {
+        for answers in [&[][..], &["I cannot say."][..]] {
             let vote = majority_vote(&set(answers));
             assert_eq!((vote.answer(), vote.winner, vote.answered, vote.confidence), (None, None, 0, 0.0));
         }

@@ -8,7 +8,7 @@ use conclave_core::arithmetic::{
     Mistake, Options, Simulation, Solver, derive, follows, operand_checked_vote, parse_problem,
     parse_solution, parse_steps, plan, recombine_steps, sample_set, simulate, write_solution,
 };
-use conclave_core::{SampleSet, Tier, extract_answer, majority_vote, read_sample_sets, write_json_line};
+use conclave_core::{SampleSet, Tier, majority_vote, read, read_sample_sets, write_json_line};
 use proptest::prelude::*;
 
 fn line(set: &SampleSet) -> String {
@@ -67,14 +67,14 @@ fn sets_are_whole() {
         let terms = parse_problem(&set.problem).unwrap();
         let derivation = set.extra["derivation"].as_str().unwrap();
         assert_eq!(derivation, write_solution(&derive(&terms)));
-        assert_eq!(extract_answer(derivation, false).unwrap().text, set.reference_answer.clone().unwrap());
+        assert_eq!(read(derivation, false).answer.unwrap(), set.reference_answer.clone().unwrap());
         for candidate in &set.candidates {
             let steps = parse_solution(&candidate.text).expect(&candidate.text);
             assert_eq!(write_solution(&steps), candidate.text);
             assert_eq!(steps.len(), plan(&terms).len());
-            let answer = extract_answer(&candidate.text, false).unwrap();
-            assert_eq!(answer.tier, Tier::Phrase);
-            assert_eq!(answer.text, steps.last().unwrap().result.to_string());
+            let answer = read(&candidate.text, false);
+            assert_eq!(answer.found_by, Some(Tier::Phrase));
+            assert_eq!(answer.answer, Some(steps.last().unwrap().result.to_string()));
         }
     }
 }
@@ -204,11 +204,8 @@ fn figures(sets: &[SampleSet], num_candidates: usize) -> Figures {
         set.candidates.truncate(num_candidates);
         let reference = set.reference_answer.as_deref();
         let is_right = |answer: Option<String>| f64::from(u8::from(answer.as_deref() == reference));
-        let right: f64 = set
-            .candidates
-            .iter()
-            .map(|candidate| is_right(extract_answer(&candidate.text, false).map(|answer| answer.text)))
-            .sum();
+        let right: f64 =
+            set.candidates.iter().map(|candidate| is_right(read(&candidate.text, false).answer)).sum();
         sum.mean_at_1 += right / num_candidates as f64;
         sum.any += f64::from(u8::from(right > 0.0));
         sum.majority += is_right(majority_vote(&set).answer().map(str::to_string));

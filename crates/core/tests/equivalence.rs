@@ -1,7 +1,9 @@
 //! Equivalence and grading against files of pairs, and the bounds of their work. The pairs are data:
 //! `tests/data/equivalence/README.md` says where they come from.
 
-use conclave_core::equivalence::{Answer, equivalence_classes, is_equivalent, is_equivalent_within};
+use conclave_core::equivalence::{
+    Answer, Verdict, compare, compare_within, equivalence_classes, is_equivalent,
+};
 use conclave_core::grade::{Grade, GradePair, grade};
 use conclave_core::math::Budget;
 
@@ -85,7 +87,7 @@ fn matching_answers_share_a_class_and_near_misses_do_not() {
             let Grade { answer: Some(prediction), .. } = grade("", &pair.prediction) else { continue };
             let Grade { answer: Some(reference), .. } = grade("", &pair.reference) else { continue };
             let answers = [Answer::parse(&reference), Answer::parse(&prediction)];
-            let classes = equivalence_classes(&answers);
+            let classes = equivalence_classes(&answers).of;
             assert_eq!(classes[0] == classes[1], together, "{reference:?} | {prediction:?}");
         }
     }
@@ -94,7 +96,9 @@ fn matching_answers_share_a_class_and_near_misses_do_not() {
 #[test]
 fn a_prediction_without_an_answer_is_not_equivalent() {
     for prediction in ["", "   ", "I do not know what to say about this problem at all."] {
-        assert_eq!(grade("5", prediction), Grade { answer: None, equivalent: false }, "{prediction:?}");
+        let grade = grade("5", prediction);
+        assert_eq!((&grade.answer, grade.equivalent, grade.verdict), (&None, false, Verdict::Different));
+        assert!(grade.no_answer.is_some(), "{prediction:?}");
     }
 }
 
@@ -163,14 +167,14 @@ fn check_hostile() {
     for (a, left) in parsed.iter().zip(&hostile) {
         for (b, right) in parsed.iter().zip(&hostile) {
             let mut budget = Budget::default();
-            let same = is_equivalent_within(a, b, &mut budget);
+            let verdict = compare_within(a, b, &mut budget);
             assert!(
                 budget.used() <= Budget::STEPS + 1,
                 "{} steps for {left:.40} | {right:.40}",
                 budget.used()
             );
-            assert_eq!(same, is_equivalent(b, a), "{left:.40} | {right:.40}");
-            assert!(same || left != right, "{left:.40}");
+            assert_eq!(verdict, compare(b, a), "{left:.40} | {right:.40}");
+            assert!(verdict.is_same() || left != right, "{left:.40}");
         }
     }
 }
@@ -181,7 +185,7 @@ fn honest_answers_take_a_small_part_of_the_budget() {
         let mut budget = Budget::default();
         let a = Answer::parse_within(&pair.reference, &mut budget);
         let b = Answer::parse_within(&pair.prediction, &mut budget);
-        is_equivalent_within(&a, &b, &mut budget);
+        compare_within(&a, &b, &mut budget);
         assert!(budget.used() < Budget::STEPS / 10, "{} steps: {:?}", budget.used(), pair.reference);
     }
 }
@@ -198,13 +202,20 @@ fn a_candidate_of_ten_megabytes_is_text() {
 }
 
 #[test]
-fn classes_are_connected_components() {
+fn classes_hold_what_is_the_same_and_nothing_that_differs() {
     let classes = |texts: &[&str]| {
-        equivalence_classes(&texts.iter().map(|text| Answer::parse(text)).collect::<Vec<_>>())
+        equivalence_classes(&texts.iter().map(|text| Answer::parse(text)).collect::<Vec<_>>()).of
     };
     assert_eq!(classes(&["12 cm", "12\\text{ m}"]), [0, 1]);
-    assert_eq!(classes(&["12 cm", "12", "12\\text{ m}", "13"]), [0, 0, 0, 1]);
+    assert_eq!(classes(&["12 cm", "12", "12\\text{ cm}", "13"]), [0, 0, 0, 1]);
+    // 12 fits both lengths, which differ, and stands alone.
+    assert_eq!(classes(&["12 cm", "12", "12\\text{ ft}", "12", "12 cm"]), [0, 1, 2, 1, 0]);
+    assert_eq!(classes(&["x=5", "5", "y=5"]), [0, 1, 2]);
+    assert_eq!(classes(&["(1,2)", "1, 2", "(2,1)"]), [0, 0, 1]);
+    assert_eq!(classes(&["(C) 60", "C", "60"]), [0, 0, 0]);
+    assert_eq!(classes(&["(C) 60", "60", "(B) 60"]), [0, 1, 2]);
     assert_eq!(classes(&["1/2", "x", "0.5", "\\frac12", "y", "x"]), [0, 1, 0, 0, 2, 1]);
-    assert_eq!(classes(&["\\sqrt{5+2\\sqrt6}", "\\sqrt2+\\sqrt3", "3.1462643699"]), [0, 0, 1]);
+    assert_eq!(classes(&["\\sqrt{5+2\\sqrt6}", "\\sqrt2+\\sqrt3", "3.1462643699"]), [0, 0, 0]);
+    assert_eq!(classes(&["\\sqrt{5+2\\sqrt6}", "\\sqrt2+\\sqrt3", "3.1462643698"]), [0, 0, 1]);
     assert_eq!(classes(&[]), [0; 0]);
 }

@@ -1,4 +1,4 @@
-//! How far our own extraction and equivalence agree with the labels of real candidate sets, file by file, and whether
+//! How far our own reader and equivalence agree with the labels of real candidate sets, file by file, and whether
 //! the labels reproduce the figures that the data's description gives.
 //!
 //! The slices in tests/data/sets are always tested; the whole files in ../shared/data/sets where they are there.
@@ -8,10 +8,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use conclave_core::cluster::extract_answers;
 use conclave_core::grade::reference_answer;
+use conclave_core::reader::read_candidates;
 use conclave_core::report::{EvalOptions, Evaluation, Report, SetsReport};
-use conclave_core::{Answer, SampleSet, is_equivalent, read_sample_sets};
+use conclave_core::{SampleSet, is_equivalent, read_sample_sets};
 use serde_json::{Value, json};
 
 /// A file of the data's table: labelled problems, labelled candidates each, label, mean@1, any correct; and the
@@ -65,10 +65,9 @@ fn agreement(file: &str, sets: &[SampleSet], label: &str, out: &mut Option<File>
     for set in sets {
         let Some(text) = &set.reference_answer else { continue };
         let reference = reference_answer(text);
-        for (index, (answer, candidate)) in extract_answers(set).iter().zip(&set.candidates).enumerate() {
+        for (index, (reading, candidate)) in read_candidates(set).iter().zip(&set.candidates).enumerate() {
             let Some(expected) = candidate.extra.get(label).and_then(Value::as_bool) else { continue };
-            let ours =
-                answer.as_ref().is_some_and(|answer| is_equivalent(&reference, &Answer::parse(&answer.text)));
+            let ours = reading.to_answer().is_some_and(|answer| is_equivalent(&reference, &answer));
             all += 1;
             agree += usize::from(ours == expected);
             if ours != expected
@@ -76,7 +75,7 @@ fn agreement(file: &str, sets: &[SampleSet], label: &str, out: &mut Option<File>
             {
                 let line = json!({
                     "file": file, "id": set.id, "candidate": index, "model": candidate.model, "reference": text,
-                    "ours": answer, "we_say": ours, "label": expected,
+                    "ours": reading, "we_say": ours, "label": expected,
                     "their_answer": candidate.extra.get("peer_answer").or(candidate.extra.get("source_answer")),
                     "end": &candidate.text[candidate.text.ceil_char_boundary(candidate.text.len().saturating_sub(400))..],
                 });

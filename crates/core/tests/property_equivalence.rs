@@ -1,7 +1,9 @@
 //! Equivalence on generated input: no panic, no budget passed, reflexive, symmetric, classes independent of order.
 //! `CONCLAVE_PROPTEST_CASES` sets how many inputs.
 
-use conclave_core::equivalence::{Answer, equivalence_classes, is_equivalent, is_equivalent_within};
+use conclave_core::equivalence::{
+    Answer, Verdict, compare, compare_within, equivalence_classes, is_equivalent,
+};
 use conclave_core::grade::grade;
 use conclave_core::math::Budget;
 use proptest::prelude::*;
@@ -158,11 +160,12 @@ fn check_pair(left: &str, right: &str) {
     let (a, b) = (parse(left), parse(right));
     assert!(is_equivalent(&a, &a) && is_equivalent(&a, &parse(left)), "reflexive: {left:?}");
     let mut budget = Budget::default();
-    let same = is_equivalent_within(&a, &b, &mut budget);
+    let verdict = compare_within(&a, &b, &mut budget);
     assert!(budget.used() <= Budget::STEPS + 1);
-    assert_eq!(same, is_equivalent(&b, &a), "symmetric: {left:?} | {right:?}");
+    assert_eq!(verdict, compare(&b, &a), "symmetric: {left:?} | {right:?}");
+    let same = verdict.is_same();
     assert!(same || a.canonical_key() != b.canonical_key());
-    let classes = equivalence_classes(&[a, b]);
+    let classes = equivalence_classes(&[a, b]).of;
     assert_eq!(same, classes[0] == classes[1], "buckets: {left:?} | {right:?}");
 }
 
@@ -213,14 +216,18 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let answers: Vec<Answer> = texts.iter().map(|text| parse(text)).collect();
-        let classes = equivalence_classes(&answers);
+        let classes = equivalence_classes(&answers).of;
         let mut order: Vec<usize> = (0..answers.len()).collect();
         order.sort_by_key(|at| (*at as u64 + 1).wrapping_mul(seed | 1));
         let shuffled: Vec<Answer> = order.iter().map(|at| answers[*at].clone()).collect();
-        let others = equivalence_classes(&shuffled);
+        let others = equivalence_classes(&shuffled).of;
         for (i, at) in order.iter().enumerate() {
             for (j, to) in order.iter().enumerate() {
                 prop_assert_eq!(classes[*at] == classes[*to], others[i] == others[j], "{:?}", texts);
+                if classes[*at] == classes[*to] {
+                    let verdict = compare(&answers[*at], &answers[*to]);
+                    prop_assert!(verdict != Verdict::Different, "{:?} | {:?}", texts[*at], texts[*to]);
+                }
             }
         }
     }

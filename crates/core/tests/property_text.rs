@@ -1,15 +1,14 @@
-//! Properties of everything that reads untrusted text: extraction, JSONL, clusters and votes.
+//! Properties of everything that reads untrusted text: the reader, JSONL, clusters and votes.
 //!
 //! `CONCLAVE_PROPTEST_CASES` sets the number of inputs for each property (default 2,000).
 
 use std::collections::BTreeSet;
 
-use conclave_core::cluster::{cluster_answers, extract_answers};
-use conclave_core::extract::{MAX_ANSWER_BYTES, extract_answer_counted};
+use conclave_core::cluster::cluster_readings;
 use conclave_core::prompt::permutation;
+use conclave_core::reader::{MAX_ANSWER_BYTES, read_candidates, read_counted};
 use conclave_core::{
-    Candidate, SampleSet, Tier, extract_answer, majority_vote, parse_completion, read_sample_sets,
-    write_json_line,
+    Candidate, SampleSet, Tier, majority_vote, parse_completion, read, read_sample_sets, write_json_line,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -176,13 +175,17 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn extraction_never_panics_and_takes_linear_steps(text in text(), truncated in any::<bool>()) {
-        let (answer, steps) = extract_answer_counted(&text, truncated);
+    fn the_reader_never_panics_and_takes_linear_steps(text in text(), truncated in any::<bool>()) {
+        let (reading, steps) = read_counted(&text, truncated);
         // Each of at most 64 tries at a field may look at the whole of a short text.
         prop_assert!(steps <= 100 * (text.len() as u64 + 10), "{steps} steps for {} bytes", text.len());
-        if let Some(answer) = answer {
-            prop_assert!(!answer.text.trim().is_empty() && answer.text.len() <= MAX_ANSWER_BYTES);
-            prop_assert!(!(truncated && answer.tier == Tier::Last));
+        prop_assert!(reading.answer.is_some() == reading.found_by.is_some());
+        prop_assert!(reading.answer.is_none() == reading.no_answer.is_some());
+        if let Some(answer) = &reading.answer {
+            prop_assert!(!answer.trim().is_empty() && answer.len() <= MAX_ANSWER_BYTES);
+            // Behind the token that ends a turn it does not matter how the text ends.
+            let cut = truncated && !text.contains("</s>");
+            prop_assert!(!(cut && reading.found_by == Some(Tier::Last)));
         }
     }
 
@@ -230,7 +233,7 @@ proptest! {
         let moved: Vec<String> = order.iter().map(|&index| texts[index].clone()).collect();
         let (set, moved) = (set_of(&texts), set_of(&moved));
         let classes = |set: &SampleSet, name: &dyn Fn(usize) -> usize| -> BTreeSet<Vec<usize>> {
-            let clusters = cluster_answers(&extract_answers(set)).into_iter();
+            let clusters = cluster_readings(&read_candidates(set)).into_iter();
             clusters.map(|c| { let mut names: Vec<usize> = c.candidates.into_iter().map(name).collect(); names.sort_unstable(); names }).collect()
         };
         prop_assert_eq!(classes(&set, &|index| index), classes(&moved, &|index| order[index]));
@@ -302,7 +305,7 @@ fn large_texts_take_linear_steps() {
     for piece in hostile {
         let text = piece.repeat(2_000_000 / piece.len());
         for truncated in [false, true] {
-            let (_, steps) = extract_answer_counted(&text, truncated);
+            let (_, steps) = read_counted(&text, truncated);
             assert!(
                 steps <= 12 * text.len() as u64 + 2_000_000,
                 "{steps} steps for {piece:?} again and again"
@@ -318,6 +321,6 @@ fn the_end_of_a_long_text_counts() {
     for (end, expected) in
         [("\\boxed{42}", "42"), ("{\"answer\": \"43\"}", "43"), ("<answer>44</answer>", "44")]
     {
-        assert_eq!(extract_answer(&format!("{long}{end}"), false).unwrap().text, expected);
+        assert_eq!(read(&format!("{long}{end}"), false).answer.unwrap(), expected);
     }
 }

@@ -4,9 +4,9 @@
 //! `conclave-core`. What is not here: what follows from a reward (`advantage`).
 
 use conclave_core::equivalence::{Answer, is_equivalent};
-use conclave_core::extract::extract_answer;
 use conclave_core::grade::reference_answer;
 use conclave_core::prompt::parse_completion;
+use conclave_core::reader::read;
 
 use crate::advantage::Reward;
 
@@ -30,7 +30,7 @@ pub fn aggregator_reward(prefill: &str, completion: &str, reference: &str) -> Gr
     let parsed = parse_completion(prefill, completion);
     let answer = parsed.answer.as_deref().filter(|_| parsed.well_formed);
     let correct =
-        answer.is_some_and(|answer| is_equivalent(&reference_answer(reference), &Answer::parse(answer)));
+        answer.is_some_and(|answer| is_equivalent(&reference_answer(reference), &Answer::announced(answer)));
     let reward = match (correct, parsed.well_formed) {
         (true, _) => 1.0,
         (false, true) => WELL_FORMED_REWARD,
@@ -42,8 +42,9 @@ pub fn aggregator_reward(prefill: &str, completion: &str, reference: &str) -> Gr
 /// Whether a generator's solution gives the reference's answer, which is read out of it as out of any candidate.
 /// `truncated`: it was cut off at the length limit, so that its last number is no answer.
 pub fn generator_correct(text: &str, truncated: bool, reference: &str) -> bool {
-    extract_answer(text, truncated)
-        .is_some_and(|answer| is_equivalent(&reference_answer(reference), &Answer::parse(&answer.text)))
+    read(text, truncated)
+        .to_answer()
+        .is_some_and(|answer| is_equivalent(&reference_answer(reference), &answer))
 }
 
 #[cfg(test)]

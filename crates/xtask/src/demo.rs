@@ -35,7 +35,7 @@ pub fn run(port: u16) -> Result<bool> {
         format!("port {port} is not free: `cargo xtask demo --port NUMBER` takes another one")
     })?;
     let mut steps = Steps::default();
-    let is_built = wasm::build(&mut steps)
+    let is_built = wasm::build_for_demo(&mut steps)
         && package::install(&mut steps)
         && steps.step("npm package: build", package::build)
         && install(&mut steps)
@@ -132,7 +132,9 @@ pub fn install(steps: &mut Steps) -> bool {
 /// Builds the page, unless it is built of the same.
 fn build(counts: &mut Counts) -> Result<Outcome> {
     let mut sources = SOURCES.map(|path| root().join(path)).to_vec();
-    sources.extend(["dist", "wasm", "package.json"].map(|path| root().join("web").join(path)));
+    sources.extend(["web/dist", "web/package.json"].map(|path| root().join(path)));
+    let modules = wasm::BUILDS.iter().filter(|module| module.is_in_demo);
+    sources.extend(modules.map(wasm::Build::directory_in_package));
     let inputs = Fingerprint::default().files(&sources)?;
     let stamp = target_directory().join("web/stamps/demo");
     unless_done(&stamp, inputs, &[folder().join("dist")], || scripts(&["build"], counts))

@@ -13,7 +13,7 @@ pub fn run() -> Result<bool> {
     Ok(check(&mut Counts::default())? == Outcome::Passed)
 }
 
-/// As a step of `cargo xtask test`: skipped where the tool is not installed, because building it takes long.
+/// As a step of `cargo xtask lint`: skipped where the tool is not installed, because building it takes long.
 pub fn step(counts: &mut Counts) -> Result<Outcome> {
     if is_installed() {
         check(counts)

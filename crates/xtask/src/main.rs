@@ -1,7 +1,8 @@
 //! Developer commands that are more than one command: `cargo xtask COMMAND`.
 //!
 //! One file a command. Here is only the choice between them; what a step of a command is (run, shown, timed, counted)
-//! stands in [`steps`], and what need not be done again in [`stamp`]. Nothing here depends on the tensor library, so that a command starts within seconds.
+//! stands in [`steps`], and what need not be done again in [`stamp`]. Nothing here depends on the tensor library, so that a
+//! command starts within seconds.
 
 mod bench;
 mod bench_train;
@@ -10,10 +11,12 @@ mod chromium;
 mod debian;
 mod demo;
 mod deny;
+mod lint;
 mod node;
 mod npm;
 mod optimise;
 mod package;
+mod peers;
 mod stamp;
 mod steps;
 mod test;
@@ -23,13 +26,18 @@ mod wasm;
 
 use std::process::ExitCode;
 
+use steps::Steps;
+
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
   demo            Builds the demo with the npm package and the wasm modules in it, and serves it on
                   http://127.0.0.1:8787 (--port NUMBER: on another port); what has not changed is not built again
-  test            Everything that has to pass: format, lints, tests, wasm, the npm package, the demo, licences
+                  (its modules are compiled quickly, save where those of `wasm` are there and up to date)
+  test            All tests: native, wasm, the npm package, the demo, in a browser
+  lint            Format, clippy (native and wasm), licences, sizes; builds what is measured where it is not built
+  test lint       Both, with one summary: what .ci/run runs
   wasm            Builds the wasm modules (full, cpu, client, vote) with their bindings, and tests them under Node.js
   package         Builds, tests and packs the npm package with modules optimised for size, into target/web/packed
   sizes           Optimises the modules for size, prints what a page downloads, and fails above the budget
@@ -39,6 +47,8 @@ Commands:
                   to see that it works)
   bench web       The npm package in Chromium: time to the first token, time to encode a token, kernels (or PARTS:
                   first-token encoding kernels)
+  peers NAME [ARGS]
+                  Compares the command line with a program of others (sympy); ARGS go to the script that does so
   help            Prints this
 
 Environment:
@@ -61,7 +71,7 @@ fn main() -> ExitCode {
             Err(_) => return wrong(&format!("`{port}` is no port")),
         },
         ("demo", _) => return wrong("`demo` takes nothing but --port NUMBER"),
-        ("test", []) => test::run(),
+        ("test" | "lint", _) => return checks(&arguments),
         ("wasm", []) => wasm::run(),
         ("package", []) => package::run_package(),
         ("sizes", []) => package::run_sizes(),
@@ -81,11 +91,21 @@ fn main() -> ExitCode {
             }
         }
         ("bench", arguments) => bench::run(arguments),
+        ("peers", names) => {
+            let known = peers::PEERS.each_ref().map(|peer| peer.name).join(", ");
+            let Some((name, arguments)) = names.split_first() else {
+                return wrong(&format!("`peers` takes the name of a peer: {known}"));
+            };
+            match peers::PEERS.iter().find(|peer| peer.name == name) {
+                Some(peer) => peer.run(arguments),
+                None => return wrong(&format!("there is no peer `{name}`, only {known}")),
+            }
+        }
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(true)
         }
-        ("test" | "wasm" | "package" | "sizes" | "deny", _) => {
+        ("wasm" | "package" | "sizes" | "deny", _) => {
             return wrong(&format!("`{command}` takes no arguments"));
         }
         _ => return wrong(&format!("there is no command `{command}`")),
@@ -98,6 +118,23 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `test`, `lint`, or both in the order in which they are named: all is run, whatever fails, and summed up once.
+fn checks(names: &[String]) -> ExitCode {
+    let mut commands: Vec<fn(&mut Steps)> = Vec::new();
+    for name in names {
+        commands.push(match name.as_str() {
+            "test" => test::add_steps,
+            "lint" => lint::add_steps,
+            _ => return wrong(&format!("`test` and `lint` take no arguments but each other, not `{name}`")),
+        });
+    }
+    let mut steps = Steps::default();
+    for add_steps in commands {
+        add_steps(&mut steps);
+    }
+    if steps.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Exit code 2: the arguments are wrong.

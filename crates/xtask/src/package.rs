@@ -26,11 +26,7 @@ pub fn run_package() -> Result<bool> {
 /// `cargo xtask sizes`.
 pub fn run_sizes() -> Result<bool> {
     let mut steps = Steps::default();
-    let _measured = wasm::build(&mut steps)
-        && install(&mut steps)
-        && steps.step("npm package: build", build)
-        && demo::install(&mut steps)
-        && add_size_steps(&mut steps);
+    add_size_steps(&mut steps);
     Ok(steps.finish())
 }
 
@@ -55,13 +51,17 @@ pub fn add_steps(steps: &mut Steps, is_wasm_built: bool) -> bool {
     true
 }
 
-/// Holds what a page downloads to its budgets; the demo, whose bundler is used, is installed.
-pub fn add_size_steps(steps: &mut Steps) -> bool {
-    steps.step("wasm-opt", optimise::run)
+/// Holds what a page downloads to its budgets. Builds that first, and installs the demo, whose bundler is used.
+pub fn add_size_steps(steps: &mut Steps) {
+    let _measured = wasm::build(steps)
+        && install(steps)
+        && steps.step("npm package: build", build)
+        && demo::install(steps)
+        && steps.step("wasm-opt", optimise::run)
         && steps.step("sizes", |counts| {
             let mut node = Command::new("node");
             run(node.arg(folder().join("sizes.mjs")).arg(optimise::directory()).current_dir(root()), counts)
-        })
+        });
 }
 
 /// Compiles the TypeScript, unless it is compiled. The wasm modules need not be there for that.

@@ -71,7 +71,21 @@ fn sorted_entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(entries)
 }
 
-/// Does `work` unless `stamp` says that it was done with the same `inputs` and `outputs` are still what it made.
+/// What a stamp says: fingerprints of what went in and what came out.
+fn line(inputs: &str, outputs: &[PathBuf]) -> Result<String> {
+    Ok(format!("{inputs} {}", Fingerprint::default().files(outputs)?.finish()))
+}
+
+/// Whether `stamp` says that work was done with these `inputs`, and `outputs` are still what it made.
+pub fn is_done(stamp: &Path, inputs: Fingerprint, outputs: &[PathBuf]) -> bool {
+    says(stamp, &inputs.finish(), outputs)
+}
+
+fn says(stamp: &Path, inputs: &str, outputs: &[PathBuf]) -> bool {
+    fs::read_to_string(stamp).is_ok_and(|done| line(inputs, outputs).is_ok_and(|now| now == done))
+}
+
+/// Does `work` unless it is done, as [`is_done`] says.
 pub fn unless_done(
     stamp: &Path,
     inputs: Fingerprint,
@@ -79,9 +93,7 @@ pub fn unless_done(
     work: impl FnOnce() -> Result<Outcome>,
 ) -> Result<Outcome> {
     let inputs = inputs.finish();
-    let line =
-        || Ok::<_, anyhow::Error>(format!("{inputs} {}", Fingerprint::default().files(outputs)?.finish()));
-    if fs::read_to_string(stamp).is_ok_and(|done| line().is_ok_and(|now| now == done)) {
+    if says(stamp, &inputs, outputs) {
         println!("nothing has changed");
         return Ok(Outcome::Passed);
     }
@@ -90,7 +102,8 @@ pub fn unless_done(
         if let Some(folder) = stamp.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
         }
-        fs::write(stamp, line()?).with_context(|| format!("cannot write `{}`", stamp.display()))?;
+        fs::write(stamp, line(&inputs, outputs)?)
+            .with_context(|| format!("cannot write `{}`", stamp.display()))?;
     }
     Ok(outcome)
 }
@@ -143,6 +156,7 @@ mod tests {
             assert_eq!(outcome.expect("no error"), Outcome::Passed);
             worked
         };
+        assert!(!is_done(&folder.join("stamps/one"), Fingerprint::default(), std::slice::from_ref(&made)));
         assert!(does_work(""));
         assert!(!does_work(""));
         write(&sources.join("a"), "1");

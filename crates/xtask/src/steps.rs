@@ -68,8 +68,11 @@ pub struct Steps {
 
 impl Steps {
     /// Runs `work` as the step `name`; an error is printed and fails the step, not the run. Returns whether the step
-    /// did not fail.
+    /// did not fail. A step that has been run is not run again: two commands of one call share what both of them need.
     pub fn step(&mut self, name: &'static str, work: impl FnOnce(&mut Counts) -> Result<Outcome>) -> bool {
+        if let Some(row) = self.rows.iter().find(|row| row.name == name) {
+            return row.outcome != Outcome::Failed;
+        }
         println!("\n==> {name}");
         let (start, mut counts) = (Instant::now(), Counts::default());
         let outcome = work(&mut counts).unwrap_or_else(|error| {
@@ -207,6 +210,19 @@ mod tests {
         assert!(steps.step("elsewhere", |_| Ok(Outcome::Skipped("not here".into()))));
         assert!(steps.finish());
         assert!(!steps.step("bad", |_| anyhow::bail!("no")));
+        assert!(!steps.finish());
+    }
+
+    #[test]
+    fn a_step_is_run_once_and_counted_once() {
+        let mut steps = Steps::default();
+        for outcome in [Outcome::Passed, Outcome::Failed] {
+            assert!(steps.step("built", |_| Ok(outcome)));
+        }
+        for outcome in [Outcome::Failed, Outcome::Passed] {
+            assert!(!steps.step("broken", |_| Ok(outcome)));
+        }
+        assert_eq!(steps.rows.len(), 2);
         assert!(!steps.finish());
     }
 

@@ -1,8 +1,11 @@
-//! The wasm modules of `conclave-web`, and `cargo xtask wasm`: four builds by what is in them, their bindings, their
-//! lints, and their tests under Node.js.
+//! The wasm modules of `conclave-web`, and `cargo xtask wasm`: four builds by what is in them, their bindings, and their
+//! tests under Node.js.
 //!
 //! A build is made in the target directory, where all clones on a machine may share it, and copied into `web/wasm`, where
 //! the npm package looks for it. What of it is optimised for size is [`crate::optimise`]'s.
+//!
+//! The demo alone takes quick builds, in a folder and with stamps of their own. Every command copies what it made into
+//! `web/wasm` anew, so what lies there is always of the command that was run last.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::node;
-use crate::stamp::{Fingerprint, copy_changed, unless_done};
+use crate::stamp::{Fingerprint, copy_changed, is_done, unless_done};
 use crate::steps::{Counts, Outcome, Steps, run as run_command};
 use crate::tools::{WASM, cargo, ensure_wasm_target, output, root, target_directory};
 
@@ -46,14 +49,19 @@ const BINDINGS: [&str; 4] =
 /// The built-in model in one file, as `conclave_model::builtin::unpack` reads it.
 const BUILTIN: &str = "builtin.bin";
 
+/// The profile in `Cargo.toml` of modules for a look at the demo: soon compiled, and larger than what is published.
+const QUICK: &str = "quick";
+
 /// One build of the module.
 pub struct Build {
     /// Its folder in `web/wasm`.
     pub name: &'static str,
     step: &'static str,
     features: &'static [&'static str],
-    /// Its profile in `Cargo.toml`.
+    /// The profile in `Cargo.toml` of what is published.
     profile: &'static str,
+    /// Whether the demo's page loads it. (Where there is no WebGPU, `full` computes on the processor.)
+    pub is_in_demo: bool,
     /// Whether the tests under Node.js are of this one.
     is_for_node: bool,
     /// Whether the built-in model lies beside it.
@@ -67,6 +75,7 @@ pub static BUILDS: [Build; 4] = [
         step: "wasm, full",
         features: &["--no-default-features", "--features", "webgpu,cpu"],
         profile: "small",
+        is_in_demo: true,
         is_for_node: false,
         has_builtin_beside: true,
     },
@@ -75,6 +84,7 @@ pub static BUILDS: [Build; 4] = [
         step: "wasm, cpu",
         features: &["--no-default-features", "--features", "cpu,client,builtin"],
         profile: "release",
+        is_in_demo: false,
         is_for_node: true,
         has_builtin_beside: false,
     },
@@ -83,6 +93,7 @@ pub static BUILDS: [Build; 4] = [
         step: "wasm, client",
         features: &["--no-default-features", "--features", "client"],
         profile: "small",
+        is_in_demo: true,
         is_for_node: false,
         has_builtin_beside: false,
     },
@@ -91,6 +102,7 @@ pub static BUILDS: [Build; 4] = [
         step: "wasm, vote",
         features: &["--no-default-features"],
         profile: "small",
+        is_in_demo: true,
         is_for_node: false,
         has_builtin_beside: false,
     },
@@ -103,24 +115,35 @@ pub fn run() -> Result<bool> {
     Ok(steps.finish())
 }
 
-/// Builds, lints, tests; returns whether all was built.
+/// Builds and tests; returns whether all was built.
 pub fn add_steps(steps: &mut Steps) -> bool {
     let is_built = build(steps);
     if is_built {
-        steps.step("clippy for wasm", clippy);
         steps.step("wasm under Node.js", node::test);
     }
     is_built
 }
 
-/// Builds all modules, those that are not built already; returns whether they are there.
+/// Builds all modules as they are published, those that are not built already; returns whether they are there.
 pub fn build(steps: &mut Steps) -> bool {
-    BUILDS.iter().all(|build| steps.step(build.step, |counts| build.make(counts)))
+    BUILDS.iter().all(|build| steps.step(build.step, |counts| build.make(build.profile, counts)))
+}
+
+/// Builds the modules that the demo's page loads, and those quickly; returns whether they are there. What is published is
+/// taken where it is built already.
+pub fn build_for_demo(steps: &mut Steps) -> bool {
+    BUILDS.iter().filter(|build| build.is_in_demo).all(|build| {
+        steps.step(build.step, |counts| {
+            let profile = if build.is_made(build.profile)? { build.profile } else { QUICK };
+            build.make(profile, counts)
+        })
+    })
 }
 
 /// With everything, with nothing, and without what takes the place of something; in one profile, so that the dependencies are
 /// checked once.
-fn clippy(counts: &mut Counts) -> Result<Outcome> {
+pub fn clippy(counts: &mut Counts) -> Result<Outcome> {
+    ensure_wasm_target()?;
     let without_builtin = &["--no-default-features", "--features", "webgpu,cpu,client"][..];
     for features in [&[][..], &["--no-default-features"], without_builtin] {
         let mut clippy = cargo(&["clippy", "--release"]);
@@ -138,9 +161,9 @@ pub fn bindings_directory() -> PathBuf {
 }
 
 impl Build {
-    /// The module with its bindings in the target directory.
+    /// The module that is published, with its bindings in the target directory.
     pub fn module(&self) -> PathBuf {
-        self.directory().join("conclave_web_bg.wasm")
+        self.directory(self.profile).join("conclave_web_bg.wasm")
     }
 
     /// The same where the npm package has it, which may be the optimised one.
@@ -153,42 +176,74 @@ impl Build {
         matches!(self.name, "full" | "cpu")
     }
 
-    fn directory(&self) -> PathBuf {
-        target_directory().join("web").join(self.name)
-    }
-
-    fn directory_in_package(&self) -> PathBuf {
+    /// Where the npm package has it.
+    pub fn directory_in_package(&self) -> PathBuf {
         root().join("web/wasm").join(self.name)
     }
 
-    fn make(&self, counts: &mut Counts) -> Result<Outcome> {
+    /// Where it is built in a profile.
+    fn directory(&self, profile: &str) -> PathBuf {
+        let folder = target_directory().join("web");
+        if profile == self.profile { folder.join(self.name) } else { folder.join(profile).join(self.name) }
+    }
+
+    /// All that a build in a profile writes.
+    fn outputs(&self, profile: &str) -> Vec<PathBuf> {
+        let mut outputs = vec![self.directory(profile)];
+        outputs.extend((self.is_for_node && profile == self.profile).then(bindings_directory));
+        outputs
+    }
+
+    /// The stamp of a build in a profile.
+    fn stamp(&self, profile: &str) -> PathBuf {
+        let folder = target_directory().join("web/stamps");
+        if profile == self.profile {
+            folder.join(self.name)
+        } else {
+            folder.join(format!("{}-{profile}", self.name))
+        }
+    }
+
+    /// All that a build in a profile is made of.
+    fn inputs(&self, profile: &str) -> Result<Fingerprint> {
         let sources = SOURCES.map(|path| root().join(path));
         let mut inputs = Fingerprint::default().text(&output("rustc", &["--version"])?).files(&sources)?;
-        inputs = inputs.text(self.profile);
+        inputs = inputs.text(profile);
         for flag in self.features {
             inputs = inputs.text(flag);
         }
-        inputs = inputs.text(&std::env::var("RUSTFLAGS").unwrap_or_default());
-        let mut outputs = vec![self.directory()];
-        outputs.extend(self.is_for_node.then(bindings_directory));
-        let stamp = target_directory().join("web/stamps").join(self.name);
-        let outcome = unless_done(&stamp, inputs, &outputs, || self.compile(counts))?;
+        Ok(inputs.text(&std::env::var("RUSTFLAGS").unwrap_or_default()))
+    }
+
+    /// Whether it is built in a profile, of the present sources.
+    fn is_made(&self, profile: &str) -> Result<bool> {
+        Ok(is_done(&self.stamp(profile), self.inputs(profile)?, &self.outputs(profile)))
+    }
+
+    /// Builds it in a profile where that is not done, and has the npm package take this build.
+    fn make(&self, profile: &str, counts: &mut Counts) -> Result<Outcome> {
+        let (stamp, outputs) = (self.stamp(profile), self.outputs(profile));
+        let outcome = unless_done(&stamp, self.inputs(profile)?, &outputs, || self.compile(profile, counts))?;
         if outcome == Outcome::Passed {
+            let built = self.directory(profile);
             for file in BINDINGS.into_iter().chain(self.has_builtin_beside.then_some(BUILTIN)) {
-                copy_changed(&self.directory().join(file), &self.directory_in_package().join(file))?;
+                copy_changed(&built.join(file), &self.directory_in_package().join(file))?;
             }
-            let size = fs::metadata(self.module())?.len() as f64 / 1e6;
-            println!("web/wasm/{}: {size:.1} MB, not compressed or optimised for size", self.name);
+            let size = fs::metadata(built.join("conclave_web_bg.wasm"))?.len() as f64 / 1e6;
+            println!(
+                "web/wasm/{}: {size:.1} MB, profile `{profile}`, not compressed or optimised for size",
+                self.name
+            );
         }
         Ok(outcome)
     }
 
     /// Builds the module and writes its bindings at once: the next build has the same name.
-    fn compile(&self, counts: &mut Counts) -> Result<Outcome> {
+    fn compile(&self, profile: &str, counts: &mut Counts) -> Result<Outcome> {
         ensure_wasm_target()?;
         // Cargo writes a library of this kind to one place whatever its features are. Were it still there, cargo could take
         // the module of another build for this one, when it has built this one before.
-        let built = target_directory().join(WASM).join(self.profile);
+        let built = target_directory().join(WASM).join(profile);
         let module = built.join("deps/conclave_web.wasm");
         match fs::remove_file(&module) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -196,15 +251,16 @@ impl Build {
             }
             _ => {}
         }
-        let mut build = cargo(&["build", "--profile", self.profile]);
+        let mut build = cargo(&["build", "--profile", profile]);
         let outcome = run_command(build.args(PACKAGE).args(self.features), counts)?;
         if outcome == Outcome::Passed {
             let module = built.join("conclave_web.wasm");
-            bind(&module, &self.directory(), false)?;
+            let directory = self.directory(profile);
+            bind(&module, &directory, false)?;
             if self.has_builtin_beside {
-                pack_builtin(&self.directory().join(BUILTIN))?;
+                pack_builtin(&directory.join(BUILTIN))?;
             }
-            if self.is_for_node {
+            if self.is_for_node && profile == self.profile {
                 bind(&module, &bindings_directory(), true)?;
             }
         }

@@ -2,14 +2,18 @@
 
 import { told } from "./callbacks.js";
 import { type AggregateRequest, type Engine, LocalEngine } from "./engine.js";
-import { AggregatorError, aborted, throwIfAborted, toAggregatorError } from "./errors.js";
+import { AggregatorError, throwIfAborted, toAggregatorError } from "./errors.js";
 import { directoryUrl } from "./manifest.js";
 import { type Platform, platform } from "./platform/platform.js";
 import { RemoteEngine, WorkerStartError } from "./remote.js";
 import { readCandidates } from "./candidates.js";
+import { endOf, stoppable } from "./stoppable.js";
 import type { AggregateOptions, AggregateResult, AggregatorInfo, LoadOptions, LoadProgress, SampleSetInput } from "./types.js";
 
 const NEVER = new AbortController().signal;
+
+/** Milliseconds that a stopped load may take to keep what had arrived, where the host says nothing else. */
+const KEEP_MS = 5_000;
 
 /** A small language model that turns many candidate answers into one. */
 export class SampleSetAggregator {
@@ -36,29 +40,30 @@ export class SampleSetAggregator {
     const host = platform();
     const request = { model: model === "builtin" ? model : directoryUrl(model, host.base), device, cache };
     const listener = {
-      onProgress: (progress: LoadProgress) => told(() => options.onProgress?.(progress)),
+      onProgress: (progress: LoadProgress) => void (signal.aborted || told(() => options.onProgress?.(progress))),
       onWarning: options.onWarning ?? ((message: string) => console.warn(`@conclave/web: ${message}`)),
     };
     throwIfAborted(signal);
     let engine = engineFor(host, options.worker);
-    let info: AggregatorInfo;
+    const load = () => {
+      const loading = engine.load(request, listener, signal);
+      // The caller may close the page when this rejects, so the engine, which keeps what had arrived, is waited for. But not
+      // for ever: its store may never answer.
+      return stoppable(signal, loading, () => endOf(loading, host.storage.keepMs ?? KEEP_MS));
+    };
     try {
-      info = await stoppable(signal, engine.load(request, listener, signal), () => engine.dispose());
-    } catch (error) {
-      if (!(error instanceof WorkerStartError) || options.worker === true) {
-        engine.dispose();
-        throw toAggregatorError(error);
-      }
-      listener.onWarning(`${error.message}; the model runs in this thread`);
-      const local = (engine = new LocalEngine(host));
       try {
-        info = await stoppable(signal, local.load(request, listener, signal), () => local.dispose());
+        return new SampleSetAggregator(engine, await load());
       } catch (error) {
-        local.dispose();
-        throw toAggregatorError(error);
+        if (!(error instanceof WorkerStartError) || options.worker === true) throw error;
+        listener.onWarning(`${error.message}; the model runs in this thread`);
+        engine = new LocalEngine(host);
+        return new SampleSetAggregator(engine, await load());
       }
+    } catch (error) {
+      engine.dispose();
+      throw toAggregatorError(error);
     }
-    return new SampleSetAggregator(engine, info);
   }
 
   /** What was loaded. It changes where the model had to be loaded again on another device. */
@@ -115,25 +120,6 @@ function engineFor(host: Platform, worker: boolean | undefined): Engine {
     throw new AggregatorError("unsupported", "worker: there are no workers here", { remedy: "Leave `worker` out." });
   }
   return start === undefined || worker === false ? new LocalEngine(host) : new RemoteEngine(start, host.base);
-}
-
-/** Rejects as soon as the signal aborts, whatever `work` does then. */
-async function stoppable<T>(signal: AbortSignal, work: Promise<T>, stop?: () => void): Promise<T> {
-  let onAbort: (() => void) | undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      reject(aborted(signal.reason));
-      stop?.();
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
-  work.catch(() => {});
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
-  }
 }
 
 function readSet(set: SampleSetInput): SampleSetInput {

@@ -212,10 +212,11 @@ class FileDownload {
           untilStalled(this.#network, name, reader.read()),
         );
         if (done) return length;
-        throwIfAborted(this.#signal);
         await take(value);
         length += value.length;
         this.#totals.report("download", name, length);
+        // Behind the chunk: what has arrived is kept.
+        throwIfAborted(this.#signal);
       }
     } finally {
       // Also where the reading failed: a stalled connection is closed.

@@ -11,6 +11,7 @@ import { directoryUrl } from "./manifest.js";
 import { unlessPanic } from "./panic.js";
 import { pauser } from "./pause.js";
 import type { Platform } from "./platform/platform.js";
+import { stoppable } from "./stoppable.js";
 import type {
   AggregateOptions,
   AggregateResult,
@@ -45,6 +46,7 @@ export interface AggregateListener {
 
 /** How a front (this thread's or a worker's) is driven. Calls of one engine never overlap. */
 export interface Engine {
+  /** Rejects with `aborted` only when all that had arrived of a model is kept. */
   load(request: LoadRequest, listener: LoadListener, signal: AbortSignal): Promise<AggregatorInfo>;
   aggregate(
     set: SampleSetInput,
@@ -62,6 +64,8 @@ export class LocalEngine implements Engine {
   readonly #platform: Platform;
   #request: LoadRequest | undefined;
   #loaded: { engine: WasmEngine; info: AggregatorInfo } | undefined;
+  /** The last download, which may be going on. */
+  #download: Promise<unknown> | undefined;
   /** Why the device went away; the next aggregation loads the model again. */
   #lost: string | undefined;
   /** Which opening of a device is the present one: an earlier device may be reported lost late. */
@@ -75,7 +79,9 @@ export class LocalEngine implements Engine {
 
   async load(request: LoadRequest, listener: LoadListener, signal: AbortSignal): Promise<AggregatorInfo> {
     this.#request = request;
-    return (await this.#exclusively(() => this.#load(request, listener, signal))).info;
+    const loading = this.#exclusively(() => this.#load(request, listener, signal));
+    // A download ends soon after a stop, when it has kept what had arrived. Nothing else is worth a wait.
+    return (await stoppable(signal, loading, () => this.#download)).info;
   }
 
   async aggregate(
@@ -128,7 +134,7 @@ export class LocalEngine implements Engine {
     const module = await this.#module();
     listener.onProgress({ stage: "module", loaded: 1, total: 1 });
     const choice = await chooseDevice(request.device, this.#platform.gpu);
-    const source = request.model === "builtin" ? undefined : await this.#download(request, listener, signal);
+    const source = request.model === "builtin" ? undefined : await this.#fetch(request, listener, signal);
     try {
       return await this.#open(module, request, source, choice, listener, signal);
     } catch (error) {
@@ -151,13 +157,17 @@ export class LocalEngine implements Engine {
     }
   }
 
-  async #download(request: LoadRequest, listener: LoadListener, signal: AbortSignal): Promise<ModelFolder> {
+  async #fetch(request: LoadRequest, listener: LoadListener, signal: AbortSignal): Promise<ModelFolder> {
     const { storage, network, base } = this.#platform;
     const directory = directoryUrl(request.model, base);
     const blobs = await openSpillingBlobs(storage, request.cache, (message) => listener.onWarning(message));
     const folder = new ModelFolder(blobs, directory);
     const options = { signal, onProgress: (progress: LoadProgress) => listener.onProgress(progress) };
-    await exclusively(storage.locks, directory, signal, () => fetchModel(directory, folder, network, options));
+    await exclusively(storage.locks, directory, signal, () => {
+      const download = fetchModel(directory, folder, network, options);
+      this.#download = download;
+      return download;
+    });
     return folder;
   }
 

@@ -82,7 +82,7 @@ export async function request(network: Network, url: string, from: number, signa
   } catch (error) {
     if (error instanceof Transient) throw error;
     if (isAbort(error) || signal.aborted) throw aborted(error);
-    throw await connectionError(network, url, error);
+    throw await connectionError(network, url, error, signal);
   }
   if (response.ok || (response.status === 416 && from > 0)) return response;
   // A body that nobody reads keeps its connection.
@@ -111,13 +111,18 @@ function retryAfter(response: Response): number | undefined {
 }
 
 /** `fetch` says only that it failed. From another origin the reason may be that it does not let us read. */
-async function connectionError(network: Network, url: string, cause: unknown): Promise<AggregatorError | Transient> {
+async function connectionError(
+  network: Network,
+  url: string,
+  cause: unknown,
+  signal: AbortSignal,
+): Promise<AggregatorError | Transient> {
   const name = nameOf(url);
   const { origin } = new URL(url);
   if (network.origin !== undefined && network.origin !== "null" && network.origin !== origin) {
     try {
       // Whoever answers this is reachable; then it was the answer's headers.
-      await untilStalled(network, name, network.fetch(url, { method: "HEAD", mode: "no-cors" }));
+      await untilStalled(network, name, network.fetch(url, { method: "HEAD", mode: "no-cors", signal }));
       return new AggregatorError("cors", `${name}: ${origin} does not let this page read it`, { cause });
     } catch {}
   }

@@ -19,6 +19,8 @@ export class RemoteEngine implements Engine {
   readonly #start: () => WorkerLike;
   readonly #base: string | undefined;
   #worker: WorkerLike | undefined;
+  /** Whether the worker's script has run. */
+  #isStarted = false;
   #request: LoadRequest | undefined;
   #pending: Pending | undefined;
   #nextId = 1;
@@ -32,12 +34,18 @@ export class RemoteEngine implements Engine {
   async load(request: LoadRequest, listener: LoadListener, signal: AbortSignal): Promise<AggregatorInfo> {
     this.#request = request;
     const load = (id: number): ToWorker => ({ type: "load", id, request, base: this.#base });
+    let isDownloaded = false;
+    const on = (message: FromWorker) => {
+      if (message.type === "progress") {
+        isDownloaded ||= ["weights", "self-test"].includes(message.progress.stage);
+        listener.onProgress(message.progress);
+      }
+      if (message.type === "warning") listener.onWarning(message.message);
+    };
+    // Before its script has run and behind the download, the worker has nothing to keep, and may be too busy to answer.
+    const mayKeep = () => this.#isStarted && !isDownloaded;
     try {
-      const answer = await this.#call(load, "loaded", signal, (message) => {
-        if (message.type === "progress") listener.onProgress(message.progress);
-        if (message.type === "warning") listener.onWarning(message.message);
-      });
-      return answer.info;
+      return (await this.#call(load, "loaded", signal, on, mayKeep)).info;
     } catch (error) {
       // Half a load is of no use, and ending the worker is the one way to stop a module that is computing.
       this.#end();
@@ -68,19 +76,26 @@ export class RemoteEngine implements Engine {
     this.#fail(new AggregatorError("disposed", "the aggregator was disposed of"));
   }
 
-  /** Sends a request and gives its last answer; those before go to `on`. */
+  /**
+   * Sends a request and gives its last answer; those before go to `on`. A stop is the worker's to answer, unless
+   * `asksWorker` says that it need not be asked.
+   */
   #call<T extends FromWorker["type"]>(
     request: (id: number) => ToWorker,
     last: T,
     signal: AbortSignal,
     on: (message: FromWorker) => void,
+    asksWorker: () => boolean = () => true,
   ): Promise<Extract<FromWorker, { type: T }>> {
     return new Promise((resolve, reject) => {
       if (this.#disposed) throw new AggregatorError("disposed", "the aggregator was disposed of");
       if (signal.aborted) throw aborted(signal.reason);
       const id = this.#nextId++;
       const worker = (this.#worker ??= this.#startWorker());
-      const onAbort = () => worker.postMessage({ type: "abort", id } satisfies ToWorker);
+      const onAbort = () => {
+        if (asksWorker()) worker.postMessage({ type: "abort", id } satisfies ToWorker);
+        else this.#fail(aborted(signal.reason));
+      };
       const settle = () => {
         this.#pending = undefined;
         signal.removeEventListener("abort", onAbort);
@@ -120,12 +135,12 @@ export class RemoteEngine implements Engine {
     } catch (cause) {
       throw new WorkerStartError("unsupported", `a worker cannot be started (${cause})`, { cause, remedy: REMEDY });
     }
-    let isStarted = false;
+    this.#isStarted = false;
     const crash = (what: string) => {
       if (this.#worker !== worker) return;
       this.#end();
       this.#fail(
-        isStarted
+        this.#isStarted
           ? new AggregatorError("internal", `the worker crashed (${what})`, { remedy: "Call again: the model is loaded anew." })
           : new WorkerStartError("unsupported", `the worker cannot be started (${what})`, { remedy: REMEDY }),
       );
@@ -133,7 +148,7 @@ export class RemoteEngine implements Engine {
     worker.addEventListener("message", ({ data }) => {
       const message = data as FromWorker;
       if (this.#worker !== worker) return;
-      if (message.type === "started") isStarted = true;
+      if (message.type === "started") this.#isStarted = true;
       else if (message.type === "crashed") crash(message.message);
       else if (message.id === this.#pending?.id) this.#pending.on(message);
     });

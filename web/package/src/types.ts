@@ -23,6 +23,10 @@ export interface LoadOptions {
   /** Default "auto": WebGPU where it can be used, else cpu (and `info.fallback` says why). */
   device?: Device;
   onProgress?: (progress: LoadProgress) => void;
+  /**
+   * Stops the load, which rejects with `aborted`: at once, save in the middle of a download, where what has arrived is kept
+   * first. A store that does not answer is waited for no longer than 5 seconds.
+   */
   signal?: AbortSignal;
   /** Whether the model runs in a worker; by default it does where there are workers. */
   worker?: boolean;

@@ -10,6 +10,7 @@ import { failure } from "./fakes/expect.js";
 import { conclaveError } from "./fakes/module.js";
 import { type FakePlatform, FakeWorker, fakeGpu, fakePlatform, quickNetwork } from "./fakes/platform.js";
 import { ModelServer } from "./fakes/server.js";
+import { FakeCaches, FakeOpfs } from "./fakes/storage.js";
 
 const SET: SampleSetInput = { problem: "1+1?", candidates: ["2", { text: "3", model: "m", finish_reason: null }] };
 
@@ -39,6 +40,39 @@ afterEach(() => server.stop());
 
 const load = (options: LoadOptions = {}) =>
   SampleSetAggregator.load({ onWarning: (message) => warnings.push(message), ...options });
+
+/** Has the next load keep models in a store of this kind. */
+function useStore(kind: string): FakeOpfs | FakeCaches {
+  const { storage } = inner;
+  if (kind === "Cache API") {
+    storage.storage.options.denied = true;
+    const caches = new FakeCaches();
+    storage.caches = caches;
+    return caches;
+  }
+  storage.storage.options.writing = kind === "OPFS, synchronous" ? "sync" : "stream";
+  return storage.storage;
+}
+
+/** The server sends the first bytes of the weights and then nothing; the options stop a load that has got them. */
+function stopAt(length: number): Required<Pick<LoadOptions, "onProgress" | "signal">> {
+  server.habit = (request, response) => {
+    if (request.name !== "model.safetensors") return false;
+    const bytes = server.files.get(request.name)!;
+    response.writeHead(200, { "content-length": bytes.length });
+    response.write(bytes.subarray(0, length - 1));
+    // Apart, because a worker tells of progress only every 50 milliseconds.
+    setTimeout(() => response.write(bytes.subarray(length - 1, length)), 60);
+    return true;
+  };
+  const before = [...server.files].filter(([name]) => name !== "model.safetensors");
+  const arrived = before.reduce((sum, [, bytes]) => sum + bytes.length, length);
+  const controller = new AbortController();
+  const onProgress = ({ stage, loaded }: LoadProgress) => {
+    if (stage === "download" && loaded >= arrived) controller.abort();
+  };
+  return { onProgress, signal: controller.signal };
+}
 
 for (const mode of ["this thread", "worker"]) {
   const it = (name: string, run: () => Promise<void>) => test(`${mode}: ${name}`, run);
@@ -205,6 +239,38 @@ for (const mode of ["this thread", "worker"]) {
     await (await load({ model: server.url })).dispose();
   });
 
+  for (const kind of ["OPFS, streams", "OPFS, synchronous", "Cache API"]) {
+    it(`a stopped download has kept what had arrived before it rejects: ${kind}`, async () => {
+      host(mode);
+      const store = useStore(kind);
+      const controller = stopAt(3_000);
+      // A page may close as soon as it is told, so the store has to hold everything at that moment, not later.
+      store.options.disk = () => new Promise((resolve) => setTimeout(resolve, 20));
+      await assert.rejects(load({ model: server.url, ...controller }), failure("aborted"));
+      const stored = store instanceof FakeOpfs ? new Map(store.files) : new Map(store.entries);
+      const [block] = [...stored].filter(([key]) => key.endsWith("model.safetensors@0"));
+      assert.deepEqual(block?.[1], server.files.get("model.safetensors")!.slice(0, 3_000));
+      assert.ok([...stored.keys()].some((key) => key.endsWith("model.safetensors.index")), "the block has its index");
+      delete store.options.disk;
+      server.habit = () => false;
+      await (await load({ model: server.url })).dispose();
+      assert.deepEqual(server.asked("model.safetensors"), [undefined, "bytes=3000-"]);
+    });
+  }
+
+  it("a store that never answers delays a stop, but does not prevent it", async () => {
+    host(mode);
+    const store = useStore("OPFS, streams");
+    inner.storage.keepMs = 50;
+    const { onProgress, signal } = stopAt(3_000);
+    const stuckAtWeights = (progress: LoadProgress) => {
+      if (progress.file === "model.safetensors") store.options.disk = () => new Promise(() => {});
+      onProgress(progress);
+    };
+    await assert.rejects(load({ model: server.url, signal, onProgress: stuckAtWeights }), failure("aborted"));
+    assert.ok(workers.every((worker) => worker.terminated));
+  });
+
   it("a lost device: the call rejects, and the next one loads again from the cache", async () => {
     host(mode, { gpu: fakeGpu() });
     const aggregator = await load({ model: server.url, device: "webgpu" });
@@ -317,6 +383,24 @@ test("a worker that crashes rejects what is pending and is replaced", async () =
   assert.equal((await aggregator.aggregate(SET)).answer, "7");
   assert.equal(workers.length, 2);
   await aggregator.dispose();
+});
+
+test("a worker that has nothing to keep is not waited for", async () => {
+  for (const moment of ["starting", "weights"]) {
+    host("worker");
+    inner.module.hanging = true;
+    const controller = new AbortController();
+    const onProgress = ({ stage }: LoadProgress) => void (stage === moment && controller.abort());
+    const loading = load({ model: server.url, signal: controller.signal, onProgress });
+    // It computes, and so it does not even hear of a stop.
+    const { postMessage } = FakeWorker.prototype;
+    workers[0]!.postMessage = (message) => (message as { type: string }).type === "abort" || postMessage.call(workers[0], message);
+    if (moment === "starting") controller.abort();
+    const late = new Promise((_, reject) => setTimeout(() => reject(new Error("it was waited for")), 2_000).unref());
+    await assert.rejects(Promise.race([loading, late]), failure("aborted"));
+    assert.equal(workers[0]!.terminated, true);
+    inner.module.hanging = false;
+  }
 });
 
 test("where a worker cannot start the page stands in, unless a worker was asked for", async () => {

@@ -163,6 +163,21 @@ test("the best storage that can be written to is taken", async () => {
   assert.equal((await openSpillingBlobs({ storage: opfs }, "auto", () => {})).kind, "opfs");
 });
 
+test("two tabs try the storage at the same time", async () => {
+  let writes = 0;
+  // Each write takes another time, so that one tab is done while others are still writing.
+  const disk = () => new Promise<void>((resolve) => setTimeout(resolve, 5 * ++writes));
+  for (const writing of ["stream", "sync"] as const) {
+    const shared = new FakeOpfs({ writing, disk });
+    const tabs = [1, 2, 3].map(() => openBlobs({ storage: shared }, "auto"));
+    assert.deepEqual((await Promise.all(tabs)).map(({ kind }) => kind), ["opfs", "opfs", "opfs"]);
+    assert.deepEqual([...shared.files], []);
+  }
+  const caches = new FakeCaches({ disk });
+  const tabs = [1, 2, 3].map(() => openBlobs({ caches }, "auto"));
+  assert.deepEqual((await Promise.all(tabs)).map(({ kind }) => kind), ["cache", "cache", "cache"]);
+});
+
 test("one at a time under a name, with and without locks of the browser", async () => {
   const order: string[] = [];
   const signal = new AbortController().signal;

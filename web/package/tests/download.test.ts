@@ -304,6 +304,23 @@ test("a page in place of the manifest", async () => {
   await assert.rejects(fetch_(), failure("format", "conclave.json: is not JSON"));
 });
 
+test("what arrives together with a stop is kept", async () => {
+  const controller = new AbortController();
+  const bytes = server.files.get(WEIGHTS)!;
+  // A body that does not know of the signal, and a stop before its first chunk is read.
+  const body = () =>
+    new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: (stream) => {
+        controller.abort();
+        stream.enqueue(bytes.slice(0, 3_000));
+      },
+    });
+  const fetch = async (url: string, init: RequestInit) =>
+    url.endsWith(WEIGHTS) ? new Response(body()) : globalThis.fetch(url, init);
+  await assert.rejects(fetch_({ network: { fetch }, signal: controller.signal }), failure("aborted"));
+  assert.equal(await new ModelFolder(blobs, server.url).partialLength(WEIGHTS, sha256Of(bytes)), 3_000);
+});
+
 test("stopping at any moment", async () => {
   await assert.rejects(fetch_({ signal: AbortSignal.abort() }), failure("aborted"));
   for (const moment of ["conclave.json", "config.json", "tokenizer.json", WEIGHTS]) {

@@ -80,7 +80,13 @@ export async function startServer({ maxAge = 0 } = {}) {
     const whole = typeof content === "string" ? readFileSync(content) : content;
     const bytes = Buffer.from(whole.subarray(start));
     const count = requests.filter((one) => one.path === path).length;
-    const { cutAt } = spoil?.(bytes, count) ?? {};
+    const { cutAt, stallAt } = spoil?.(bytes, count) ?? {};
+    if (stallAt !== undefined) {
+      // In two parts, as the package tells of progress only every 50 milliseconds.
+      response.write(bytes.subarray(0, stallAt - 1));
+      setTimeout(() => response.write(bytes.subarray(stallAt - 1, stallAt)), 100);
+      return;
+    }
     if (cutAt === undefined) return void response.end(bytes);
     // What was sent arrives before the connection breaks.
     response.write(bytes.subarray(0, cutAt), () => setTimeout(() => response.destroy(), 100));
@@ -96,7 +102,10 @@ export async function startServer({ maxAge = 0 } = {}) {
       requests
         .filter(({ path }) => path.startsWith(`/models/${model}/`))
         .map(({ path, range }) => path.split("/").pop() + (range === undefined ? "" : ` ${range}`)),
-    /** `change(bytes, n)` changes the bytes of the n-th answer in place, or returns `{ cutAt }` to break it off there. */
+    /**
+     * `change(bytes, n)` changes the bytes of the n-th answer in place, or returns `{ cutAt }` to break it off there, or
+     * `{ stallAt }` to send nothing from there on.
+     */
     spoil: (model, file, change) => spoils.set(`/models/${model}/${file}`, change),
     model: (name) => `${origin}/models/${name}/`,
     close: () => {

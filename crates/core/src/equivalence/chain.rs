@@ -9,7 +9,7 @@ use super::value::{Scalar, Value, all, is_zero};
 use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
-use crate::math::node::{Node, Relation, Shape};
+use crate::math::node::{Function, Node, Relation, Shape};
 use crate::math::polynomial::{Atom, Polynomial};
 use num_rational::BigRational;
 use num_traits::Signed;
@@ -26,6 +26,11 @@ pub(super) fn chain(sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Bud
     if relations.iter().all(|relation| matches!(relation, Greater | GreaterEqual)) {
         let flipped = relations.iter().rev().map(|r| if *r == Greater { Less } else { LessEqual }).collect();
         return inequality(sides.into_iter().rev().collect(), flipped, budget);
+    }
+    if let ([left, right], [Relation::NotEqual]) = (sides.as_slice(), relations.as_slice())
+        && let Some(value) = all_but(left, right, budget)
+    {
+        return Some(value);
     }
     if let ([_, _], [In]) = (sides.as_slice(), relations.as_slice()) {
         let mut sides = sides.into_iter();
@@ -100,6 +105,43 @@ fn equation(left: Node, right: Node, budget: &mut Budget) -> Option<Scalar> {
     }
 }
 
+/// What an equation names that was announced as an answer, though its left side is no single name: `m+n = 293` says 293.
+/// The side is a sum, difference, product or quotient of bare names.
+pub(super) fn announced(node: &Node, budget: &mut Budget) -> Option<Value> {
+    let Node::Chain(sides, relations) = node else { return None };
+    let exact = 1 + relations.iter().take_while(|relation| **relation == Relation::Equal).count();
+    let last = sides.get(exact - 1).filter(|last| exact > 1 && !last.has_variables())?;
+    let first = &sides[0];
+    if !relations.iter().all(|relation| matches!(relation, Relation::Equal | Relation::Approximate))
+        || !is_of_names(first)
+    {
+        return None;
+    }
+    let name = exact_key(first, budget)?;
+    named(name, last.clone(), first.clone(), budget).map(|value| match value {
+        // Also the equation that it is, so that it is the same as itself.
+        Value::Named { name, value, .. } => {
+            let equation = equation(first.clone(), last.clone(), budget);
+            Value::Named { name, value, equation }
+        }
+        value => value,
+    })
+}
+
+fn exact_key(node: &Node, budget: &mut Budget) -> Option<String> {
+    exact(node, budget).map(|value| value.key())
+}
+
+fn is_of_names(node: &Node) -> bool {
+    match node {
+        Node::Variable(name) => name != "∞",
+        Node::E | Node::I => true,
+        Node::Sum(parts) | Node::Product(parts) => parts.iter().all(is_of_names),
+        Node::Negative(inner) | Node::Inverse(inner) => is_of_names(inner),
+        _ => false,
+    }
+}
+
 /// Whether a variable of `name` occurs in `value`.
 fn mentions(value: &Node, name: &Node) -> bool {
     match name {
@@ -161,6 +203,9 @@ fn inequality(mut sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Budge
     }
     if let [low, high] = sides.as_slice() {
         let closed = closed(relations[0]);
+        if let Some(value) = within(low, high, closed, budget) {
+            return Some(value);
+        }
         let value = match (low.has_variables(), high.has_variables()) {
             (true, false) => interval(low, None, Some((high, closed)), budget),
             (false, true) => interval(high, Some((low, closed)), None, budget),
@@ -181,6 +226,89 @@ fn inequality(mut sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Budge
         return None;
     }
     Some(Value::Chain(all(sides, budget)?, relations))
+}
+
+/// `x \ne 2`: all reals but one.
+fn all_but(left: &Node, right: &Node, budget: &mut Budget) -> Option<Value> {
+    let (name, value) = match (left.has_variables(), right.has_variables()) {
+        (true, false) => (left, right),
+        (false, true) => (right, left),
+        _ => return None,
+    };
+    if !matches!(name, Node::Variable(_)) {
+        return None;
+    }
+    either(
+        interval(name, None, Some((value, false)), budget)?,
+        interval(name, Some((value, false)), None, budget)?,
+    )
+}
+
+/// Where two bounds of the same name hold at once: `x > 2 and x < 5` is the interval between them.
+pub(super) fn both(items: &[Value]) -> Option<Value> {
+    let parts = |value: &Value| match value {
+        Value::Named { name, value, .. } => match &**value {
+            Value::Sequence(shape, ends) => Some((name.clone(), *shape, ends.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    let [a, b] = items else { return None };
+    let ((name, x, v), (other, y, w)) = (parts(a)?, parts(b)?);
+    let is_infinite = |value: &Value| matches!(value, Value::Scalar(scalar) if scalar.key.contains('∞'));
+    let ([v0, v1], [w0, w1]) = (v.as_slice(), w.as_slice()) else { return None };
+    // One bound from below and one from above.
+    let (low, low_shape, high, high_shape) =
+        match (is_infinite(v0), is_infinite(v1), is_infinite(w0), is_infinite(w1)) {
+            (false, true, true, false) => (v0, x, w1, y),
+            (true, false, false, true) => (w0, y, v1, x),
+            _ => return None,
+        };
+    let closed_low = matches!(low_shape, Shape::Square | Shape::SquareRound);
+    let closed_high = matches!(high_shape, Shape::Square | Shape::RoundSquare);
+    let shape = match (closed_low, closed_high) {
+        (false, false) => Shape::Round,
+        (true, true) => Shape::Square,
+        (false, true) => Shape::RoundSquare,
+        (true, false) => Shape::SquareRound,
+    };
+    let value = Box::new(Value::Sequence(shape, vec![low.clone(), high.clone()]));
+    (name == other).then_some(Value::Named { name, value, equation: None })
+}
+
+/// The union of two named intervals.
+fn either(left: Value, right: Value) -> Option<Value> {
+    match (left, right) {
+        (Value::Named { name, value: left, .. }, Value::Named { name: other, value: right, .. })
+            if name == other =>
+        {
+            Some(Value::Named { name, value: Box::new(Value::Union(vec![*left, *right])), equation: None })
+        }
+        _ => None,
+    }
+}
+
+/// `|x - 2| < 3` is an interval, `|x - 2| > 3` two of them; where the bound is positive.
+fn within(low: &Node, high: &Node, closed: bool, budget: &mut Budget) -> Option<Value> {
+    let is_positive = |node: &Node, budget: &mut Budget| {
+        !node.has_variables()
+            && crate::math::numeric::evaluate(node, 0.into(), budget)
+                .is_some_and(|value| value.is_real() && value.re.hi > value.error)
+    };
+    let inside = |node: &Node| match node {
+        Node::Call(Function::Abs, inner) => Some((**inner).clone()),
+        _ => None,
+    };
+    if let Some(inner) = inside(low)
+        && is_positive(high, budget)
+    {
+        let negative = Node::Negative(Box::new(high.clone()));
+        return interval(&inner, Some((&negative, closed)), Some((high, closed)), budget);
+    }
+    let inner = inside(high).filter(|_| is_positive(low, budget))?;
+    let negative = Node::Negative(Box::new(low.clone()));
+    let below = interval(&inner, None, Some((&negative, closed)), budget)?;
+    either(below, interval(&inner, Some((low, closed)), None, budget)?)
 }
 
 /// Scaled by the size of the leading coefficient, so that positive multiples are alike.

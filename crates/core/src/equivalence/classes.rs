@@ -5,10 +5,13 @@
 //! matrices are summed, so order does not matter). Each number falls into a cell of two overlapping grids, so that
 //! numbers which differ only by rounding share a cell of one of them. The slow comparison runs inside buckets only.
 
+use super::time;
 use super::value::{Scalar, Value};
-use super::{Answer, Content, is_equivalent};
+use super::{Answer, Content, compare};
 use crate::math::budget::Budget;
+use crate::math::node::{Node, Shape};
 use crate::math::numeric;
+use crate::math::verdict::Verdict;
 
 /// A cell of a grid of numbers, and what kind of answer it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +45,23 @@ fn of_value(value: &Value, budget: &mut Budget) -> Vec<Bucket> {
         _ => None,
     };
     let mut buckets = difference.map_or_else(Vec::new, |difference| of_equation(difference, budget));
+    match value {
+        // Either of what it may be.
+        Value::UnitLetter { value, .. } => buckets.extend(of_value(value, budget)),
+        Value::Choice(letter, words) => {
+            let letter = Scalar::new(Node::Variable(letter.to_string()), budget);
+            buckets.extend(of_value(&Value::Scalar(letter), budget));
+            buckets.extend(words.iter().flat_map(|words| of_value(words, budget)));
+            return buckets;
+        }
+        Value::Time(time) => return cells(b't', 1, weight(f64::from(time.face()), 0.0)),
+        Value::Ratio(parts) => {
+            if let Some(time) = time::of_ratio(parts, true) {
+                buckets.extend(cells(b't', 1, weight(f64::from(time.face()), 0.0)));
+            }
+        }
+        _ => {}
+    }
     if matches!(value, Value::Equation(_) | Value::Inequality { .. }) {
         return buckets;
     }
@@ -58,8 +78,8 @@ fn of_value(value: &Value, budget: &mut Budget) -> Vec<Bucket> {
 
 /// The ratio of an equation's difference at two points: the same for all its multiples.
 fn of_equation(difference: &Scalar, budget: &mut Budget) -> Vec<Bucket> {
-    let first = numeric::evaluate(&difference.node, 0, budget);
-    let second = numeric::evaluate(&difference.node, 1, budget);
+    let first = numeric::evaluate(&difference.node, 0.into(), budget);
+    let second = numeric::evaluate(&difference.node, 1.into(), budget);
     let ratio = match (first, second) {
         (Some(first), Some(second)) => second.inverse().and_then(|inverse| first.multiply(inverse)),
         _ => None,
@@ -108,9 +128,23 @@ impl Sum {
                 self.total += 1.0;
             }
             Value::Named { value, .. } | Value::Quantity(value, _) => self.add(value, budget),
+            Value::UnitLetter { product, .. } => self.scalar(product, budget),
             Value::Scalar(scalar) => self.scalar(scalar, budget),
-            Value::Sequence(_, items) | Value::Union(items) | Value::Ratio(items) => {
+            Value::Sequence(_, items) | Value::Union(items) => {
                 items.iter().for_each(|item| self.add(item, budget));
+            }
+            // In proportion to the first: `1:2` is `2:4`.
+            Value::Ratio(items) => {
+                let number = |item: &Value, budget: &mut Budget| match item {
+                    Value::Scalar(scalar) => numeric::evaluate(&scalar.node, 0.into(), budget),
+                    _ => None,
+                };
+                let first = items.first().and_then(|item| number(item, budget)?.inverse());
+                for item in items {
+                    self.items += 1;
+                    let part = number(item, budget).and_then(|part| part.multiply(first?));
+                    self.total += part.map_or(0.5, |part| weight(part.re.hi, part.im.hi));
+                }
             }
             Value::Matrix(rows) => rows.iter().flatten().for_each(|item| self.add(item, budget)),
             // No number in it that every equivalent answer shares.
@@ -131,14 +165,30 @@ impl Sum {
             Some(value) => weight(value, 0.0),
             // Undefined here is undefined for every form of it that could be shown equal, or else the forms
             // stay apart.
-            None => numeric::evaluate(&scalar.node, 0, budget)
+            None => numeric::evaluate(&scalar.node, 0.into(), budget)
                 .map_or(0.5, |value| weight(value.re.hi, value.im.hi)),
         };
     }
 }
 
-/// See [`super::equivalence_classes`]; and the slow comparisons made.
-pub(super) fn classes(answers: &[Answer]) -> (Vec<usize>, usize) {
+/// The equivalence classes of answers. A class never holds two answers that are known to be different: an answer that is
+/// the same as two different ones (`12` beside `12 cm` and `12 ft`) belongs to neither and stands alone. The partition does
+/// not depend on the order of the answers; classes are numbered by first appearance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Classes {
+    /// The class of each answer.
+    pub of: Vec<usize>,
+    /// For each class the others that its answers would fit, ascending; empty save for one that stands alone for that.
+    pub fits: Vec<Vec<usize>>,
+}
+
+/// See [`super::equivalence_classes`].
+pub(super) fn classes(answers: &[Answer]) -> Classes {
+    counted(answers).0
+}
+
+/// The classes, and the slow comparisons made.
+fn counted(answers: &[Answer]) -> (Classes, usize) {
     // Distinct texts in sorted order: from here on nothing depends on the order of the answers.
     let mut distinct: Vec<&Answer> = answers.iter().collect();
     let order = |a: &Answer, b: &Answer| (&a.key, &a.text).cmp(&(&b.key, &b.text));
@@ -150,18 +200,32 @@ pub(super) fn classes(answers: &[Answer]) -> (Vec<usize>, usize) {
             forest.join(at - 1, at);
         }
     }
-    let comparisons = join_buckets(&distinct, &mut forest);
+    let mut comparisons = join_buckets(&distinct, &mut forest);
+    let roots: Vec<usize> = (0..distinct.len()).map(|at| forest.root(at)).collect();
+    let mut parts = Parts { of: roots, fits: Vec::new() };
+    comparisons += separate(&distinct, &mut parts);
     let mut next = 0;
     let mut names = vec![None; distinct.len()];
-    let name = |answer: &Answer| {
+    let mut place = |answer: &Answer| {
         // Each is there, so it is found.
         let (Ok(at) | Err(at)) = distinct.binary_search_by(|other| order(other, answer));
-        *names[forest.root(at)].get_or_insert_with(|| {
+        *names[parts.of[at]].get_or_insert_with(|| {
             next += 1;
             next - 1
         })
     };
-    (answers.iter().map(name).collect(), comparisons)
+    let of: Vec<usize> = answers.iter().map(&mut place).collect();
+    let mut fits = vec![Vec::new(); next];
+    for (alone, other) in parts.fits {
+        if let (Some(alone), Some(other)) = (names[parts.of[alone]], names[parts.of[other]]) {
+            fits[alone].push(other);
+        }
+    }
+    for others in &mut fits {
+        others.sort_unstable();
+        others.dedup();
+    }
+    (Classes { of, fits }, comparisons)
 }
 
 fn join_buckets(distinct: &[&Answer], forest: &mut Forest) -> usize {
@@ -182,13 +246,151 @@ fn join_buckets(distinct: &[&Answer], forest: &mut Forest) -> usize {
                     return made;
                 }
                 made += 1;
-                if is_equivalent(distinct[*earlier], distinct[*later]) {
+                if compare(distinct[*earlier], distinct[*later]).is_same() {
                     forest.join(*earlier, *later);
                 }
             }
         }
     }
     made
+}
+
+/// The class of each distinct answer, named by one of its members; and which answers that stand alone fit which others.
+struct Parts {
+    of: Vec<usize>,
+    fits: Vec<(usize, usize)>,
+}
+
+/// More forms of one answer than this are not compared in pairs, and where one of them may be the same as two different
+/// answers, all of them stand alone.
+const MOST_FORMS: usize = 64;
+
+/// Takes apart the components in which two answers are known to be different.
+fn separate(distinct: &[&Answer], parts: &mut Parts) -> usize {
+    // Components that have several keys, and one of them of a kind that may be the same as two different answers.
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); distinct.len()];
+    for (at, root) in parts.of.iter().enumerate() {
+        // One member for each key: members of equal key stand together.
+        if at == 0 || distinct[at].key != distinct[at - 1].key {
+            members[*root].push(at);
+        }
+    }
+    let mut made = 0;
+    for keys in members.into_iter().filter(|keys| keys.len() > 2) {
+        if !keys.iter().any(|at| is_loose(distinct[*at])) {
+            continue;
+        }
+        if keys.len() > MOST_FORMS {
+            keys.iter().for_each(|at| rename(distinct, parts, *at));
+            continue;
+        }
+        let mut verdicts = vec![Verdict::Same; keys.len() * keys.len()];
+        for a in 0..keys.len() {
+            for b in 0..a {
+                made += 1;
+                let verdict = compare(distinct[keys[a]], distinct[keys[b]]);
+                verdicts[a * keys.len() + b] = verdict;
+                verdicts[b * keys.len() + a] = verdict;
+            }
+        }
+        let verdict = |a: usize, b: usize| verdicts[a * keys.len() + b];
+        let all: Vec<usize> = (0..keys.len()).collect();
+        let mut classes = Vec::new();
+        split(all, &verdict, &mut classes);
+        for class in &classes {
+            for member in class {
+                rename_as(distinct, parts, keys[*member], keys[class[0]]);
+            }
+        }
+        for (at, class) in classes.iter().enumerate() {
+            for (other_at, other) in classes.iter().enumerate().filter(|(other_at, _)| *other_at != at) {
+                let fits = class.iter().any(|a| other.iter().any(|b| verdict(*a, *b).is_same()));
+                // Of the two it is the one that fits several that stands alone.
+                let several = |class: &[usize], own: usize| {
+                    let touched = |(at, other): (usize, &Vec<usize>)| {
+                        at != own && class.iter().any(|a| other.iter().any(|b| verdict(*a, *b).is_same()))
+                    };
+                    classes.iter().enumerate().filter(|(at, other)| touched((*at, other))).count() > 1
+                };
+                if fits && several(class, at) && !(several(other, other_at) && other_at < at) {
+                    parts.fits.push((keys[class[0]], keys[other[0]]));
+                }
+            }
+        }
+    }
+    made
+}
+
+/// Splits answers that hang together into classes without two that are known to be different: those that are the same as
+/// two different ones are taken out, until nothing is left to take.
+fn split(members: Vec<usize>, verdict: &dyn Fn(usize, usize) -> Verdict, classes: &mut Vec<Vec<usize>>) {
+    for component in components(&members, verdict) {
+        let differ = |a: usize, b: usize| verdict(a, b) == Verdict::Different;
+        if !component.iter().any(|a| component.iter().any(|b| differ(*a, *b))) {
+            classes.push(component);
+            continue;
+        }
+        let is_bridge = |at: usize| {
+            let same: Vec<usize> = component
+                .iter()
+                .copied()
+                .filter(|other| *other != at && verdict(at, *other).is_same())
+                .collect();
+            same.iter().any(|a| same.iter().any(|b| differ(*a, *b)))
+        };
+        let (bridges, rest): (Vec<usize>, Vec<usize>) = component.iter().partition(|at| is_bridge(**at));
+        if bridges.is_empty() || rest.is_empty() {
+            classes.extend(component.into_iter().map(|at| vec![at]));
+        } else {
+            split(bridges, verdict, classes);
+            split(rest, verdict, classes);
+        }
+    }
+}
+
+fn components(members: &[usize], verdict: &dyn Fn(usize, usize) -> Verdict) -> Vec<Vec<usize>> {
+    let mut forest = Forest { parents: (0..members.len()).collect() };
+    for a in 0..members.len() {
+        for b in 0..a {
+            if verdict(members[a], members[b]).is_same() {
+                forest.join(a, b);
+            }
+        }
+    }
+    let mut components: Vec<Vec<usize>> = vec![Vec::new(); members.len()];
+    for (at, member) in members.iter().enumerate() {
+        components[forest.root(at)].push(*member);
+    }
+    components.retain(|component| !component.is_empty());
+    components
+}
+
+/// All answers of the key that `at` is the first of, as a class by themselves.
+fn rename(distinct: &[&Answer], parts: &mut Parts, at: usize) {
+    rename_as(distinct, parts, at, at);
+}
+
+fn rename_as(distinct: &[&Answer], parts: &mut Parts, at: usize, name: usize) {
+    let same = distinct[at..].iter().take_while(|answer| answer.key == distinct[at].key).count();
+    parts.of[at..at + same].fill(name);
+}
+
+/// Whether an answer may be the same as two different ones: a unit, a name or a choice letter may be left out, the items
+/// of a bare list may stand in any order, and a long decimal stands for what it rounds to.
+fn is_loose(answer: &Answer) -> bool {
+    fn is_loose_value(value: &Value) -> bool {
+        match value {
+            Value::Scalar(scalar) => scalar.long_decimal().is_some(),
+            Value::Matrix(rows) => rows.iter().flatten().any(is_loose_value),
+            Value::Sequence(Shape::Bare, _) => true,
+            Value::Sequence(_, items) => items.iter().any(is_loose_value),
+            _ => true,
+        }
+    }
+    match &answer.content {
+        Content::Plain(_) | Content::Text => false,
+        Content::Value(value) => is_loose_value(value),
+    }
 }
 
 /// Union-find with path halving.
@@ -213,7 +415,7 @@ impl Forest {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, classes};
+    use super::{Answer, counted};
 
     #[test]
     fn ten_thousand_distinct_answers_need_few_comparisons() {
@@ -228,9 +430,9 @@ mod tests {
             _ => format!("answer number {n} of many"),
         };
         let answers: Vec<Answer> = (0..10_000).map(|n| Answer::parse(&text(n))).collect();
-        let (classes, comparisons) = classes(&answers);
+        let (classes, comparisons) = counted(&answers);
         // The lengths in cm are the plain numbers; 7/7 and its like are whole, but no other answer.
-        assert_eq!(classes.iter().max(), Some(&(10_000 - 1_250 - 1)));
+        assert_eq!(classes.of.iter().max(), Some(&(10_000 - 1_250 - 1)));
         assert!(comparisons < 20_000, "{comparisons}");
     }
 }

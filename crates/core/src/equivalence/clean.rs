@@ -10,7 +10,15 @@ pub(super) fn clean(text: &str) -> &str {
     loop {
         let before = text.len();
         text = text.trim().trim_matches(['`', '"', '\u{201c}', '\u{201d}']);
-        text = text.trim_end_matches(['.', ',', ';', ':', '。', '，']).trim_end();
+        // "Yes!"; a factorial has a number or a letter alone before it.
+        if let Some(words) = text.strip_suffix('!')
+            && words.chars().rev().take(2).filter(|c| c.is_alphabetic()).count() == 2
+        {
+            text = words;
+        }
+        if !text.ends_with("...") {
+            text = text.trim_end_matches(['.', ',', ';', ':', '。', '，', '、', '।', '۔']).trim_end();
+        }
         text = strip_wrapping(text, "**");
         if text.ends_with('\\') && !text.ends_with("\\\\") {
             text = &text[..text.len() - 1];
@@ -25,17 +33,134 @@ pub(super) fn clean(text: &str) -> &str {
     }
 }
 
-/// A whole answer of digits grouped by blanks, `9 500`, without them.
-pub(super) fn without_blanks(text: &str) -> Option<String> {
+/// A whole answer of digits in groups of three, by blanks (`9 500`), apostrophes (`1'234'567`), points where there are two
+/// of them or more (`1.234.567`), or underscores as in Python (`1_234`), without what groups them.
+pub(super) fn ungrouped(text: &str) -> Option<String> {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let mut groups = digits.split([' ', '\u{a0}', '\u{202f}']);
-    let is_digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
-    let lead =
-        groups.next().filter(|lead| (1..=3).contains(&lead.len()) && is_digits(lead) && *lead != digits)?;
-    groups.all(|group| group.len() == 3 && is_digits(group)).then(|| {
+    let lead = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let mark = digits[lead..].chars().next().filter(|_| (1..=3).contains(&lead))?;
+    if !matches!(mark, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}' | '\'' | '’' | '.' | '_') {
+        return None;
+    }
+    // A decimal part behind blanks: `9 500.25`.
+    let (whole, decimals) = match mark {
+        '.' => (digits, ""),
+        _ => digits.find('.').map_or((digits, ""), |point| digits.split_at(point)),
+    };
+    let mut groups = whole.split(mark).skip(1);
+    let are_groups = groups.all(|group| group.len() == 3 && group.bytes().all(|b| b.is_ascii_digit()));
+    let are_decimals =
+        decimals.is_empty() || decimals.len() > 1 && decimals[1..].bytes().all(|b| b.is_ascii_digit());
+    let enough = mark != '.' || whole.matches('.').count() > 1;
+    (are_groups && are_decimals && enough).then(|| {
         let sign = &text[..text.len() - digits.len()];
-        format!("{sign}{lead}{}", digits[lead.len()..].replace([' ', '\u{a0}', '\u{202f}'], ""))
+        format!("{sign}{}{decimals}", whole.replace(mark, ""))
     })
+}
+
+/// `Option B`, `choice (B)`, `\text{Option B}`: the letter.
+pub(super) fn option(text: &str) -> Option<&str> {
+    let inside = ["\\text{", "\\textbf{", "\\mathrm{"]
+        .iter()
+        .find_map(|command| text.strip_prefix(command)?.strip_suffix('}'));
+    let text = inside.unwrap_or(text).trim();
+    let word = text.bytes().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let names =
+        ["option", "choice", "answer", "letter"].iter().any(|name| text[..word].eq_ignore_ascii_case(name));
+    let letter = text[word..].trim().trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
+    (names && letter.len() == 1 && letter.bytes().all(|byte| byte.is_ascii_uppercase())).then_some(letter)
+}
+
+/// `3 to 2`, `3 is to 2`: a ratio in words, with colons.
+pub(super) fn ratio_in_words(text: &str) -> Option<String> {
+    if text.len() > 40 || !text.contains(" to ") {
+        return None;
+    }
+    let parts: Vec<&str> =
+        text.split(" to ").map(|part| part.strip_suffix(" is").unwrap_or(part).trim()).collect();
+    let is_number =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    (parts.len() > 1 && parts.iter().all(is_number)).then(|| parts.join(":"))
+}
+
+/// A choice letter with something beside it: `(C) 60`, `C. sixty`, `E: a score`, `\textbf{(C)}\ 60`, `\text{C: ...}`.
+pub(super) fn choice(text: &str) -> Option<(char, &str)> {
+    let mut rest = text;
+    let mut braces = false;
+    for command in ["\\text{", "\\textbf{", "\\mathrm{", "\\mathbf{", "\\textrm{", "\\bf{", "**"] {
+        if let Some(inside) = rest.strip_prefix(command) {
+            rest = inside.trim_start();
+            braces = command.ends_with('{');
+            break;
+        }
+    }
+    let open = rest.starts_with(['(', '[']);
+    let inside = if open { &rest[1..] } else { rest };
+    let letter = inside.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
+    let behind = &inside[1..];
+    let mark = behind.chars().next()?;
+    let marked = match mark {
+        ')' | ']' => true,
+        '.' | ':' => {
+            !open && behind[1..].starts_with(|c: char| c.is_whitespace() || c == '\\' || c == '*' || c == '}')
+        }
+        // `B — a sound guess`
+        ' ' => !open && behind.trim_start().starts_with(['—', '–']),
+        _ => false,
+    };
+    if !marked {
+        return None;
+    }
+    let mut behind = behind.trim_start().trim_start_matches([')', ']', '.', ':', '—', '–']);
+    // What the command of the letter closed, or what closes at the very end.
+    if braces {
+        let open = behind.matches('{').count();
+        let close = behind.matches('}').count();
+        if behind.starts_with('}') {
+            behind = &behind[1..];
+        } else if close == open + 1 {
+            behind = behind.strip_suffix('}').unwrap_or(behind);
+        }
+    }
+    behind = behind.trim_start_matches("**");
+    for blank in ["\\ ", "\\,", "\\;", "\\quad", "~"] {
+        behind = behind.trim_start().strip_prefix(blank).unwrap_or(behind);
+    }
+    let behind = behind.trim_matches(|c: char| c.is_whitespace() || c == '$');
+    // An interval or a product is no choice: `(A)(B)`, `(A) + 1`.
+    let is_math = behind.starts_with(['+', '*', '/', '^', '=', '-', ',', '(', '∪', '<', '>'])
+        || behind.starts_with("\\cup")
+        || behind.starts_with("\\cdot");
+    (!behind.is_empty() && !is_math).then_some((letter, behind))
+}
+
+/// What a program prints around a list or a matrix: `array([[1, 2], [3, 4]])`, `Matrix(...)`, `tensor(...)`.
+pub(super) fn without_wrapper(text: &str) -> Option<&str> {
+    let open = text.find('(')?;
+    #[rustfmt::skip]
+    const NAMES: &[&str] = &[
+        "array", "np.array", "numpy.array", "Matrix", "sp.Matrix", "sympy.Matrix", "tensor", "torch.tensor",
+        "list", "tuple", "jnp.array", "ImmutableMatrix",
+    ];
+    NAMES.contains(&text[..open].trim()).then_some(())?;
+    let inside = text[open + 1..].trim_end().strip_suffix(')')?;
+    let end = inside.find(", dtype").unwrap_or(inside.len());
+    Some(inside[..end].trim())
+}
+
+/// The name and the value of an equation whose left side is a name applied to something: `E[X^2] = 432`,
+/// `P(A \cap B) = 1/6`, `|AB| = 5`.
+pub(super) fn applied_name(text: &str) -> Option<(String, &str)> {
+    let (left, right) = text.split_once('=')?;
+    let (left, right) = (left.trim(), right.rsplit('=').next().unwrap_or(right).trim());
+    let plain = left.trim_start_matches('\\');
+    let name = plain.bytes().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let applied = plain[name..].trim_start_matches("\\left");
+    let is_applied = (1..=12).contains(&name)
+        && (applied.starts_with('[') && applied.ends_with(']')
+            || applied.starts_with('(') && applied.ends_with(')')
+            || applied.starts_with('{') && applied.ends_with('}'));
+    (is_applied && !right.is_empty()).then(|| (plain_text(left), right))
 }
 
 /// Undoes doubled backslashes (`\\\\frac`, from text that was escaped twice); `None` where there are none, or where they
@@ -79,6 +204,7 @@ pub(super) fn words_of(tokens: &[Token]) -> Option<String> {
                 word
             }
             Kind::And => "and",
+            Kind::Or => "or",
             Kind::Symbol(',' | '-' | '\'' | ';') => continue,
             _ => return None,
         };
@@ -89,7 +215,32 @@ pub(super) fn words_of(tokens: &[Token]) -> Option<String> {
     }
     let mut words = lowercase(&words);
     words.retain(|c| c != '.' && c != '\'');
-    wordy.then(|| words.split_whitespace().collect::<Vec<_>>().join(" "))
+    wordy.then(|| said(&words))
+}
+
+/// Words without those that only make a sentence of them: "There is no solution" says "no solution".
+fn said(words: &str) -> String {
+    #[rustfmt::skip]
+    const LEADS: &[&str] = &[
+        "there is", "there are", "there exists", "there exist", "it is", "it was", "this is", "that is",
+        "its", "the",
+    ];
+    let mut words: Vec<&str> = words.split_whitespace().collect();
+    for lead in LEADS {
+        let lead: Vec<&str> = lead.split(' ').collect();
+        if words.len() > lead.len() && words.starts_with(&lead) {
+            words.drain(..lead.len());
+        }
+    }
+    if words.len() > 1 && matches!(words[0], "a" | "an") {
+        words.remove(0);
+    }
+    let singular = |word: &str| match word {
+        "solutions" => "solution".to_owned(),
+        "roots" => "root".to_owned(),
+        word => word.to_owned(),
+    };
+    words.into_iter().map(singular).collect::<Vec<_>>().join(" ")
 }
 
 /// The text of an answer that is neither mathematics nor plain words, without spacing and sizing.

@@ -3,108 +3,255 @@
 use super::value::{Scalar, Value};
 use crate::math::budget::Budget;
 use crate::math::node::{Relation, Shape};
-use crate::math::numeric;
+use crate::math::numeric::{self, Proportion};
 use crate::math::polynomial::Polynomial;
+use crate::math::verdict::Verdict;
 
 /// Unordered lists longer than this are compared by keys alone.
 const MAX_MATCHING: usize = 48;
 
 /// Whether two values are the same answer.
-pub(super) fn same(a: &Value, b: &Value, budget: &mut Budget) -> bool {
+pub(super) fn same(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
     if budget.enter().is_none() {
-        return false;
+        return Verdict::Unknown;
     }
     let same = same_inner(a, b, budget);
     budget.leave();
-    same
+    if budget.is_spent() { Verdict::Unknown } else { same }
 }
 
-fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> bool {
-    use Value::{Based, Chain, Equation, Inequality, Matrix, Named, Quantity, Ratio};
-    use Value::{Scalar, Sequence, SetOperation, Text, Union};
+fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
+    use Value::{Based, Chain, Choice, Date, Equation, Inequality, Matrix, Named, Quantity, Ratio};
+    use Value::{Scalar, Sequence, SetOperation, Text, Time, Union, UnitLetter};
     match (a, b) {
+        (Choice(x, _), Choice(y, _)) => Verdict::known(x == y),
+        (Choice(letter, words), other) | (other, Choice(letter, words)) => match (letter_of(other), words) {
+            (Some(other), _) => Verdict::known(*letter == other),
+            (None, Some(words)) => same(words, other, budget),
+            (None, None) => Verdict::Unknown,
+        },
         (Named { name: x, value: v, equation: p }, Named { name: y, value: w, equation: q }) => {
-            x == y && same(v, w, budget)
-                || matches!((p, q), (Some(p), Some(q)) if proportional(p, q, budget).is_some())
+            let values = if x == y { same(v, w, budget) } else { Verdict::Different };
+            values.or(|| match (p, q) {
+                (Some(p), Some(q)) => same_equation(p, q, budget),
+                _ => Verdict::Different,
+            })
         }
         (Named { equation, .. }, Equation(other)) | (Equation(other), Named { equation, .. }) => {
-            equation.as_ref().is_some_and(|equation| proportional(equation, other, budget).is_some())
+            equation.as_ref().map_or(Verdict::Different, |equation| same_equation(equation, other, budget))
         }
         (Named { value, .. }, other) | (other, Named { value, .. }) => same(value, other, budget),
-        (Quantity(v, unit), Quantity(w, other)) => unit == other && same(v, w, budget),
+        (UnitLetter { product: x, value: v, unit }, UnitLetter { product: y, value: w, unit: other }) => {
+            let quantities = if unit == other { same(v, w, budget) } else { Verdict::Different };
+            quantities.or(|| same_scalar(x, y, budget))
+        }
+        // The same number with that unit written out; a bare number is no such thing.
+        (UnitLetter { value: v, unit, .. }, Quantity(w, other))
+        | (Quantity(w, other), UnitLetter { value: v, unit, .. }) => {
+            if unit == other {
+                same(v, w, budget)
+            } else {
+                Verdict::Different
+            }
+        }
+        (UnitLetter { product, .. }, other) | (other, UnitLetter { product, .. }) => {
+            same(&Scalar(product.clone()), other, budget)
+        }
+        (Quantity(v, unit), Quantity(w, other)) => {
+            if unit == other {
+                same(v, w, budget)
+            } else {
+                Verdict::Different
+            }
+        }
         (Quantity(value, _), other) | (other, Quantity(value, _)) => same(value, other, budget),
-        (Scalar(a), Scalar(b)) => same_scalar(a, b, budget),
-        (Equation(a), Equation(b)) => proportional(a, b, budget).is_some(),
+        (Scalar(x), Scalar(y)) => {
+            let verdict = same_scalar(x, y, budget);
+            // A letter may be the name of an option that is a number.
+            let (x, y) = (letter_of(a), letter_of(b));
+            if verdict == Verdict::Different && x.is_some() != y.is_some() {
+                Verdict::Unknown
+            } else {
+                verdict
+            }
+        }
+        (Equation(a), Equation(b)) => same_equation(a, b, budget),
         (Inequality { difference: a, strict: x }, Inequality { difference: b, strict: y }) => {
-            x == y && proportional(a, b, budget) == Some(true)
+            match proportional(a, b, budget) {
+                Proportion::Positive => Verdict::known(x == y),
+                Proportion::Unknown => Verdict::Unknown,
+                _ => Verdict::Different,
+            }
         }
         (Sequence(Shape::Square, rows), Matrix(cells)) | (Matrix(cells), Sequence(Shape::Square, rows)) => {
-            rows.len() == cells.len()
-                && rows.iter().zip(cells).all(|(row, cells)| match row {
+            if rows.len() != cells.len() {
+                return Verdict::Different;
+            }
+            rows.iter().zip(cells).fold(Verdict::Same, |verdict, (row, cells)| {
+                verdict.and(|| match row {
                     Sequence(Shape::Square, row) => in_order(row, cells, budget),
-                    _ => false,
+                    _ => Verdict::Different,
                 })
+            })
         }
         (Sequence(x, v), Sequence(y, w)) => same_sequence(*x, v, *y, w, budget),
-        (Sequence(Shape::Set, items), other) | (other, Sequence(Shape::Set, items)) => {
-            matches!(items.as_slice(), [item] if same(item, other, budget))
-        }
+        (Sequence(Shape::Set, items), other) | (other, Sequence(Shape::Set, items)) => match items.as_slice()
+        {
+            [item] => same(item, other, budget),
+            _ => Verdict::Different,
+        },
         (Union(v), Union(w)) => in_any_order(v, w, budget),
-        (SetOperation(x, v), SetOperation(y, w)) => x == y && in_order(v, w, budget),
-        (Matrix(v), Matrix(w)) => {
-            v.len() == w.len() && v.iter().zip(w).all(|(row, other)| in_order(row, other, budget))
+        (SetOperation(x, v), SetOperation(y, w)) => {
+            if x == y && in_order(v, w, budget) == Verdict::Same {
+                Verdict::Same
+            } else {
+                Verdict::Unknown
+            }
         }
-        (Chain(v, x), Chain(w, y)) => x == y && in_order(v, w, budget) || reversed(v, x, w, y, budget),
-        (Ratio(v), Ratio(w)) => in_order(v, w, budget),
-        (Based(v, x), Based(w, y)) => v == w && x == y,
-        (Text(v), Text(w)) => v == w,
-        _ => false,
+        (Matrix(v), Matrix(w)) => {
+            if v.len() != w.len() {
+                return Verdict::Different;
+            }
+            v.iter()
+                .zip(w)
+                .fold(Verdict::Same, |verdict, (row, other)| verdict.and(|| in_order(row, other, budget)))
+        }
+        (Chain(v, x), Chain(w, y)) => {
+            let forth = if x == y { in_order(v, w, budget) } else { Verdict::Different };
+            // Chains that say the same in other words are not known to us.
+            if forth.is_same() || reversed(v, x, w, y, budget) { Verdict::Same } else { Verdict::Unknown }
+        }
+        (Ratio(v), Ratio(w)) => same_ratio(v, w, budget),
+        // `3:2` is not known to be another answer than `3/2`, nor to be it.
+        (Ratio(_), Scalar(_)) | (Scalar(_), Ratio(_)) => Verdict::Unknown,
+        (Based(v, x), Based(w, y)) => Verdict::known(v == w && x == y),
+        (Text(v), Text(w)) => Verdict::known(v == w),
+        (Date(v), Date(w)) => v.same(w),
+        (Time(v), Time(w)) => v.same(w),
+        // `2:15` is a time only beside another one.
+        (Time(time), Ratio(parts)) | (Ratio(parts), Time(time)) => match super::time::of_ratio(parts, true) {
+            Some(other) => time.same(&other),
+            None => Verdict::Different,
+        },
+        // What has to be solved or worked out first may have the other one for its solution; and a word may be a name for
+        // what is written as mathematics.
+        (Equation(_) | Inequality { .. } | Chain(..) | SetOperation(..) | Union(_) | Text(_), _)
+        | (_, Equation(_) | Inequality { .. } | Chain(..) | SetOperation(..) | Union(_) | Text(_)) => {
+            Verdict::Unknown
+        }
+        _ => Verdict::Different,
     }
+}
+
+/// The choice letter that a value may be: one capital.
+fn letter_of(value: &Value) -> Option<char> {
+    let Value::Scalar(Scalar { node: crate::math::node::Node::Variable(name), .. }) = value else {
+        return None;
+    };
+    let mut letters = name.chars();
+    letters.next().filter(|letter| letter.is_ascii_uppercase() && letters.next().is_none())
 }
 
 /// `a != b` is `b != a`.
 fn reversed(v: &[Value], x: &[Relation], w: &[Value], y: &[Relation], budget: &mut Budget) -> bool {
     x == [Relation::NotEqual]
         && y == [Relation::NotEqual]
-        && matches!((v, w), ([a, b], [c, d]) if same(a, d, budget) && same(b, c, budget))
+        && matches!((v, w), ([a, b], [c, d]) if same(a, d, budget).is_same() && same(b, c, budget).is_same())
 }
 
 /// Exact forms decide where they can; else numeric evaluation.
-fn same_scalar(a: &Scalar, b: &Scalar, budget: &mut Budget) -> bool {
+fn same_scalar(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Verdict {
     if a.key == b.key {
-        return true;
+        return Verdict::Same;
+    }
+    if is_rounding(a, b, budget) || is_rounding(b, a, budget) {
+        return Verdict::Same;
     }
     if let (Some(x), Some(y)) = (&a.exact, &b.exact) {
         if x.is_independent() && y.is_independent() {
-            return false;
+            return Verdict::Different;
         }
         // Equal but for a known constant: `\sin 1 + 10^{-40}` against `\sin 1`.
         if let Some(gap) = x.add(&y.negative(), budget)
             && gap.is_independent()
         {
-            return false;
+            return Verdict::Different;
         }
     }
     numeric::same_value(&a.node, &b.node, budget)
 }
 
-/// Whether one is a multiple of the other; `Some(true)` if by a positive factor.
-fn proportional(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Option<bool> {
+/// Whether `a` is a decimal of ten or more digits that the constant `b` rounds to.
+fn is_rounding(a: &Scalar, b: &Scalar, budget: &mut Budget) -> bool {
+    let Some((value, places)) = a.long_decimal() else { return false };
+    if b.node.has_variables() {
+        return false;
+    }
+    numeric::is_rounding(value, places, &b.node, budget)
+}
+
+/// Two equations are the same when one is a multiple of the other. Others may have the same solutions all the same,
+/// unless they are of first degree.
+fn same_equation(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Verdict {
+    match proportional(a, b, budget) {
+        Proportion::Positive | Proportion::Other => Verdict::Same,
+        Proportion::None if a.is_linear() && b.is_linear() => Verdict::Different,
+        _ => Verdict::Unknown,
+    }
+}
+
+/// Whether one is a multiple of the other.
+fn proportional(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Proportion {
     if let (Some(x), Some(y)) = (&a.exact, &b.exact) {
         if let (Some((p, m)), Some((q, n))) = (x.monic(), y.monic())
             && p == q
         {
-            return Some((m > num_traits::Zero::zero()) == (n > num_traits::Zero::zero()));
+            let zero = num_traits::Zero::zero();
+            return if (m > zero) == (n > zero) { Proportion::Positive } else { Proportion::Other };
         }
         let rational = |value: &Polynomial| value.is_independent() && value.has_rational_coefficients();
         if rational(x) && rational(y) {
-            return None;
+            return Proportion::None;
         }
     }
     numeric::proportional(&a.node, &b.node, budget)
 }
 
-fn same_sequence(x: Shape, v: &[Value], y: Shape, w: &[Value], budget: &mut Budget) -> bool {
+/// Ratios are the same when their parts are in proportion: `1:2` is `2:4`.
+fn same_ratio(v: &[Value], w: &[Value], budget: &mut Budget) -> Verdict {
+    if v.len() != w.len() {
+        return Verdict::Different;
+    }
+    // Both of them times of day, `12:00` and `1:00`: then they are no ratios.
+    if let (Some(a), Some(b)) = (super::time::of_ratio(v, false), super::time::of_ratio(w, false)) {
+        return a.same(&b);
+    }
+    let verdict = in_order(v, w, budget);
+    if verdict.is_same() {
+        return verdict;
+    }
+    let scalars = |items: &[Value]| -> Option<Vec<Polynomial>> {
+        let of = |item: &Value| match item {
+            Value::Scalar(scalar) => scalar.exact.clone(),
+            _ => None,
+        };
+        items.iter().map(of).collect()
+    };
+    let (Some(v), Some(w)) = (scalars(v), scalars(w)) else { return verdict };
+    let (Some(v0), Some(w0)) = (v.first(), w.first()) else { return verdict };
+    for (a, b) in v.iter().zip(&w).skip(1) {
+        match (a.multiply(w0, budget), b.multiply(v0, budget)) {
+            (Some(across), Some(back)) if across == back => {}
+            (Some(across), Some(back)) if across.is_independent() && back.is_independent() => {
+                return Verdict::Different;
+            }
+            _ => return Verdict::Unknown,
+        }
+    }
+    Verdict::Same
+}
+
+fn same_sequence(x: Shape, v: &[Value], y: Shape, w: &[Value], budget: &mut Budget) -> Verdict {
     let unordered = |shape| matches!(shape, Shape::Bare | Shape::Set);
     if unordered(x) && unordered(y) {
         // `x = 1, y = 2` against `1, 2`: with two names, order says which is which.
@@ -113,7 +260,7 @@ fn same_sequence(x: Shape, v: &[Value], y: Shape, w: &[Value], budget: &mut Budg
     }
     // `(1, 2)` and `[1, 2]` may be written without brackets, but then in that order.
     let bare = |bare, other| bare == Shape::Bare && matches!(other, Shape::Round | Shape::Square);
-    (x == y || bare(x, y) || bare(y, x)) && in_order(v, w, budget)
+    if x == y || bare(x, y) || bare(y, x) { in_order(v, w, budget) } else { Verdict::Different }
 }
 
 fn has_two_names(items: &[Value]) -> bool {
@@ -125,20 +272,85 @@ fn has_two_names(items: &[Value]) -> bool {
     names.any(|name| Some(name) != first)
 }
 
-fn in_order(v: &[Value], w: &[Value], budget: &mut Budget) -> bool {
-    v.len() == w.len() && v.iter().zip(w).all(|(a, b)| same(a, b, budget))
+fn in_order(v: &[Value], w: &[Value], budget: &mut Budget) -> Verdict {
+    if v.len() != w.len() {
+        return Verdict::Different;
+    }
+    v.iter().zip(w).fold(Verdict::Same, |verdict, (a, b)| verdict.and(|| same(a, b, budget)))
 }
 
-fn in_any_order(v: &[Value], w: &[Value], budget: &mut Budget) -> bool {
-    if v.len() != w.len() || v.len() > MAX_MATCHING {
-        return false;
+/// Whether the items can be paired so that each pair is the same. A greedy choice would not do: `12, 12 cm` and
+/// `12 cm, 12 m` can be paired, but not if 12 takes 12 cm. `Different` where they could not even be paired if all that
+/// is unknown were the same.
+fn in_any_order(v: &[Value], w: &[Value], budget: &mut Budget) -> Verdict {
+    if v.len() != w.len() {
+        return Verdict::Different;
     }
-    let mut free: Vec<&Value> = w.iter().collect();
-    v.iter().all(|a| match free.iter().position(|b| same(a, b, budget)) {
-        Some(at) => {
-            free.swap_remove(at);
-            true
+    if v.len() > MAX_MATCHING {
+        return Verdict::Unknown;
+    }
+    let mut pairs = Pairs { v, w, verdicts: vec![None; v.len() * w.len()] };
+    if pairs.can_be_matched(&mut |verdict| verdict == Verdict::Same, budget) {
+        return Verdict::Same;
+    }
+    let possible = pairs.can_be_matched(&mut |verdict| verdict != Verdict::Different, budget);
+    if possible || budget.is_spent() { Verdict::Unknown } else { Verdict::Different }
+}
+
+/// The verdicts on all pairs of two lists, each found when it is asked for.
+struct Pairs<'a> {
+    v: &'a [Value],
+    w: &'a [Value],
+    verdicts: Vec<Option<Verdict>>,
+}
+
+impl Pairs<'_> {
+    fn verdict(&mut self, a: usize, b: usize, budget: &mut Budget) -> Verdict {
+        let at = a * self.w.len() + b;
+        match self.verdicts[at] {
+            Some(verdict) => verdict,
+            None => {
+                let verdict = same(&self.v[a], &self.w[b], budget);
+                self.verdicts[at] = Some(verdict);
+                verdict
+            }
         }
-        None => false,
-    })
+    }
+
+    /// Augmenting paths (Kuhn 1955): whether each item of one list gets one of the other that it may be paired with.
+    fn can_be_matched(&mut self, may: &mut dyn FnMut(Verdict) -> bool, budget: &mut Budget) -> bool {
+        let mut partner = vec![None; self.w.len()];
+        (0..self.v.len()).all(|a| {
+            let mut tried = vec![false; self.w.len()];
+            self.augment(a, &mut partner, &mut tried, may, budget)
+        })
+    }
+
+    fn augment(
+        &mut self,
+        a: usize,
+        partner: &mut [Option<usize>],
+        tried: &mut [bool],
+        may: &mut dyn FnMut(Verdict) -> bool,
+        budget: &mut Budget,
+    ) -> bool {
+        // First one that is free, so that lists which are alike need no path.
+        for free_only in [true, false] {
+            for b in 0..self.w.len() {
+                if tried[b] || free_only != partner[b].is_none() || !may(self.verdict(a, b, budget)) {
+                    continue;
+                }
+                tried[b] = true;
+                let is_free = match partner[b] {
+                    None => true,
+                    Some(other) => self.augment(other, partner, tried, may, budget),
+                };
+                if is_free {
+                    partner[b] = Some(a);
+                    return true;
+                }
+            }
+        }
+        false
+    }
 }

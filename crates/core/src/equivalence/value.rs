@@ -4,13 +4,16 @@
 //! matrices are worked out. Comparison itself is in `compare`.
 
 use super::chain;
-use super::units;
+use super::time::{Date, Time};
 use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
+use crate::math::infinity;
 use crate::math::node::{Node, Relation, Shape};
-use crate::math::polynomial::Polynomial;
-use num_traits::Zero;
+use crate::math::polynomial::{Atom, Polynomial};
+use crate::math::units;
+use num_rational::BigRational;
+use num_traits::{Signed, Zero};
 
 /// An expression with its exact value where there is one.
 #[derive(Clone, Debug)]
@@ -22,6 +25,17 @@ pub(super) struct Scalar {
 
 impl Scalar {
     pub(super) fn new(node: Node, budget: &mut Budget) -> Self {
+        if infinity::has_infinity(&node) {
+            // What is not one of the two infinities (`∞ - ∞`) has no value, and is the same as its own text alone.
+            return match infinity::infinity_of(&node, budget) {
+                Some(node) => {
+                    let exact = exact(&node, budget);
+                    let key = exact.as_ref().map_or_else(|| format!("~{node:?}"), Polynomial::key);
+                    Self { node, exact, key }
+                }
+                None => Self { key: format!("~{node:?}"), exact: None, node },
+            };
+        }
         let exact = exact(&node, budget);
         let key = match &exact {
             Some(value) => value.key(),
@@ -29,6 +43,53 @@ impl Scalar {
         };
         Self { node, exact, key }
     }
+
+    /// The value and the places of a decimal that was written out to ten digits or more.
+    pub(super) fn long_decimal(&self) -> Option<(&BigRational, u32)> {
+        let value = match &self.node {
+            Node::Number(value) => value,
+            Node::Negative(inner) if matches!(**inner, Node::Number(_)) => {
+                self.exact.as_ref().and_then(Polynomial::rational)?
+            }
+            _ => return None,
+        };
+        long_decimal(value).map(|places| (value, places))
+    }
+
+    /// Whether its variables occur to the first power at most.
+    pub(super) fn is_linear(&self) -> bool {
+        self.exact.as_ref().is_some_and(|value| {
+            value.terms().all(|(monomial, _)| {
+                let mut variables =
+                    monomial.iter().filter(|(atom, _)| !matches!(atom, Atom::Prime(_) | Atom::Pi | Atom::E));
+                match (variables.next(), variables.next()) {
+                    (None, _) => true,
+                    (Some((Atom::Variable(_), exponent)), None) => *exponent == 1.into(),
+                    _ => false,
+                }
+            })
+        })
+    }
+}
+
+/// The number of decimal places of a decimal with ten significant digits or more. Fewer say only about what it is.
+pub(super) fn long_decimal(value: &BigRational) -> Option<u32> {
+    const DIGITS: u32 = 10;
+    const MOST_PLACES: u32 = 30;
+    let mut rest = value.denom().clone();
+    let (mut twos, mut fives) = (0u32, 0u32);
+    for (prime, count) in [(2u32, &mut twos), (5, &mut fives)] {
+        while *count <= MOST_PLACES && (&rest % prime).is_zero() {
+            rest /= prime;
+            *count += 1;
+        }
+    }
+    let places = twos.max(fives);
+    if rest != 1.into() || places == 0 || places > MOST_PLACES {
+        return None;
+    }
+    let digits = value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom();
+    (digits >= num_bigint::BigInt::from(10).pow(DIGITS - 1)).then_some(places)
 }
 
 /// The meaning of an answer.
@@ -37,6 +98,18 @@ pub(super) enum Value {
     Scalar(Scalar),
     /// A value and its unit in canonical spelling.
     Quantity(Box<Value>, String),
+    /// `12 m`: twelve times a variable, or twelve metres beside somebody who writes them out.
+    UnitLetter {
+        product: Scalar,
+        value: Box<Value>,
+        unit: String,
+    },
+    /// A choice letter, with what the option says where that stands beside it.
+    Choice(char, Option<Box<Value>>),
+    /// A time of day.
+    Time(Time),
+    /// A date.
+    Date(Date),
     /// `name = value`; with variables in the value it is an equation too: the difference of its sides.
     Named {
         name: String,
@@ -75,7 +148,11 @@ impl Value {
             Node::Chain(sides, relations) => chain::chain(sides, relations, budget),
             node if node.any(&|node| matches!(node, Node::PlusMinus(..))) => both_signs(node, budget),
             Node::Sequence(shape, items) => Some(Value::Sequence(shape, all(items, budget)?)),
-            Node::Union(items) => Some(Value::Union(all(items, budget)?)),
+            Node::Union(items) => Some(union(all(items, budget)?)),
+            Node::SetOperation('∩', items) if items.iter().all(|item| matches!(item, Node::Chain(..))) => {
+                let items = all(items, budget)?;
+                Some(chain::both(&items).unwrap_or(Value::Sequence(Shape::Bare, items)))
+            }
             Node::SetOperation(operator, items) => Some(Value::SetOperation(operator, all(items, budget)?)),
             Node::Ratio(items) => Some(Value::Ratio(all(items, budget)?)),
             Node::Based(digits, base) => Some(Value::Based(digits.trim_start_matches('0').to_owned(), base)),
@@ -87,11 +164,17 @@ impl Value {
             },
             Node::Text(words) => Some(Value::Text(lowercase(&words))),
             Node::Quantity(inner, unit) => quantity(*inner, &unit, budget),
+            Node::UnitLetter { product, inner, unit } => Some(Value::UnitLetter {
+                product: Scalar::new(*product, budget),
+                value: Box::new(Value::of(*inner, budget)?),
+                unit: units::canonical(&unit),
+            }),
             Node::Reals => {
                 let infinity = Node::Variable("∞".to_owned());
                 let ends = vec![Node::Negative(Box::new(infinity.clone())), infinity];
                 Some(Value::Sequence(Shape::Round, all(ends, budget)?))
             }
+            node if node.any(&is_unit_vector) => vector(&node, budget),
             node if node.any(&|node| matches!(node, Node::Matrix(_))) => {
                 let rows = matrix(node, budget)?.into_iter().map(|row| all(row, budget));
                 Some(Value::Matrix(rows.collect::<Option<_>>()?))
@@ -106,6 +189,11 @@ impl Value {
         match self {
             Value::Scalar(scalar) => scalar.key.clone(),
             Value::Quantity(value, unit) => format!("{}|{unit}", value.key()),
+            Value::UnitLetter { product, .. } => format!("u:{}", product.key),
+            Value::Choice(letter, Some(words)) => format!("{letter}) {}", words.key()),
+            Value::Choice(letter, None) => format!("{letter})"),
+            Value::Time(time) => time.key(),
+            Value::Date(date) => date.key(),
             Value::Named { name, value, .. } => format!("{name}:={}", value.key()),
             Value::Equation(difference) => match difference.exact.as_ref().and_then(Polynomial::monic) {
                 Some((monic, _)) => format!("0={}", monic.key()),
@@ -207,14 +295,6 @@ fn choose_signs(node: Node, pattern: u32, at: &mut u32) -> Node {
 }
 
 fn quantity(inner: Node, unit: &str, budget: &mut Budget) -> Option<Value> {
-    // `(C) Cecile`: the letter is the answer.
-    if let Node::Variable(letter) = &inner
-        && letter.len() == 1
-        && ("A"..="J").contains(&letter.as_str())
-        && unit.chars().all(|c| c.is_alphabetic() || c == ' ')
-    {
-        return Value::of(inner, budget);
-    }
     let (factor, unit) = units::split_multiplier(unit);
     let inner = match factor {
         Some(factor) => Node::Product(vec![inner, Node::Number(factor)]),
@@ -232,6 +312,56 @@ fn quantity(inner: Node, unit: &str, budget: &mut Budget) -> Option<Value> {
     }
 }
 
+/// A union of sets, with the name that all of them have: `x < 3 or x > 5`.
+fn union(items: Vec<Value>) -> Value {
+    let name = |item: &Value| match item {
+        Value::Named { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    let first = items.first().and_then(name);
+    let Some(first) = first.filter(|first| items.iter().all(|item| name(item).as_ref() == Some(first)))
+    else {
+        return Value::Union(items);
+    };
+    let value = |item: Value| match item {
+        Value::Named { value, .. } => *value,
+        item => item,
+    };
+    let union = Value::Union(items.into_iter().map(value).collect());
+    Value::Named { name: first, value: Box::new(union), equation: None }
+}
+
+fn is_unit_vector(node: &Node) -> bool {
+    matches!(node, Node::Variable(name) if name.starts_with("unit_"))
+}
+
+/// `\mathbf{i} + 2\mathbf{j}`: the components along the unit vectors.
+fn vector(node: &Node, budget: &mut Budget) -> Option<Value> {
+    const UNITS: [&str; 3] = ["unit_i", "unit_j", "unit_k"];
+    let along = |unit: &str| {
+        UNITS.iter().fold(node.clone(), |node, other| {
+            node.substituted(other, &Node::integer(i64::from(*other == unit)))
+        })
+    };
+    budget.take(node.size() * 9)?;
+    // Nothing may be left without a unit vector, and no product of two.
+    let none = UNITS.iter().fold(node.clone(), |node, unit| node.substituted(unit, &Node::integer(0)));
+    if !exact(&none, budget)?.is_zero() {
+        return None;
+    }
+    let doubled = UNITS.iter().fold(node.clone(), |node, unit| node.substituted(unit, &Node::integer(2)));
+    let once = UNITS.iter().fold(node.clone(), |node, unit| node.substituted(unit, &Node::integer(1)));
+    let twice = exact(&once, budget)?.scale(&BigRational::from_integer(2.into()))?;
+    if exact(&doubled, budget)? != twice {
+        return None;
+    }
+    let count =
+        if node.any(&|node| matches!(node, Node::Variable(name) if name == "unit_k")) { 3 } else { 2 };
+    let components =
+        UNITS[..count].iter().map(|unit| Value::Scalar(Scalar::new(along(unit), budget))).collect();
+    Some(Value::Sequence(Shape::Round, components))
+}
+
 fn is_structure(node: &Node) -> bool {
     matches!(
         node,
@@ -242,6 +372,7 @@ fn is_structure(node: &Node) -> bool {
             | Node::Based(..)
             | Node::Ratio(_)
             | Node::Quantity(..)
+            | Node::UnitLetter { .. }
             | Node::Text(_)
             | Node::Reals
             | Node::Matrix(_)

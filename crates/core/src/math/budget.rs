@@ -47,6 +47,11 @@ impl Budget {
         self.depth = self.depth.saturating_sub(1);
     }
 
+    /// Whether a step was refused: what came out since then says nothing about the answers.
+    pub fn is_spent(&self) -> bool {
+        self.used > self.limit
+    }
+
     /// Steps taken so far: at most the limit plus the one that was refused.
     pub fn used(&self) -> u64 {
         self.used

@@ -4,10 +4,11 @@
 mod known;
 
 use super::budget::Budget;
-use super::node::{Function, Node};
+use super::node::{Function, Node, Operation};
 use super::polynomial::{Atom, Polynomial};
 use known::{factor, inverse_trigonometric, logarithm, multiple_of_pi, sine};
 use num_bigint::BigInt;
+use num_integer::Integer;
 use num_rational::{BigRational, Rational64};
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
@@ -109,6 +110,11 @@ fn exact_inner(node: &Node, budget: &mut Budget) -> Option<Polynomial> {
             let (n, k) = (exact(n, budget)?, exact(k, budget)?);
             binomial(&n, &k, budget)?
         }
+        Node::Many(operation, items) => many(*operation, items, budget)?,
+        Node::Repeated { index, from, to, body, is_product } => {
+            repeated(index, from, to, body, *is_product, budget)?
+        }
+        Node::Integral { variable, from, to, body } => integral(variable, from, to, body, budget)?,
         Node::Degrees(inner) => {
             let value = exact(inner, budget)?.scale(&BigRational::new(1.into(), 180.into()))?;
             value.multiply(&Polynomial::atom(Atom::Pi), budget)?
@@ -147,8 +153,96 @@ fn binomial(n: &Polynomial, k: &Polynomial, budget: &mut Budget) -> Option<Polyn
             }
             Some(Polynomial::constant(value.into()))
         }
+        // n (n-1) ... (n-k+1) / k!
+        (None, Some(k @ 0..=12)) => {
+            let mut value = Polynomial::integer(1);
+            for at in 0..k {
+                let factor = n.add(&Polynomial::integer(-at), budget)?;
+                value =
+                    value.multiply(&factor, budget)?.scale(&BigRational::new(1.into(), (at + 1).into()))?;
+            }
+            Some(value)
+        }
         _ => opaque("binomial", &[n.key(), k.key()], budget),
     }
+}
+
+/// The largest of numbers, a greatest common divisor, ...
+fn many(operation: Operation, items: &[Node], budget: &mut Budget) -> Option<Polynomial> {
+    let mut values = Vec::new();
+    for item in items {
+        values.push(exact(item, budget)?);
+    }
+    let numbers: Option<Vec<BigRational>> = values.iter().map(Polynomial::as_rational).collect();
+    let known = numbers.and_then(|numbers| match operation {
+        Operation::Max => numbers.into_iter().max(),
+        Operation::Min => numbers.into_iter().min(),
+        _ => {
+            let whole = numbers.iter().map(|value| value.is_integer().then(|| value.to_integer()));
+            whole_operation(operation, &whole.collect::<Option<Vec<_>>>()?).map(BigRational::from_integer)
+        }
+    });
+    if let Some(value) = known {
+        return Some(Polynomial::constant(value));
+    }
+    let mut keys: Vec<String> = values.iter().map(Polynomial::key).collect();
+    if operation != Operation::Mod {
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.len() == 1 && matches!(operation, Operation::Max | Operation::Min) {
+            return values.pop();
+        }
+    }
+    opaque(&format!("{operation:?}"), &keys, budget)
+}
+
+/// The greatest common divisor, the least common multiple, or the remainder of whole numbers.
+pub(crate) fn whole_operation(operation: Operation, values: &[BigInt]) -> Option<BigInt> {
+    let (first, rest) = values.split_first()?;
+    match operation {
+        Operation::Gcd => Some(rest.iter().fold(first.abs(), |all, value| all.gcd(value))),
+        Operation::Lcm => Some(rest.iter().fold(first.abs(), |all, value| all.lcm(value))),
+        Operation::Mod => match rest {
+            [modulus] if !modulus.is_zero() => Some(first.mod_floor(modulus)),
+            _ => None,
+        },
+        Operation::Max | Operation::Min => None,
+    }
+}
+
+/// Sums and products of more terms than this are left as they are.
+const MOST_REPEATED: i64 = 1_000;
+
+fn repeated(
+    index: &str,
+    from: &Node,
+    to: &Node,
+    body: &Node,
+    is_product: bool,
+    budget: &mut Budget,
+) -> Option<Polynomial> {
+    let (first, last) = (exact(from, budget)?, exact(to, budget)?);
+    let (Some(first), Some(last)) = (first.as_integer(), last.as_integer()) else {
+        return None;
+    };
+    if last.checked_sub(first)? > MOST_REPEATED {
+        return None;
+    }
+    let mut total = Polynomial::integer(i64::from(is_product));
+    for at in first..=last {
+        budget.take(body.size())?;
+        let term = exact(&body.clone().substituted(index, &Node::integer(at)), budget)?;
+        total = if is_product { total.multiply(&term, budget)? } else { total.add(&term, budget)? };
+    }
+    Some(total)
+}
+
+/// The integral of a sum of powers, term by term; `None` for anything else.
+fn integral(variable: &str, from: &Node, to: &Node, body: &Node, budget: &mut Budget) -> Option<Polynomial> {
+    let antiderivative = exact(body, budget)?.antiderivative(variable, budget)?.to_node()?;
+    let at = |limit: &Node| antiderivative.clone().substituted(variable, limit);
+    budget.take(antiderivative.size() * 2)?;
+    exact(&Node::Sum(vec![at(to), Node::Negative(Box::new(at(from)))]), budget)
 }
 
 fn inverse(value: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
@@ -289,6 +383,15 @@ fn call(function: Function, argument: &Polynomial, budget: &mut Budget) -> Optio
         Function::Ln => return logarithm(argument, budget),
         Function::Exp => return power(&Polynomial::atom(Atom::E), argument, budget),
         Function::Abs => argument.as_rational().map(|value| Polynomial::constant(value.abs())),
+        Function::Sign => argument.as_rational().map(|value| {
+            Polynomial::integer(if value.is_zero() {
+                0
+            } else if value.is_negative() {
+                -1
+            } else {
+                1
+            })
+        }),
         Function::Floor => argument.as_rational().map(|value| Polynomial::constant(value.floor())),
         Function::Ceil => argument.as_rational().map(|value| Polynomial::constant(value.ceil())),
         Function::Sinh | Function::Tanh if argument.is_zero() => Some(Polynomial::default()),

@@ -28,6 +28,7 @@ pub fn evaluate(function: Function, x: Complex) -> Option<Complex> {
         Function::Arccos => Complex::real(PI.scale(0.5)).plus(arcsin(x)?.negative()),
         Function::Arctan => arctan(x),
         Function::Abs => absolute(x),
+        Function::Sign => sign(x),
         Function::Floor => floor(x),
         Function::Ceil => Some(floor(x.negative())?.negative()),
     }
@@ -65,6 +66,14 @@ fn absolute(x: Complex) -> Option<Complex> {
     }
     let length = Complex::real((x.re * x.re + x.im * x.im).sqrt());
     Some(Complex { error: length.error + x.error, ..length })
+}
+
+/// Of reals that are certainly not zero, or exactly zero.
+fn sign(x: Complex) -> Option<Complex> {
+    if x.im != Double::ZERO || x.error > 0.0 && x.re.hi.abs() <= x.error {
+        return None;
+    }
+    Some(Complex::exact(if x.re.hi == 0.0 { 0.0 } else { x.re.hi.signum() }))
 }
 
 fn floor(x: Complex) -> Option<Complex> {

@@ -15,6 +15,8 @@ pub enum Kind {
     Repeating(String, String),
     /// A run of ASCII letters.
     Letters(String),
+    /// A letter under an accent: `bar x`.
+    Accented(String),
     /// A one-symbol variable that is not an ASCII letter (`\alpha`, `θ`), by name.
     Greek(&'static str),
     /// A command that the parser knows: `frac`, `sqrt`, `sin`, ...
@@ -23,8 +25,10 @@ pub enum Kind {
     Text(String),
     /// Operator, bracket or punctuation. `⦃` and `⦄` are set braces; `$` is a currency sign.
     Symbol(char),
-    /// `and`, `or`: separates list items like a comma.
+    /// `and`: separates list items like a comma.
     And,
+    /// `or`: separates list items, and what it joins may be a union.
+    Or,
     /// `\\` in a matrix.
     RowBreak,
     /// `\begin{pmatrix}` and its like.
@@ -44,7 +48,8 @@ pub struct Token {
 
 /// Splits `text` into tokens. `None`: something that is no mathematics, or the budget is spent.
 pub fn tokenize(text: &str, budget: &mut Budget) -> Option<Vec<Token>> {
-    let mut lexer = Lexer { rest: text, tokens: Vec::new(), spaced: false, boxed: false, brackets: 0 };
+    let mut lexer =
+        Lexer { rest: text, tokens: Vec::new(), spaced: false, boxed: false, brackets: 0, cases: 0 };
     // With an even number of dollar signs they delimit mathematics; a single one is a currency.
     let dollars = text.matches('$').count() - text.matches("\\$").count();
     let delimited = text.contains("\\(") || text.contains("\\[");
@@ -60,6 +65,8 @@ struct Lexer<'a> {
     boxed: bool,
     /// Depth of `(`, `[`, `\{`: inside them a comma always separates.
     brackets: u32,
+    /// Depth of `\begin{cases}` without columns: its rows are the items of a list.
+    cases: u32,
 }
 
 impl<'a> Lexer<'a> {
@@ -88,6 +95,12 @@ impl<'a> Lexer<'a> {
                     self.skip(first.len_utf8());
                     self.spaced = true;
                 }
+                // `12 sq. units`
+                '.' if self.is_abbreviated() => {
+                    self.skip(1);
+                    self.spaced = true;
+                }
+                _ if !first.is_ascii() && self.other_letters(first) => {}
                 _ => {
                     self.skip(first.len_utf8());
                     self.character(first)?;
@@ -137,6 +150,33 @@ impl<'a> Lexer<'a> {
                 .all(|(token, symbol)| token.kind == Kind::Symbol(symbol))
     }
 
+    fn is_abbreviated(&self) -> bool {
+        const SHORT: [&str; 20] = [
+            "sq", "cu", "Rs", "rs", "approx", "ft", "in", "lb", "lbs", "oz", "hr", "hrs", "min", "mins",
+            "sec", "secs", "mi", "yd", "yr", "yrs",
+        ];
+        matches!(self.tokens.last(), Some(Token { kind: Kind::Letters(word) | Kind::Text(word), .. }) if SHORT.contains(&word.as_str()))
+    }
+
+    /// A run of letters of another script is a word: `18 рублей`, `18元`.
+    fn other_letters(&mut self, first: char) -> bool {
+        let is_other = |c: char| {
+            c.is_alphabetic()
+                && !c.is_ascii()
+                && greek_letter(c).is_none()
+                && !matches!(c, 'π' | '𝜋' | 'ℝ' | 'ℤ' | 'ℕ' | 'ℚ' | 'ℂ' | 'ⁿ')
+                || matches!(c, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{903}' | '\u{93a}'..='\u{94f}' | '\u{981}'..='\u{983}' | '\u{9bc}'..='\u{9cd}' | '\u{64b}'..='\u{652}')
+        };
+        if !is_other(first) {
+            return false;
+        }
+        let length: usize = self.rest.chars().take_while(|c| is_other(*c)).map(char::len_utf8).sum();
+        let word = &self.rest[..length];
+        self.skip(length);
+        self.push(Kind::Text(word.to_owned()));
+        true
+    }
+
     fn comparison(&mut self, first: char) {
         let (symbol, length) = match (first, self.rest.as_bytes().get(1)) {
             ('<', Some(b'=')) => ('≤', 2),
@@ -151,10 +191,28 @@ impl<'a> Lexer<'a> {
 
     fn letters(&mut self) {
         let length = self.rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let run = &self.rest[..length];
-        self.skip(length);
-        if matches!(run, "and" | "or" | "And" | "Or" | "AND" | "OR") {
+        let mut run = &self.rest[..length];
+        // `3orx=-3`, written without blanks.
+        if !self.spaced && self.last_is_number() {
+            for (word, kind) in [("or", Kind::Or), ("and", Kind::And)] {
+                if run.len() > word.len() && run.starts_with(word) {
+                    self.skip(word.len());
+                    self.push(kind);
+                    run = &run[word.len()..];
+                    break;
+                }
+            }
+        }
+        self.skip(run.len());
+        // As SymPy prints the imaginary unit: `3*sqrt(2)*I`.
+        if run == "I" && self.last_is('*') {
+            self.push(Kind::Letters("i".to_owned()));
+        } else if matches!(run, "and" | "And" | "AND") {
             self.push(Kind::And);
+        } else if matches!(run, "or" | "Or" | "OR") {
+            self.push(Kind::Or);
+        } else if matches!(run, "x" | "X") && self.last_is_number() && is_power_of_ten(self.rest) {
+            self.symbol('*');
         } else if run.eq_ignore_ascii_case("percent") || run == "pct" {
             self.symbol('%');
         } else if matches!(run, "degrees" | "degree" | "deg") {
@@ -194,6 +252,16 @@ impl<'a> Lexer<'a> {
             'π' | '𝜋' => self.push(Kind::Command("pi".to_owned())),
             '√' => self.push(Kind::Command("sqrt".to_owned())),
             '∛' => self.push(Kind::Command("cbrt".to_owned())),
+            '∜' => {
+                self.push(Kind::Command("sqrt".to_owned()));
+                self.push(Kind::Symbol('['));
+                self.push(Kind::Number("4".to_owned()));
+                self.push(Kind::Symbol(']'));
+            }
+            'ℤ' => self.push(Kind::Letters("Z".to_owned())),
+            'ℕ' => self.push(Kind::Letters("N".to_owned())),
+            'ℚ' => self.push(Kind::Letters("Q".to_owned())),
+            'ℂ' => self.push(Kind::Letters("C".to_owned())),
             'ℝ' => self.push(Kind::Command("reals".to_owned())),
             '∅' => self.push(Kind::Command("emptyset".to_owned())),
             _ => self.symbol(plain_symbol(c)?),
@@ -234,7 +302,17 @@ impl<'a> Lexer<'a> {
             self.push(Kind::Symbol('-'));
             digits = rest.to_owned();
         }
-        self.push(if digits == "n" { Kind::Letters(digits) } else { Kind::Number(digits) });
+        // `2ⁿ⁺¹`: letters, signs and numbers, one token each.
+        let mut rest = digits.as_str();
+        while let Some(c) = rest.chars().next() {
+            let length = rest.bytes().take_while(u8::is_ascii_digit).count();
+            match c {
+                '+' | '-' => self.push(Kind::Symbol(c)),
+                '0'..='9' => self.push(Kind::Number(rest[..length].to_owned())),
+                _ => self.push(Kind::Letters(c.to_string())),
+            }
+            rest = &rest[length.max(1)..];
+        }
         self.push(Kind::Symbol('}'));
     }
 
@@ -272,6 +350,8 @@ impl<'a> Lexer<'a> {
             | "mathclose" | "newline" => {
                 self.spaced = true;
             }
+            "lor" | "vee" => self.push(Kind::Or),
+            "land" | "wedge" => self.push(Kind::And),
             "hspace" | "vspace" | "color" | "label" | "phantom" | "hphantom" | "tag" | "kern" => {
                 self.argument()?;
                 self.spaced = true;
@@ -279,21 +359,33 @@ impl<'a> Lexer<'a> {
             "text" | "mbox" | "textbf" | "textit" | "textrm" | "textnormal" | "mathrm" | "operatorname"
             | "hbox" | "textup" | "emph" | "mathop" | "textsc" | "texttt" | "mathsf" | "textsf" => {
                 let content = self.argument()?;
-                self.words(content, nesting, budget)?;
+                match content.trim() {
+                    function @ ("lcm" | "gcd" | "max" | "min" | "mod" | "sgn" | "sign") => {
+                        self.push(Kind::Command(function.to_owned()));
+                    }
+                    _ => self.words(content, nesting, budget)?,
+                }
             }
             "boxed" | "fbox" => {
                 let content = self.argument()?;
                 if self.boxed
-                    && !matches!(self.tokens.last(), Some(Token { kind: Kind::And | Kind::Symbol(','), .. }))
+                    && !matches!(
+                        self.tokens.last(),
+                        Some(Token { kind: Kind::And | Kind::Or | Kind::Symbol(','), .. })
+                    )
                 {
                     self.push(Kind::And);
                 }
                 self.boxed = true;
                 self.nested(content, nesting, budget)?;
             }
-            "mathbf" | "boldsymbol" | "bm" | "mathit" | "mathcal" | "ensuremath" | "vec" | "hat"
-            | "overrightarrow" | "overline" | "bar" | "widehat" | "underline" | "displaylines"
-            | "mathbin" | "mathrel" | "mathord" => {
+            "mathbf" | "boldsymbol" | "bm" | "hat" | "vec" | "mathbfit" | "widehat" | "bar" | "overline"
+            | "tilde" | "widetilde" | "overrightarrow" | "dot" | "ddot" => {
+                let content = self.argument()?;
+                self.accented(name, content, nesting, budget)?;
+            }
+            "mathit" | "mathcal" | "ensuremath" | "underline" | "displaylines" | "mathbin" | "mathrel"
+            | "mathord" => {
                 let content = self.argument()?;
                 self.nested(content, nesting, budget)?;
             }
@@ -311,6 +403,8 @@ impl<'a> Lexer<'a> {
                 let environment = self.argument()?;
                 if is_matrix(environment) {
                     self.push(Kind::EndMatrix);
+                } else if environment == "cases" {
+                    self.cases = self.cases.saturating_sub(1);
                 }
             }
             "dfrac" | "tfrac" | "cfrac" | "frac" => self.push(Kind::Command("frac".to_owned())),
@@ -329,7 +423,16 @@ impl<'a> Lexer<'a> {
             '}' => self.symbol('⦄'),
             '%' | '$' | '&' => self.symbol(c),
             '|' => self.symbol('‖'),
-            '\\' => self.push(Kind::RowBreak),
+            '\\' if self.cases > 0 => self.symbol(','),
+            '\\' => {
+                // `\\[4pt]`
+                if let Some(length) = self.rest.strip_prefix('[').and_then(|rest| rest.find(']'))
+                    && self.rest[1..=length].ends_with(|c: char| c.is_ascii_alphabetic())
+                {
+                    self.skip(length + 2);
+                }
+                self.push(Kind::RowBreak);
+            }
             '_' | '#' => return None,
             // `\,`, `\!`, `\ `, and the delimiters `\(`, `\[`.
             _ => self.spaced = true,
@@ -376,10 +479,57 @@ impl<'a> Lexer<'a> {
         done
     }
 
+    /// `\bar x`, `\vec a`, `\hat\imath`: a mean, a conjugate or a vector is another thing than the letter under the accent.
+    /// Over several letters (`\overline{AB}`) and in bold an accent is notation alone.
+    fn accented(&mut self, accent: &str, content: &'a str, nesting: u32, budget: &mut Budget) -> Option<()> {
+        let inner = content.trim().trim_start_matches('\\');
+        let is_upright = matches!(accent, "mathbf" | "boldsymbol" | "bm" | "mathbfit");
+        let unit = match inner {
+            "i" | "imath" => Some("unit_i"),
+            "j" | "jmath" => Some("unit_j"),
+            "k" if is_upright || accent == "hat" => Some("unit_k"),
+            _ => None,
+        };
+        if let Some(unit) = unit.filter(|_| !matches!(accent, "bar" | "overline" | "dot" | "ddot")) {
+            self.push(Kind::Command(unit.to_owned()));
+            return Some(());
+        }
+        let is_letter = inner.len() == 1 && inner.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if is_letter && !is_upright {
+            let accent = match accent {
+                "bar" | "overline" => "bar",
+                "hat" | "widehat" => "hat",
+                "tilde" | "widetilde" => "tilde",
+                "vec" | "overrightarrow" => "vec",
+                accent => accent,
+            };
+            self.push(Kind::Accented(format!("{accent} {inner}")));
+            return Some(());
+        }
+        self.nested(content, nesting, budget)
+    }
+
     /// The content of `\text{}`: words, a separator, or mathematics after all.
     fn words(&mut self, content: &'a str, nesting: u32, budget: &mut Budget) -> Option<()> {
         budget.take(content.len() as u64)?;
         let words = content.trim();
+        // `180 \text{ (days)}`: a remark is no part of the value; one word or two may be its unit.
+        if let Some(remark) = words.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'))
+            && remark.chars().filter(|c| c.is_alphabetic()).nth(1).is_some()
+            && remark.chars().all(|c| c.is_alphabetic() || " ,.'-".contains(c))
+            && !self.tokens.is_empty()
+        {
+            if remark.split_whitespace().nth(2).is_none() {
+                self.push(Kind::Text(remark.trim().to_owned()));
+            }
+            return Some(());
+        }
+        // `\mathrm{m\,s^{-1}}`
+        if let Some(unit) = super::units::compound(words) {
+            self.push(Kind::Text(unit));
+            self.spaced |= content.ends_with(char::is_whitespace);
+            return Some(());
+        }
         self.spaced |= content.starts_with(char::is_whitespace);
         let is_words = words.starts_with(|c: char| c.is_alphabetic())
             && words.chars().all(|c| c.is_alphabetic() || " .'-/^".contains(c) || c == '2' || c == '3')
@@ -408,11 +558,24 @@ impl<'a> Lexer<'a> {
                 self.argument()?;
             }
             self.push(Kind::BeginMatrix);
-        } else if matches!(environment, "cases" | "vmatrix" | "Vmatrix" | "tabular") {
+        } else if environment == "cases" {
+            // With columns it defines a function by its pieces, which we do not read.
+            let content = &self.rest[..self.rest.find("\\end{cases}")?];
+            if content.contains('&') {
+                return None;
+            }
+            self.cases += 1;
+        } else if matches!(environment, "vmatrix" | "Vmatrix" | "tabular") {
             return None;
         }
         Some(())
     }
+}
+
+/// Whether `10^...` follows: then an x before it is a times sign.
+fn is_power_of_ten(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    rest.strip_prefix("10").is_some_and(|rest| rest.starts_with('^') || rest.starts_with("**"))
 }
 
 fn is_matrix(environment: &str) -> bool {

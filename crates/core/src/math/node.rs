@@ -21,8 +21,20 @@ pub enum Function {
     Ln,
     Exp,
     Abs,
+    Sign,
     Floor,
     Ceil,
+}
+
+/// A function of several arguments whose order does not matter, save for `Mod`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are the mathematics")]
+pub enum Operation {
+    Max,
+    Min,
+    Gcd,
+    Lcm,
+    Mod,
 }
 
 /// A relation between two expressions.
@@ -91,6 +103,32 @@ pub enum Node {
     Factorial(Box<Node>),
     /// `n` over `k`.
     Binomial(Box<Node>, Box<Node>),
+    /// The largest of some values, their greatest common divisor, ...
+    Many(Operation, Vec<Node>),
+    /// A finite sum or product over an index.
+    Repeated {
+        /// The name of the index.
+        index: String,
+        /// Its first value.
+        from: Box<Node>,
+        /// Its last value.
+        to: Box<Node>,
+        /// What is added or multiplied.
+        body: Box<Node>,
+        /// Whether it is multiplied.
+        is_product: bool,
+    },
+    /// A definite integral.
+    Integral {
+        /// The name of the variable.
+        variable: String,
+        /// The lower limit.
+        from: Box<Node>,
+        /// The upper limit.
+        to: Box<Node>,
+        /// The integrand.
+        body: Box<Node>,
+    },
     /// `a°` inside an expression, as in `\sin 30^\circ`.
     Degrees(Box<Node>),
     /// `a%` inside an expression.
@@ -113,6 +151,15 @@ pub enum Node {
     Ratio(Vec<Node>),
     /// A quantity and its unit as written.
     Quantity(Box<Node>, String),
+    /// A number with a bare letter behind it that is a unit too: `12 m`.
+    UnitLetter {
+        /// It as a product of variables.
+        product: Box<Node>,
+        /// The number.
+        inner: Box<Node>,
+        /// The unit as written.
+        unit: String,
+    },
     /// Words.
     Text(String),
     /// All real numbers.
@@ -141,12 +188,17 @@ impl Node {
             Node::Union(items)
             | Node::SetOperation(_, items)
             | Node::Chain(items, _)
+            | Node::Many(_, items)
             | Node::Ratio(items) => items.iter().collect(),
+            Node::Repeated { from, to, body, .. } | Node::Integral { from, to, body, .. } => {
+                vec![from, to, body]
+            }
             Node::Matrix(rows) => rows.iter().flatten().collect(),
             Node::Power(a, b) | Node::Root(a, b) | Node::Binomial(a, b) => vec![a, b],
             Node::Log(base, argument) => base.iter().chain([argument]).map(|node| &**node).collect(),
             Node::Negative(a) | Node::Inverse(a) | Node::Call(_, a) | Node::Factorial(a) => vec![a],
             Node::Degrees(a) | Node::Percent(a) | Node::PlusMinus(a, _) | Node::Quantity(a, _) => vec![a],
+            Node::UnitLetter { product, inner, .. } => vec![product, inner],
         }
     }
 
@@ -166,6 +218,20 @@ impl Node {
             Node::SetOperation(operator, items) => Node::SetOperation(operator, all(items, map)),
             Node::Chain(items, relations) => Node::Chain(all(items, map), relations),
             Node::Ratio(items) => Node::Ratio(all(items, map)),
+            Node::Many(operation, items) => Node::Many(operation, all(items, map)),
+            Node::Repeated { index, from, to, body, is_product } => Node::Repeated {
+                index,
+                from: Box::new(map(*from)),
+                to: Box::new(map(*to)),
+                body: Box::new(map(*body)),
+                is_product,
+            },
+            Node::Integral { variable, from, to, body } => Node::Integral {
+                variable,
+                from: Box::new(map(*from)),
+                to: Box::new(map(*to)),
+                body: Box::new(map(*body)),
+            },
             Node::Matrix(rows) => Node::Matrix(rows.into_iter().map(|row| all(row, map)).collect()),
             Node::Power(a, b) => Node::Power(Box::new(map(*a)), Box::new(map(*b))),
             Node::Root(a, b) => Node::Root(Box::new(map(*a)), Box::new(map(*b))),
@@ -182,6 +248,9 @@ impl Node {
             Node::Percent(a) => Node::Percent(Box::new(map(*a))),
             Node::PlusMinus(a, opposite) => Node::PlusMinus(Box::new(map(*a)), opposite),
             Node::Quantity(a, unit) => Node::Quantity(Box::new(map(*a)), unit),
+            Node::UnitLetter { product, inner, unit } => {
+                Node::UnitLetter { product: Box::new(map(*product)), inner: Box::new(map(*inner)), unit }
+            }
         }
     }
 
@@ -195,12 +264,36 @@ impl Node {
         1 + self.children().into_iter().map(Node::size).sum::<u64>()
     }
 
-    /// Whether a variable (infinity is not one) or an unknown function occurs.
+    /// Whether a variable (infinity is not one, nor is the index of a sum) or an unknown function occurs.
     pub fn has_variables(&self) -> bool {
-        self.any(&|node| match node {
-            Node::Variable(name) => name != "∞",
+        self.has_variable_but(&mut Vec::new())
+    }
+
+    fn has_variable_but<'a>(&'a self, bound: &mut Vec<&'a str>) -> bool {
+        match self {
+            Node::Variable(name) => name != "∞" && !bound.contains(&name.as_str()),
             Node::Apply(..) | Node::Log(None, _) => true,
-            _ => false,
-        })
+            Node::Repeated { index: name, from, to, body, .. }
+            | Node::Integral { variable: name, from, to, body } => {
+                if from.has_variable_but(bound) || to.has_variable_but(bound) {
+                    return true;
+                }
+                bound.push(name);
+                let found = body.has_variable_but(bound);
+                bound.pop();
+                found
+            }
+            _ => self.children().into_iter().any(|child| child.has_variable_but(bound)),
+        }
+    }
+
+    /// The tree with a variable replaced.
+    pub fn substituted(self, name: &str, value: &Node) -> Node {
+        match self {
+            Node::Variable(ref own) if own == name => value.clone(),
+            Node::Repeated { ref index, .. } if index == name => self,
+            Node::Integral { ref variable, .. } if variable == name => self,
+            _ => self.map_children(&mut |child| child.substituted(name, value)),
+        }
     }
 }

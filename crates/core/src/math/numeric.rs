@@ -1,20 +1,48 @@
 //! Numeric evaluation of expressions at fixed points, and the comparison of two expressions by it.
 //!
 //! A variable's value at a point comes from its name alone, so the points are the same for every answer and on every
-//! platform. Unknown functions (`f(2)`, `n!`) take values from a fixed analytic function of their arguments that no
-//! identity of real mathematics respects: they agree only where their arguments do.
+//! platform. Where an expression is put together of pieces ([`super::branches`]) there are points on both sides of every
+//! place where one piece ends. Unknown functions (`f(2)`) take values from a fixed analytic function of their arguments
+//! that no identity of real mathematics respects: they agree only where their arguments do.
 
+use super::branches;
 use super::budget::Budget;
 use super::complex::Complex;
 use super::double::Double;
 use super::functions;
-use super::node::{Function, Node};
+use super::node::{Function, Node, Operation};
+use super::verdict::Verdict;
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{Signed, ToPrimitive};
 
 /// Evaluation points: all variables positive at the first three, of mixed signs at the next three, negative at the last.
 pub const POINTS: usize = 7;
+/// A point at which expressions are evaluated: a number of [`POINTS`], and values that some variables have instead.
+#[derive(Clone, Copy, Debug)]
+pub struct Point<'a> {
+    /// Which of the fixed points.
+    pub seed: usize,
+    /// Variables with values of their own here.
+    pub set: &'a [(String, f64)],
+}
+
+impl From<usize> for Point<'_> {
+    fn from(seed: usize) -> Self {
+        Point { seed, set: &[] }
+    }
+}
+
+impl Point<'_> {
+    /// The value of a variable here.
+    pub(super) fn value(&self, name: &str) -> f64 {
+        match self.set.iter().find(|(set, _)| set == name) {
+            Some((_, value)) => *value,
+            None => variable_value(name, self.seed),
+        }
+    }
+}
+
 /// How many points must agree for expressions with variables.
 const ENOUGH: usize = 3;
 /// Two values are equal when they differ by less than this, relatively. Evaluation is good to about 1e-28; expressions
@@ -49,21 +77,22 @@ fn variable_value(name: &str, point: usize) -> f64 {
 }
 
 /// The value of an expression at a point; `None` where it is undefined, out of range or not known well enough.
-pub fn evaluate(node: &Node, point: usize, budget: &mut Budget) -> Option<Complex> {
+pub fn evaluate(node: &Node, point: Point, budget: &mut Budget) -> Option<Complex> {
     budget.enter()?;
     let value = evaluate_inner(node, point, budget);
     budget.leave();
     value
 }
 
-fn evaluate_inner(node: &Node, point: usize, budget: &mut Budget) -> Option<Complex> {
+fn evaluate_inner(node: &Node, point: Point, budget: &mut Budget) -> Option<Complex> {
     match node {
         Node::Number(value) => number(value),
         Node::Pi => Some(Complex::pi()),
         Node::E => Some(Complex::e()),
         Node::I => Some(Complex::i()),
-        Node::Variable(name) if name == "∞" => Some(Complex::exact(1.234_567_891_234_567e99)),
-        Node::Variable(name) => Some(Complex::exact(variable_value(name, point))),
+        // Arithmetic with it is [`super::infinity`]'s.
+        Node::Variable(name) if name == "∞" => None,
+        Node::Variable(name) => Some(Complex::exact(point.value(name))),
         Node::Sum(terms) => {
             let mut sum = Complex::exact(0.0);
             for term in terms {
@@ -98,30 +127,90 @@ fn evaluate_inner(node: &Node, point: usize, budget: &mut Budget) -> Option<Comp
             let log = evaluate(argument, point, budget)?.ln()?;
             let factor = match base {
                 Some(base) => evaluate(base, point, budget)?.ln()?.inverse()?,
-                None => Complex::exact(variable_value("some log", point)),
+                None => Complex::exact(variable_value("some log", point.seed)),
             };
             log.multiply(factor)
         }
         Node::Apply(name, arguments) => unknown_function(name, arguments, point, budget),
-        Node::Factorial(inner) => match integer(inner) {
-            Some(n @ 0..=60) => {
-                let mut product = Complex::exact(1.0);
-                for factor in 1..=n {
-                    product = product.multiply(Complex::exact(factor as f64))?;
-                }
-                Some(product)
-            }
+        Node::Factorial(inner) => match whole(evaluate(inner, point, budget)?) {
+            Some(n @ 0..=60) => falling(n, n, budget),
             _ => unknown_function("!", std::slice::from_ref(&**inner), point, budget),
         },
         Node::Binomial(n, k) => {
-            let arguments = [(**n).clone(), (**k).clone()];
-            unknown_function("binomial", &arguments, point, budget)
+            match (whole(evaluate(n, point, budget)?), whole(evaluate(k, point, budget)?)) {
+                (Some(n @ 0..=400), Some(k)) if k < 0 || k > n => Some(Complex::exact(0.0 * n as f64)),
+                (Some(n @ 0..=400), Some(k)) => {
+                    let k = k.min(n - k);
+                    falling(n, k, budget)?.multiply(falling(k, k, budget)?.inverse()?)
+                }
+                _ => unknown_function("binomial", &[(**n).clone(), (**k).clone()], point, budget),
+            }
+        }
+        Node::Many(operation, items) => many(*operation, items, point, budget),
+        Node::Repeated { index, from, to, body, is_product } => {
+            let (from, to) = (whole(evaluate(from, point, budget)?)?, whole(evaluate(to, point, budget)?)?);
+            if to - from > 1_000 {
+                return None;
+            }
+            let mut set = point.set.to_vec();
+            set.retain(|(name, _)| name != index);
+            let mut total = Complex::exact(if *is_product { 1.0 } else { 0.0 });
+            for at in from..=to {
+                budget.take(1)?;
+                set.push((index.clone(), at as f64));
+                let term = evaluate(body, Point { seed: point.seed, set: &set }, budget)?;
+                total = if *is_product { total.multiply(term)? } else { total.plus(term)? };
+                set.pop();
+            }
+            Some(total)
         }
         Node::Degrees(inner) => evaluate(inner, point, budget)?
             .multiply(Complex::pi())?
             .multiply(Complex::exact(180.0).inverse()?),
         Node::Percent(inner) => evaluate(inner, point, budget)?.multiply(Complex::exact(100.0).inverse()?),
         _ => None,
+    }
+}
+
+/// The integer that a value is exactly.
+fn whole(value: Complex) -> Option<i64> {
+    let is_whole = value.im == Double::ZERO && value.re.lo == 0.0 && value.error < 1e-9;
+    (is_whole && value.re.hi.fract() == 0.0 && value.re.hi.abs() < 1e9).then_some(value.re.hi as i64)
+}
+
+/// `n (n - 1) ... (n - k + 1)`
+fn falling(n: i64, k: i64, budget: &mut Budget) -> Option<Complex> {
+    budget.take(k.unsigned_abs())?;
+    (0..k).try_fold(Complex::exact(1.0), |product, at| product.multiply(Complex::exact((n - at) as f64)))
+}
+
+fn many(operation: Operation, items: &[Node], point: Point, budget: &mut Budget) -> Option<Complex> {
+    let mut values = Vec::new();
+    for item in items {
+        values.push(evaluate(item, point, budget)?);
+    }
+    match operation {
+        Operation::Max | Operation::Min => {
+            let mut best = *values.first()?;
+            for value in values {
+                if value.im != Double::ZERO || best.im != Double::ZERO {
+                    return None;
+                }
+                let above = (value.re - best.re).hi > 0.0;
+                if above == (operation == Operation::Max) {
+                    best = Complex { error: best.error.max(value.error), ..value };
+                }
+            }
+            Some(best)
+        }
+        Operation::Gcd | Operation::Lcm | Operation::Mod => {
+            let whole: Option<Vec<i64>> = values.into_iter().map(whole).collect();
+            let value = super::exact::whole_operation(
+                operation,
+                &whole?.into_iter().map(BigInt::from).collect::<Vec<_>>(),
+            )?;
+            number(&BigRational::from_integer(value))
+        }
     }
 }
 
@@ -146,7 +235,7 @@ fn fraction(node: &Node) -> Option<(i64, i64)> {
     }
 }
 
-fn power(base: &Node, exponent: &Node, point: usize, budget: &mut Budget) -> Option<Complex> {
+fn power(base: &Node, exponent: &Node, point: Point, budget: &mut Budget) -> Option<Complex> {
     budget.take(8)?;
     let base = evaluate(base, point, budget)?;
     match fraction(exponent) {
@@ -171,8 +260,8 @@ fn odd_power(base: Complex, top: i64, bottom: i64) -> Option<Complex> {
 }
 
 /// A fixed analytic function of the arguments, different for each name.
-fn unknown_function(name: &str, arguments: &[Node], point: usize, budget: &mut Budget) -> Option<Complex> {
-    let mut total = Complex::exact(variable_value(name, point));
+fn unknown_function(name: &str, arguments: &[Node], point: Point, budget: &mut Budget) -> Option<Complex> {
+    let mut total = Complex::exact(variable_value(name, point.seed));
     for (at, argument) in arguments.iter().enumerate() {
         let factor = Complex::exact(variable_value(name, POINTS + at) / 3.0);
         let inner = evaluate(argument, point, budget)?.multiply(factor)?;
@@ -234,50 +323,124 @@ fn compare(a: &Complex, b: &Complex) -> Match {
 }
 
 /// Whether two expressions have the same value: one point for constants; with variables at least three points, none
-/// of which may disagree. Points outside the real domain of both sides do not count, unless i is written.
-pub fn same_value(a: &Node, b: &Node, budget: &mut Budget) -> bool {
+/// of which may disagree, and points on both sides of every place where a piece of either ends. Points outside the real
+/// domain of both sides do not count, unless i is written.
+pub fn same_value(a: &Node, b: &Node, budget: &mut Budget) -> Verdict {
     if !a.has_variables() && !b.has_variables() {
-        let (Some(a), Some(b)) = (evaluate(a, 0, budget), evaluate(b, 0, budget)) else { return false };
-        return matches!(compare(&a, &b), Match::Equal);
+        let (Some(a), Some(b)) = (evaluate(a, 0.into(), budget), evaluate(b, 0.into(), budget)) else {
+            return Verdict::Unknown;
+        };
+        return match compare(&a, &b) {
+            Match::Equal => Verdict::Same,
+            Match::Different => Verdict::Different,
+            Match::Unknown => Verdict::Unknown,
+        };
     }
     let writes_i = |node: &Node| node.any(&|node| *node == Node::I);
     let complex = writes_i(a) || writes_i(b);
-    let mut agreed = 0;
-    for point in 0..POINTS {
-        let (Some(left), Some(right)) = (evaluate(a, point, budget), evaluate(b, point, budget)) else {
+    let samples = branches::samples(a, b, budget);
+    let (mut agreed, mut uncertain) = (0, !samples.is_complete);
+    for sample in &samples.points {
+        let point = Point { seed: sample.seed, set: &sample.set };
+        let (left, right) = (evaluate(a, point, budget), evaluate(b, point, budget));
+        if budget.is_spent() {
+            return Verdict::Unknown;
+        }
+        let (Some(left), Some(right)) = (left, right) else {
+            uncertain |= sample.is_needed;
             continue;
         };
         match compare(&left, &right) {
             Match::Equal => agreed += 1,
-            Match::Unknown => {}
-            Match::Different if !complex && !left.is_real() && !right.is_real() => {}
-            Match::Different => return false,
+            Match::Unknown => uncertain |= sample.is_needed,
+            Match::Different if complex || left.is_real() && right.is_real() => {
+                return if is_unknown_function(a) || is_unknown_function(b) {
+                    Verdict::Unknown
+                } else {
+                    Verdict::Different
+                };
+            }
+            // Outside of both domains; or of one alone, and then they are not the same.
+            Match::Different => uncertain |= left.is_real() != right.is_real(),
         }
     }
-    agreed >= ENOUGH
+    if agreed >= ENOUGH && !uncertain { Verdict::Same } else { Verdict::Unknown }
 }
 
-/// Whether `b` is `a` times a constant: `Some(true)` for a positive constant, `Some(false)` for another one.
-pub fn proportional(a: &Node, b: &Node, budget: &mut Budget) -> Option<bool> {
+/// Whether a value was made up for something in the expression: then two values may be equal after all.
+fn is_unknown_function(node: &Node) -> bool {
+    node.any(&|node| matches!(node, Node::Apply(..) | Node::Log(None, _)))
+}
+
+/// Whether `value`, a decimal of `places` places, is what the constant `node` rounds to: half a unit of its last place away at
+/// most.
+pub fn is_rounding(value: &BigRational, places: u32, node: &Node, budget: &mut Budget) -> bool {
+    let (Some(value), Some(exact)) = (number(value), evaluate(node, 0.into(), budget)) else { return false };
+    let Ok(places) = i32::try_from(places) else { return false };
+    let gap = (value.re - exact.re).hi.abs();
+    let half = 0.5 * 10f64.powi(-places);
+    exact.im == Double::ZERO && gap + value.error + exact.error <= half * (1.0 + 1e-9)
+}
+
+/// How `b` is a multiple of `a`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proportion {
+    /// By a positive constant.
+    Positive,
+    /// By another constant.
+    Other,
+    /// Not at all.
+    None,
+    /// That could not be found out.
+    Unknown,
+}
+
+/// Whether `b` is `a` times a constant.
+pub fn proportional(a: &Node, b: &Node, budget: &mut Budget) -> Proportion {
+    let samples = branches::samples(a, b, budget);
     let mut first: Option<(Complex, Complex)> = None;
-    let mut agreed = 0;
-    for point in 0..POINTS {
-        let (Some(left), Some(right)) = (evaluate(a, point, budget), evaluate(b, point, budget)) else {
+    let (mut agreed, mut uncertain) = (0, !samples.is_complete);
+    for sample in &samples.points {
+        let point = Point { seed: sample.seed, set: &sample.set };
+        let (left, right) = (evaluate(a, point, budget), evaluate(b, point, budget));
+        if budget.is_spent() {
+            return Proportion::Unknown;
+        }
+        let (Some(left), Some(right)) = (left, right) else {
+            uncertain |= sample.is_needed;
             continue;
         };
-        if left.magnitude() <= 4.0 * left.error || right.magnitude() <= 4.0 * right.error {
-            continue;
+        let is_nothing = |value: &Complex| value.magnitude() <= 4.0 * value.error;
+        match (is_nothing(&left), is_nothing(&right)) {
+            (true, true) => continue,
+            // Exactly zero on one side alone.
+            (true, false) if left.error < NOTHING => return Proportion::None,
+            (false, true) if right.error < NOTHING => return Proportion::None,
+            (false, false) => {}
+            _ => {
+                uncertain |= sample.is_needed;
+                continue;
+            }
         }
         let Some((first_left, first_right)) = first else {
             first = Some((left, right));
             continue;
         };
-        match compare(&left.multiply(first_right)?, &right.multiply(first_left)?) {
+        let (Some(across), Some(back)) = (left.multiply(first_right), right.multiply(first_left)) else {
+            uncertain |= sample.is_needed;
+            continue;
+        };
+        match compare(&across, &back) {
             Match::Equal => agreed += 1,
-            Match::Unknown => {}
-            Match::Different => return None,
+            Match::Unknown => uncertain |= sample.is_needed,
+            Match::Different => return Proportion::None,
         }
     }
-    let (left, right) = first?;
-    (agreed >= ENOUGH).then(|| left.is_real() && right.is_real() && (left.re.hi > 0.0) == (right.re.hi > 0.0))
+    match first {
+        Some((left, right)) if agreed >= ENOUGH && !uncertain => {
+            let positive = left.is_real() && right.is_real() && (left.re.hi > 0.0) == (right.re.hi > 0.0);
+            if positive { Proportion::Positive } else { Proportion::Other }
+        }
+        _ => Proportion::Unknown,
+    }
 }

@@ -15,6 +15,7 @@ mod primary;
 use super::budget::Budget;
 use super::lexer::{Kind, Token, tokenize};
 use super::node::{Node, Relation, Shape};
+use super::units;
 use std::fmt;
 
 /// The text is no mathematics that we know, or too much of it for the budget.
@@ -37,7 +38,7 @@ pub fn parse(text: &str, budget: &mut Budget) -> Result<Node, ParseError> {
 
 /// Parses tokens that were made by [`tokenize`].
 pub fn parse_tokens(tokens: Vec<Token>, budget: &mut Budget) -> Result<Node, ParseError> {
-    let mut parser = Parser { tokens, at: 0, bars: 0, budget };
+    let mut parser = Parser { tokens, at: 0, bars: 0, in_rows: false, budget };
     parser.skip_lead_in();
     let node = parser.list(true)?;
     if parser.at == parser.tokens.len() { Ok(node) } else { Err(ParseError) }
@@ -48,6 +49,8 @@ pub(crate) struct Parser<'b> {
     at: usize,
     /// Open `|` bars: inside them a bar closes.
     bars: u32,
+    /// Whether the list that is read is one of lists.
+    in_rows: bool,
     budget: &'b mut Budget,
 }
 
@@ -130,7 +133,7 @@ impl Parser<'_> {
                 Some(Kind::Symbol(symbol @ (',' | ';'))) => {
                     found = Some(found.map_or(*symbol, |f: char| f.max(*symbol)))
                 }
-                Some(Kind::And) => found = Some(found.unwrap_or(',')),
+                Some(Kind::And | Kind::Or) => found = Some(found.unwrap_or(',')),
                 _ => return found,
             }
             self.at += 1;
@@ -140,7 +143,11 @@ impl Parser<'_> {
     /// Items and their separators up to a closing token. A single item stands for itself.
     fn list(&mut self, top: bool) -> Parsed {
         let first = self.relation()?;
+        let from = self.at;
         let Some(separator) = self.eat_separator() else { return Ok(first) };
+        let mut alternatives = self.tokens[from..self.at].iter().any(|token| token.kind == Kind::Or);
+        // `x > 2 and x < 5`
+        let both = self.tokens[from..self.at].iter().all(|token| token.kind == Kind::And);
         let mut groups = vec![vec![first]];
         let mut last = separator;
         let mut mixed = false;
@@ -152,18 +159,25 @@ impl Parser<'_> {
             } else if let Some(group) = groups.last_mut() {
                 group.push(item);
             }
+            let from = self.at;
             match self.eat_separator() {
                 Some(next) => {
+                    alternatives &= self.tokens[from..self.at].iter().any(|token| token.kind == Kind::Or);
                     mixed |= next != separator;
                     last = next;
                 }
                 None => break,
             }
         }
-        if !top && last != separator && groups.is_empty() {
-            return Err(ParseError);
-        }
-        Ok(Node::Sequence(Shape::Bare, join_groups(groups, mixed)))
+        let items = join_groups(groups, mixed);
+        // `x < 3 or x > 5`
+        Ok(if alternatives && top && items.iter().all(is_inequality) {
+            Node::Union(items)
+        } else if both && top && items.len() == 2 && items.iter().all(is_inequality) {
+            Node::SetOperation('∩', items)
+        } else {
+            Node::Sequence(Shape::Bare, items)
+        })
     }
 
     fn at_close(&self) -> bool {
@@ -227,17 +241,39 @@ impl Parser<'_> {
 
     /// A sum with what makes it a quantity: a currency before it, or a unit after it.
     fn quantity(&mut self) -> Parsed {
+        if let Some(quantity) = self.unit_letter()? {
+            return Ok(quantity);
+        }
         let negative = matches!(self.symbol_at(1), Some('$' | '€' | '£' | '¥')) && self.eat('-');
-        let currency = match self.symbol() {
-            Some(symbol @ ('$' | '€' | '£' | '¥')) => {
-                self.at += 1;
-                Some(symbol.to_string())
-            }
-            _ => None,
+        let currency = self.currency();
+        let mut sum = match currency.as_ref().and_then(|_| self.abbreviated()) {
+            Some(amount) => amount?,
+            None => self.sum()?,
         };
-        let mut sum = self.sum()?;
         if negative {
             sum = Node::Negative(Box::new(sum));
+        }
+        // `343 \pmod{1000}`: what it is taken by is left out where the other side has none, as a unit is.
+        if matches!(self.kind(), Some(Kind::Command(name)) if name == "pmod") {
+            self.at += 1;
+            let modulus = match self.script()? {
+                Node::Number(modulus) => modulus.to_string(),
+                _ => return Err(ParseError),
+            };
+            return Ok(Node::Quantity(Box::new(sum), format!("mod {modulus}")));
+        }
+        // `3 (mod 7)`
+        if let (
+            Some('('),
+            Some(Kind::Letters(word) | Kind::Command(word)),
+            Some(Kind::Number(modulus)),
+            Some(')'),
+        ) = (self.symbol(), self.kind_at(1), self.kind_at(2), self.symbol_at(3))
+            && matches!(word.as_str(), "mod" | "bmod")
+        {
+            let modulus = modulus.clone();
+            self.at += 4;
+            return Ok(Node::Quantity(Box::new(sum), format!("mod {modulus}")));
         }
         let unit = self.unit()?;
         Ok(match unit.or(currency) {
@@ -246,17 +282,144 @@ impl Parser<'_> {
         })
     }
 
-    /// A unit as written: words, `%`, `°`, a currency sign; with powers and `/`.
+    /// A currency before its amount: `$`, `€`, `USD`, `Rs`.
+    fn currency(&mut self) -> Option<String> {
+        let currency = match (self.kind()?, self.kind_at(1)) {
+            (Kind::Symbol(symbol @ ('$' | '€' | '£' | '¥' | '₹' | '₩' | '₽')), _) => {
+                symbol.to_string()
+            }
+            (Kind::Letters(code), Some(Kind::Number(_) | Kind::Symbol('-'))) if units::is_currency(code) => {
+                code.clone()
+            }
+            // `US$ 5`
+            (Kind::Letters(code), Some(Kind::Symbol('$'))) if units::is_currency(code) || code.len() <= 2 => {
+                self.at += 1;
+                if code_is_us(&self.tokens[self.at - 1].kind) {
+                    "$".to_owned()
+                } else {
+                    self.letters_at(self.at - 1) + "$"
+                }
+            }
+            _ => return None,
+        };
+        self.at += 1;
+        Some(currency)
+    }
+
+    fn letters_at(&self, at: usize) -> String {
+        match self.tokens.get(at).map(|token| &token.kind) {
+            Some(Kind::Letters(letters)) => letters.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// `2.5M` and `70k` behind a currency.
+    fn abbreviated(&mut self) -> Option<Parsed> {
+        let (Some(Kind::Number(digits)), Some(Kind::Letters(letters))) = (self.kind(), self.kind_at(1))
+        else {
+            return None;
+        };
+        let zeros = match letters.as_str() {
+            "k" | "K" => 3,
+            "M" | "m" | "mn" | "mm" | "MM" | "mil" => 6,
+            "B" | "b" | "bn" => 9,
+            "T" | "tn" => 12,
+            _ => return None,
+        };
+        if self.tokens[self.at + 1].spaced
+            || !matches!(self.kind_at(2), None | Some(Kind::Symbol(',' | ';' | ')')))
+        {
+            return None;
+        }
+        let value = super::exact::parse_number(&format!("{digits}e{zeros}"))?;
+        self.at += 2;
+        Some(Ok(Node::Number(value)))
+    }
+
+    /// A number and nothing behind it but bare letters that are units too: `12 m`, `5 km/h`, `9.8 m/s^2`, `3 μA`.
+    fn unit_letter(&mut self) -> Result<Option<Node>, ParseError> {
+        let from = self.at;
+        let negative = self.symbol() == Some('-');
+        let number = from + usize::from(negative);
+        let is_number = matches!(self.tokens.get(number).map(|token| &token.kind), Some(Kind::Number(_)));
+        if !is_number || self.tokens.len() - number > 16 {
+            return Ok(None);
+        }
+        let mut end = number + 1;
+        let mut unit = String::new();
+        while let Some(token) = self.tokens.get(end) {
+            match &token.kind {
+                Kind::Letters(letters) => {
+                    if !(unit.is_empty() || unit.ends_with(['/', '*', 'μ'])) {
+                        unit.push('*');
+                    }
+                    unit.push_str(letters);
+                }
+                Kind::Greek("mu") => {
+                    if !(unit.is_empty() || unit.ends_with(['/', '*'])) {
+                        unit.push('*');
+                    }
+                    unit.push('μ');
+                }
+                Kind::Greek("Omega") => unit.push('Ω'),
+                Kind::Symbol('/') if !unit.is_empty() => unit.push('/'),
+                Kind::Symbol('*') if !unit.is_empty() => unit.push('*'),
+                Kind::Symbol('^') if !unit.is_empty() => unit.push('^'),
+                Kind::Symbol('-') if unit.ends_with('^') => unit.push('-'),
+                Kind::Symbol('{' | '}') if unit.contains('^') => {}
+                Kind::Number(power) if unit.ends_with(['^', '-']) => unit.push_str(power),
+                Kind::Symbol(',' | ';') if !unit.is_empty() => break,
+                Kind::And | Kind::Or => break,
+                _ => return Ok(None),
+            }
+            end += 1;
+        }
+        let is_tight = self.tokens.get(number + 1).is_some_and(|token| !token.spaced);
+        if !units::is_symbols(&unit) || is_tight && units::is_product(&unit) {
+            return Ok(None);
+        }
+        let digits = match &self.tokens[number].kind {
+            Kind::Number(digits) => super::exact::parse_number(digits).ok_or(ParseError)?,
+            _ => return Err(ParseError),
+        };
+        // What it is otherwise, a product of variables, as long as it ends at the same place.
+        let saved: Vec<Token> = self.tokens[from..end].to_vec();
+        let product = self.sum();
+        let is_product = product.is_ok() && self.at == end;
+        self.at = end;
+        self.tokens[from..end].clone_from_slice(&saved);
+        let inner = Node::Number(if negative { -digits } else { digits });
+        // A unit of several letters is nothing else.
+        let bare = unit.chars().filter(|c| c.is_alphabetic()).count();
+        Ok(Some(match product {
+            Ok(product)
+                if is_product
+                    && (bare == 1 || unit.contains(['/', '*']) && !units::has_long_symbol(&unit)) =>
+            {
+                Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit }
+            }
+            _ => Node::Quantity(Box::new(inner), unit),
+        }))
+    }
+
+    /// A unit as written: words, `%`, `°`, a currency sign; with powers, `/` and `\cdot` between units.
     fn unit(&mut self) -> Result<Option<String>, ParseError> {
         let mut unit = String::new();
         loop {
             self.step()?;
             match self.kind() {
                 Some(Kind::Text(words)) => push_word(&mut unit, words),
-                Some(Kind::Letters(word)) if !unit.is_empty() || is_unit_word(word) => {
+                Some(Kind::Letters(word)) if !unit.is_empty() || is_unit_word(word) || self.words_ahead() => {
                     push_word(&mut unit, word)
                 }
-                Some(Kind::Symbol(symbol @ ('%' | '°' | '$' | '€' | '£' | '¥' | '¢'))) => {
+                Some(Kind::Greek("mu")) if self.word_at(1) && !self.tokens[self.at + 1].spaced => {
+                    push_word(&mut unit, "μ");
+                    if let Some(Kind::Text(word) | Kind::Letters(word)) = self.kind_at(1) {
+                        unit.push_str(word);
+                    }
+                    self.at += 1;
+                }
+                Some(Kind::Symbol(symbol @ ('%' | '°' | '$' | '€' | '£' | '¥' | '¢' | '₹'))) => {
                     unit.push(*symbol);
                 }
                 Some(Kind::Symbol('^')) if !unit.is_empty() => match self.unit_power() {
@@ -268,10 +431,22 @@ impl Parser<'_> {
                     None => return Err(ParseError),
                 },
                 Some(Kind::Symbol('/')) if !unit.is_empty() && self.word_at(1) => unit.push('/'),
+                Some(Kind::Symbol('*')) if !unit.is_empty() && self.word_at(1) => unit.push('*'),
                 _ => return Ok((!unit.is_empty()).then_some(unit)),
             }
             self.at += 1;
         }
+    }
+
+    /// Whether words of language follow, `red roses`: two runs of two small letters or more, each behind a blank.
+    fn words_ahead(&self) -> bool {
+        let is_word = |offset: usize| match self.tokens.get(self.at + offset) {
+            Some(Token { kind: Kind::Letters(word), spaced: true }) => {
+                word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase()) && !calls::is_constant(word)
+            }
+            _ => false,
+        };
+        is_word(0) && is_word(1)
     }
 
     fn word_at(&self, offset: usize) -> bool {
@@ -284,6 +459,12 @@ impl Parser<'_> {
             (Some(Kind::Number(power)), ..) => Some((power.clone(), 2)),
             (Some(Kind::Symbol('{')), Some(Kind::Number(power)), Some(Kind::Symbol('}'))) => {
                 Some((power.clone(), 4))
+            }
+            (Some(Kind::Symbol('-')), Some(Kind::Number(power)), _) => Some((format!("-{power}"), 3)),
+            (Some(Kind::Symbol('{')), Some(Kind::Symbol('-')), Some(Kind::Number(power)))
+                if matches!(self.kind_at(4), Some(Kind::Symbol('}'))) =>
+            {
+                Some((format!("-{power}"), 5))
             }
             _ => None,
         }
@@ -303,6 +484,11 @@ fn in_unit(sum: Node, unit: &str) -> Node {
     }
 }
 
+fn is_inequality(node: &Node) -> bool {
+    use Relation::{Approximate, Equal, In};
+    matches!(node, Node::Chain(_, relations) if relations.iter().all(|relation| !matches!(relation, Equal | Approximate | In)))
+}
+
 /// With both separators in use the commas bind tighter: `5, 2; 7, 2` is two pairs.
 fn join_groups(groups: Vec<Vec<Node>>, mixed: bool) -> Vec<Node> {
     if !mixed {
@@ -315,10 +501,14 @@ fn join_groups(groups: Vec<Vec<Node>>, mixed: bool) -> Vec<Node> {
 }
 
 fn push_word(unit: &mut String, word: &str) {
-    if !unit.is_empty() && !unit.ends_with('/') {
+    if !unit.is_empty() && !unit.ends_with(['/', '*', 'μ']) {
         unit.push(' ');
     }
     unit.push_str(word);
+}
+
+fn code_is_us(kind: &Kind) -> bool {
+    matches!(kind, Kind::Letters(code) if code == "US" || code == "USD")
 }
 
 fn relation_of(symbol: char) -> Option<Relation> {
@@ -336,10 +526,12 @@ fn relation_of(symbol: char) -> Option<Relation> {
 }
 
 /// Short unit symbols that may stand bare after a number; longer words are recognised by their length.
-const SHORT_UNITS: [&str; 46] = [
+#[rustfmt::skip]
+const SHORT_UNITS: &[&str] = &[
     "g", "L", "th", "st", "nd", "rd", "cm", "mm", "km", "dm", "nm", "kg", "mg", "lb", "lbs", "oz", "ft",
     "yd", "mi", "mph", "kph", "hr", "hrs", "min", "mins", "sec", "secs", "ms", "ml", "mL", "km", "kW", "Hz",
-    "kHz", "pm", "am", "PM", "AM", "day", "men", "way", "car", "cup", "cat", "USD", "cc",
+    "kHz", "pm", "am", "PM", "AM", "day", "men", "way", "car", "cup", "cat", "USD", "cc", "ohm", "amp",
+    "mol", "rad", "sq", "cu", "per", "EUR", "GBP", "INR", "wk", "yr",
 ];
 
 /// Whether a bare run of letters after a number reads as a unit and not as a product of variables.
@@ -353,9 +545,10 @@ fn is_unit_word(word: &str) -> bool {
 
 /// Whether a bare run of letters reads as a word of language and not as a product of variables.
 pub(crate) fn is_word(word: &str) -> bool {
-    const SHORT: [&str; 26] = [
-        "no", "No", "NO", "yes", "YES", "odd", "all", "one", "two", "six", "ten", "red", "day", "sum", "not",
-        "any", "the", "is", "are", "has", "can", "none", "DNE", "dne", "win", "tie",
+    #[rustfmt::skip]
+    const SHORT: &[&str] = &[
+        "no", "No", "NO", "yes", "YES", "odd", "all", "one", "two", "six", "ten", "red", "day", "sum",
+        "not", "any", "the", "is", "are", "has", "can", "none", "DNE", "dne", "win", "tie",
     ];
     let letters = word.as_bytes();
     let capitalised = letters.len() > 1

@@ -111,6 +111,11 @@ impl Polynomial {
         }
     }
 
+    /// The value, if it is rational and not zero.
+    pub fn rational(&self) -> Option<&BigRational> {
+        if self.terms.len() == 1 { self.terms.get(&Vec::new() as &Monomial) } else { None }
+    }
+
     /// The value, if it is a small integer.
     pub fn as_integer(&self) -> Option<i64> {
         let value = self.as_rational()?;
@@ -288,6 +293,30 @@ impl Polynomial {
         };
         let terms = self.terms.iter().filter(|(monomial, _)| is_constant(monomial));
         Self { terms: terms.map(|(monomial, value)| (monomial.clone(), value.clone())).collect() }
+    }
+
+    /// An antiderivative in a variable; `None` where a term is no power of it that is zero or more.
+    pub fn antiderivative(&self, variable: &str, budget: &mut Budget) -> Option<Self> {
+        let mut sum = Self::default();
+        for (monomial, coefficient) in &self.terms {
+            let mut rest = Vec::new();
+            let mut exponent = Rational64::zero();
+            for (atom, power) in monomial {
+                match atom {
+                    Atom::Variable(own) if **own == *variable => exponent = *power,
+                    Atom::Opaque(_) => return None,
+                    _ => rest.push((atom.clone(), *power)),
+                }
+            }
+            if exponent.is_negative() {
+                return None; // it may have a pole between the limits
+            }
+            let raised = exponent + Rational64::one();
+            let scale = BigRational::new((*raised.denom()).into(), (*raised.numer()).into());
+            let power = Self::atom_power(Atom::Variable(variable.into()), raised)?;
+            sum = sum.add(&Self::term(rest, coefficient * scale).multiply(&power, budget)?, budget)?;
+        }
+        Some(sum)
     }
 
     /// The polynomial as an expression; `None` when it has opaque atoms.

@@ -3,7 +3,7 @@
 
 use super::{Prompt, PromptError, PromptOptions, PromptVariant, Segment, neutralise, parse_completion};
 use crate::equivalence::{Answer, is_equivalent};
-use crate::extract::extract_answer;
+use crate::reader::read;
 
 const INSTRUCTION: &str =
     "Answer the question. Reason step by step, and put the final answer into \\boxed{}.\n\n";
@@ -45,8 +45,7 @@ pub fn candidate_of_completion(prefill: &str, completion: &str) -> String {
     let thought = text.split_once("</think>").map_or("", |(thought, _)| thought);
     let thought = without_tags(thought);
     let concludes = |text: &str| {
-        extract_answer(text, false)
-            .is_some_and(|found| is_equivalent(&Answer::parse(&found.text), &Answer::parse(&answer)))
+        read(text, false).to_answer().is_some_and(|found| is_equivalent(&found, &Answer::parse(&answer)))
     };
     if concludes(&thought) {
         return thought;
@@ -105,8 +104,8 @@ mod tests {
                 "The first is right.\n\n\\boxed{6}",
             ),
             ("<answer>", "6</answer>", "6"),
-            ("<answer>", "2 or 3</answer>", "\\boxed{2 or 3}"),
-            ("<answer>", "no solution</answer>", "\\boxed{no solution}"),
+            ("<answer>", "2 or 3</answer>", "2 or 3"),
+            ("<answer>", "no solution</answer>", "no solution"),
             ("<think>", "</think><answer>6</answer>", "6"),
             ("<think>", "2*3=6;#6", "2*3=6;#6"),
             ("<think>", "2*3=6;#6</think><answer>6", "2*3=6;#6  6"),

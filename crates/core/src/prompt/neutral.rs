@@ -1,13 +1,13 @@
 //! Rewriting untrusted text so that nothing in it can be taken for the prompt's own structure.
 
-use crate::extract::tags;
+use crate::reader::tags;
 
 /// `text` with everything that looks like our tags or headers rewritten, the rest untouched:
 /// `<answer>` and `<think>`, opening or closing, in any case, become `[answer]` and `[think]`; `Answer 3:` and
 /// `Question:` at the start of a line lose their colon to ` -`. The result contains neither any more.
 pub fn neutralise(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for tag in tags::tags(text) {
+    for tag in tags::tags(text).filter(|tag| tag.name != tags::Name::Thought) {
         bytes[tag.start] = b'[';
         if tag.complete {
             bytes[tag.end - 1] = b']';

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::extract::{clean_answer, tags};
+use crate::reader::{read_announced, tags};
 
 /// What a completion says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParsedCompletion {
-    /// The content of the last closed `<answer>` that is not empty.
+    /// The answer in the last closed `<answer>` that holds one.
     pub answer: Option<String>,
     /// Whether there is exactly one `<answer>`, closed, with an answer in it.
     pub well_formed: bool,
@@ -28,10 +28,7 @@ pub fn parse_completion(prefill: &str, completion: &str) -> ParsedCompletion {
         }
         closed += 1;
         if let Some(start) = open.take() {
-            let content = clean_answer(&text[start..tag.start]);
-            if !content.is_empty() {
-                answer = Some(content.to_string());
-            }
+            answer = read_announced(&text[start..tag.start]).answer.or(answer);
         }
     }
     ParsedCompletion { well_formed: opened == 1 && closed == 1 && answer.is_some(), answer }

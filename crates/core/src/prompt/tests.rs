@@ -176,7 +176,7 @@ proptest! {
             prop_assert!(sum + max_new_tokens <= context_length);
             let text = text_of(&prompt);
             let body = &text[prompt.segments[0].text.len() - "Question:\n".len()..];
-            prop_assert_eq!(crate::extract::tags::tags(body).count(), 1);
+            prop_assert_eq!(crate::reader::tags::tags(body).count(), 1);
             let headers = body.lines().filter(|line| {
                 let line = line.trim().to_lowercase();
                 line.starts_with("question:") || line.strip_prefix("answer ").is_some_and(|rest| {

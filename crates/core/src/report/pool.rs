@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::ReportError;
-use crate::cluster::{cluster_answers, extract_answers};
+use crate::cluster::cluster_readings;
 use crate::equivalence::{Answer, is_equivalent};
-use crate::extract::{ExtractedAnswer, Tier, clean_answer};
 use crate::grade::reference_answer;
 use crate::metrics::{GradedClass, Majority, majority, pass_at_k};
+use crate::reader::{NoAnswer, Reading, Tier, clean_answer, read_candidates};
 use crate::result::AggregateResult;
 use crate::sample_set::{Candidate, SampleSet};
 
@@ -23,14 +23,14 @@ pub(super) struct PoolScore {
 /// The score of the first `most` candidates of a set by the reference; none where there is no reference.
 pub(super) fn graded(set: &SampleSet, most: usize) -> Option<PoolScore> {
     let reference = reference_answer(set.reference_answer.as_deref()?);
-    let mut answers = extract_answers(set);
-    answers.truncate(most);
-    let clusters = cluster_answers(&answers);
+    let mut readings = read_candidates(set);
+    readings.truncate(most);
+    let clusters = cluster_readings(&readings);
     let classes = clusters.iter().map(|cluster| {
-        let correct = is_equivalent(&reference, &Answer::parse(&cluster.answer));
+        let correct = is_equivalent(&reference, &cluster.to_answer());
         (cluster.candidates.as_slice(), f64::from(u8::from(correct)))
     });
-    Some(pool(answers.len(), classes))
+    Some(pool(readings.len(), classes))
 }
 
 /// The score of the first `most` labelled candidates of a set by the labels in `field`; none where none is labelled.
@@ -41,16 +41,16 @@ pub(super) fn labelled(set: &SampleSet, field: &str, most: usize) -> Result<Opti
     if labelled.is_empty() {
         return Ok(None);
     }
-    let mut answers = extract_answers(set);
-    let (mut correct, mut wrong) = (Vec::new(), vec![None; labelled.len()]);
+    let readings = read_candidates(set);
+    let (mut correct, mut wrong) = (Vec::new(), vec![Reading::none(NoAnswer::NotFound); labelled.len()]);
     for (place, &i) in labelled.iter().enumerate() {
         if labels[i] == Some(true) {
             correct.push(place);
         } else {
-            wrong[place] = labelled_answer(&set.candidates[i], field).or(answers[i].take());
+            wrong[place] = labelled_answer(&set.candidates[i], field).unwrap_or_else(|| readings[i].clone());
         }
     }
-    let clusters = cluster_answers(&wrong);
+    let clusters = cluster_readings(&wrong);
     let classes = clusters.iter().map(|cluster| (cluster.candidates.as_slice(), 0.0));
     Ok(Some(pool(labelled.len(), classes.chain([(correct.as_slice(), 1.0)]))))
 }
@@ -58,7 +58,7 @@ pub(super) fn labelled(set: &SampleSet, field: &str, most: usize) -> Result<Opti
 /// The score of the first `most` candidates of a result, from its clusters.
 pub(super) fn of_result(result: &AggregateResult, reference: &Answer, most: usize) -> PoolScore {
     let kept = result.clusters.iter().map(|cluster| {
-        let correct = is_equivalent(reference, &Answer::parse(&cluster.answer));
+        let correct = is_equivalent(reference, &result.cluster_answer(cluster));
         let candidates = cluster.candidates.iter().copied().filter(|&candidate| candidate < most).collect();
         (candidates, f64::from(u8::from(correct)))
     });
@@ -83,11 +83,11 @@ fn labels_of(set: &SampleSet, field: &str) -> Result<Vec<Option<bool>>, ReportEr
 }
 
 /// The answer that the verdict in `NAME_correct` was on: `NAME_answer`.
-fn labelled_answer(candidate: &Candidate, field: &str) -> Option<ExtractedAnswer> {
+fn labelled_answer(candidate: &Candidate, field: &str) -> Option<Reading> {
     let answer = candidate.extra.get(&format!("{}_answer", field.strip_suffix("_correct")?))?.as_str()?;
     let text = clean_answer(answer);
     // Which tier found it is not known, and not used.
-    (!text.is_empty()).then(|| ExtractedAnswer { text: text.to_string(), tier: Tier::Last })
+    (!text.is_empty()).then(|| Reading::found(text, Tier::Last))
 }
 
 /// The score of a pool of `candidates` candidates with these classes: their candidates and how correct they are.

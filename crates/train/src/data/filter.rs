@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use conclave_core::cluster::extract_answers;
-use conclave_core::equivalence::{Answer, is_equivalent};
+use conclave_core::equivalence::is_equivalent;
 use conclave_core::grade::reference_answer;
 use conclave_core::prompt::{PromptOptions, build_prompt};
+use conclave_core::reader::{Reading, read_candidates};
 use conclave_core::sample_set::SampleSet;
 use conclave_model::tokenizer::Tokenizer;
 use serde::Serialize;
@@ -126,8 +126,9 @@ pub fn filter(
 /// Whether each candidate is right; none where there is no reference.
 pub fn correct_candidates(set: &SampleSet) -> Option<Vec<bool>> {
     let reference = reference_answer(set.reference_answer.as_ref()?);
-    let right = |text: &str| is_equivalent(&reference, &Answer::parse(text));
-    Some(extract_answers(set).iter().map(|answer| answer.as_ref().is_some_and(|a| right(&a.text))).collect())
+    let right =
+        |reading: &Reading| reading.to_answer().is_some_and(|answer| is_equivalent(&reference, &answer));
+    Some(read_candidates(set).iter().map(right).collect())
 }
 
 /// What the options on difficulty have against a set.

@@ -14,6 +14,12 @@ export interface Blobs {
   keys(): Promise<string[]>;
 }
 
+/**
+ * A key to try writing with. A new one each time: tabs and workers try at the same time, and where they shared a key one
+ * would delete what the other is writing, and take the failure for a store that cannot be used.
+ */
+export const probeKey = () => `probe-${Math.random().toString(36).slice(2)}`;
+
 /** Blobs that are gone with the page. */
 export class MemoryBlobs implements Blobs {
   readonly kind = "memory";

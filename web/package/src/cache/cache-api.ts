@@ -1,6 +1,6 @@
 // Blobs as responses in the Cache API, for browsers without an origin private file system and for Deno.
 
-import type { Blobs } from "./blobs.js";
+import { type Blobs, probeKey } from "./blobs.js";
 
 const NAME = "conclave-models";
 /** The API wants addresses. Nothing is ever fetched from this one: `.invalid` is reserved for that. */
@@ -29,9 +29,10 @@ export class CacheBlobs implements Blobs {
   /** Throws where there is none that can be written to: only trying tells. */
   static async open(caches: CachesLike): Promise<CacheBlobs> {
     const blobs = new CacheBlobs(await caches.open(NAME));
-    await blobs.put("probe", new Uint8Array(1));
-    if ((await blobs.get("probe"))?.length !== 1) throw new Error("the cache does not keep what it is given");
-    await blobs.delete("probe");
+    const probe = probeKey();
+    await blobs.put(probe, new Uint8Array(1));
+    if ((await blobs.get(probe))?.length !== 1) throw new Error("the cache does not keep what it is given");
+    await blobs.delete(probe);
     return blobs;
   }
 

@@ -10,6 +10,8 @@ export interface StorageHost {
   storage?: StorageLike | undefined;
   caches?: CachesLike | undefined;
   locks?: LocksLike | undefined;
+  /** Milliseconds that a stopped download has to keep what had arrived; 5,000 where nothing is said. */
+  keepMs?: number | undefined;
 }
 
 /** One for a thread, so that a model is loaded again without a download after its device was lost. */

@@ -1,6 +1,6 @@
 // Blobs in the origin private file system, as files of one folder.
 
-import type { Blobs } from "./blobs.js";
+import { type Blobs, probeKey } from "./blobs.js";
 
 const FOLDER = "conclave-models";
 
@@ -45,8 +45,9 @@ export class OpfsBlobs implements Blobs {
     if (storage.getDirectory === undefined) throw new Error("no origin private file system");
     const root = (await storage.getDirectory()) as DirectoryHandle;
     const blobs = new OpfsBlobs(await root.getDirectoryHandle(FOLDER, { create: true }));
-    await blobs.put("probe", new Uint8Array(1));
-    await blobs.delete("probe");
+    const probe = probeKey();
+    await blobs.put(probe, new Uint8Array(1));
+    await blobs.delete(probe);
     return blobs;
   }
 

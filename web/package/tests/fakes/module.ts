@@ -65,6 +65,7 @@ export class FakeModule implements EngineModule {
     const weights = files && length !== undefined ? (await files.read("model.safetensors", 0, length)).length : undefined;
     const config = files && new TextDecoder().decode(await files.read("config.json", 0, (await files.len("config.json"))!));
     this.loads.push({ device: options.device, config, weights });
+    options.onProgress("weights", 0, 10);
     while (this.hanging) {
       if (options.shouldStop()) throw conclaveError("cancelled");
       await new Promise((resolve) => setTimeout(resolve, 1));

@@ -1,5 +1,6 @@
 // A host for tests, and a worker that is none: the same messages, copied as between threads, in one.
 
+import type { StorageHost } from "../../src/cache/open.js";
 import type { GpuLike } from "../../src/device.js";
 import { throwIfAborted } from "../../src/errors.js";
 import type { Network } from "../../src/http.js";
@@ -15,7 +16,7 @@ export function quickNetwork(changes: Partial<Network> = {}): Network {
   return { ...defaultNetwork(), sleep, stallMs: 2_000, attempts: 3, ...changes };
 }
 
-export type FakePlatform = Platform & { module: FakeModule; storage: { storage: FakeOpfs } };
+export type FakePlatform = Platform & { module: FakeModule; storage: StorageHost & { storage: FakeOpfs } };
 
 export function fakePlatform(changes: Partial<Platform> = {}): FakePlatform {
   const module = new FakeModule();

@@ -12,11 +12,15 @@ export interface FakeStorageOptions {
   quota?: number;
   /** What opening fails with, as in private windows. */
   denied?: boolean;
+  /** What writing a file waits for: a slow disk, or one that never answers. */
+  disk?: () => Promise<void>;
 }
 
 /** An origin private file system. */
 export class FakeOpfs implements StorageLike {
   readonly files = new Map<string, Uint8Array>();
+  /** How many are writing each file; as in browsers it cannot be removed then. */
+  readonly #writers = new Map<string, number>();
   readonly options: FakeStorageOptions;
 
   constructor(options: FakeStorageOptions = {}) {
@@ -43,12 +47,23 @@ export class FakeOpfs implements StorageLike {
         return this.#file(name);
       },
       removeEntry: async (name: string) => {
+        if (this.#isOpen(name)) throw named("NoModificationAllowedError");
         if (!files.delete(name)) throw named("NotFoundError");
       },
       async *keys() {
         yield* [...files.keys()];
       },
     };
+  }
+
+  #isOpen(name: string): boolean {
+    return (this.#writers.get(name) ?? 0) > 0;
+  }
+
+  /** Begins to write a file; returns what ends it. */
+  #open(name: string): () => void {
+    this.#writers.set(name, (this.#writers.get(name) ?? 0) + 1);
+    return () => void this.#writers.set(name, this.#writers.get(name)! - 1);
   }
 
   #file(name: string) {
@@ -58,29 +73,40 @@ export class FakeOpfs implements StorageLike {
     if (writing === "stream") {
       const createWritable = async () => {
         let written = new Uint8Array();
+        const close = this.#open(name);
         return {
           write: async (bytes: Uint8Array) => {
             if (bytes.length > free()) throw named("QuotaExceededError");
             written = bytes.slice();
           },
           // As in browsers, nothing is there before it is closed.
-          close: async () => void this.files.set(name, written),
-          abort: async () => {},
+          close: async () => {
+            await this.options.disk?.();
+            this.files.set(name, written);
+            close();
+          },
+          abort: async () => close(),
         };
       };
       return { ...file, createWritable };
     }
     if (writing === "none") return file;
-    const createSyncAccessHandle = async () => ({
-      truncate: () => void this.files.set(name, new Uint8Array()),
-      write: (bytes: Uint8Array) => {
-        const part = bytes.slice(0, Math.max(0, Math.min(bytes.length, free())));
-        this.files.set(name, part);
-        return part.length;
-      },
-      flush: () => {},
-      close: () => {},
-    });
+    const createSyncAccessHandle = async () => {
+      // Unlike streams, one at a time.
+      if (this.#isOpen(name)) throw named("NoModificationAllowedError");
+      const close = this.#open(name);
+      await this.options.disk?.();
+      return {
+        truncate: () => void this.files.set(name, new Uint8Array()),
+        write: (bytes: Uint8Array) => {
+          const part = bytes.slice(0, Math.max(0, Math.min(bytes.length, free())));
+          this.files.set(name, part);
+          return part.length;
+        },
+        flush: () => {},
+        close,
+      };
+    };
     return { ...file, createSyncAccessHandle };
   }
 }
@@ -103,6 +129,7 @@ export class FakeCaches implements CachesLike {
       },
       put: async (url: string, response: Response) => {
         const bytes = new Uint8Array(await response.arrayBuffer());
+        await this.options.disk?.();
         const used = [...this.entries.values()].reduce((sum, bytes) => sum + bytes.length, 0);
         if (used + bytes.length > (this.options.quota ?? Infinity)) throw named("QuotaExceededError");
         this.entries.set(url, bytes);

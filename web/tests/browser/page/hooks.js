@@ -1,5 +1,5 @@
-// What tests do to a thread before the package runs in it: faults of a GPU, made where the browser's own interface begins, and
-// a look at what the package keeps to itself.
+// What tests do to a thread before the package runs in it: faults of a GPU and a slow disk, made where the browser's own
+// interface begins, and a look at what the package keeps to itself.
 
 import { timestamps } from "./timestamps.js";
 
@@ -39,6 +39,16 @@ const HOOKS = {
         const device = await request.apply(this, args);
         devices.push(device);
         return device;
+      },
+    );
+  },
+
+  /** A disk that takes its time for each file. What a closing page interrupts is lost, which a quick disk hides. */
+  "slow-disk"() {
+    replace(FileSystemWritableFileStream.prototype, "close", (close) =>
+      async function () {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return close.call(this);
       },
     );
   },

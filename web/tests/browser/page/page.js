@@ -1,5 +1,5 @@
 // The page under test: the package as global `conclave`, and what the tests need beside it. `#HOOK` in its address spoils the
-// GPU of this thread and of workers, see `hooks.js`.
+// GPU or the disk of this thread and of workers, see `hooks.js`.
 
 import { hook } from "./hooks.js";
 

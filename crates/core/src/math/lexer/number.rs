@@ -32,6 +32,18 @@ impl Lexer<'_> {
         if let Some(after) = self.rest.strip_prefix('.') {
             let length = after.bytes().take_while(u8::is_ascii_digit).count();
             let repeating = repeating_tail(&after[length..]);
+            // `0.333...`, `0.1666\ldots`
+            if repeating.is_none()
+                && let Some(dots) = dots(&after[length..])
+                && let Some((head, period)) = period_of(&after[..length])
+            {
+                digits.push('.');
+                digits.push_str(head);
+                let period = period.to_owned();
+                self.skip(1 + length + dots);
+                self.push(Kind::Repeating(digits, period));
+                return;
+            }
             if length > 0 || repeating.is_some() {
                 digits.push('.');
                 digits.push_str(&after[..length]);
@@ -42,7 +54,7 @@ impl Lexer<'_> {
             }
             if let Some((tail, used)) = repeating {
                 self.skip(used);
-                self.push(Kind::Repeating(digits, tail.to_owned()));
+                self.push(Kind::Repeating(digits, tail));
                 return;
             }
         }
@@ -65,11 +77,55 @@ fn typeset_group(rest: &str) -> Option<(&str, usize)> {
 }
 
 /// `\overline{6}` and the like; the digits and the bytes used.
-fn repeating_tail(rest: &str) -> Option<(&str, usize)> {
+fn repeating_tail(rest: &str) -> Option<(String, usize)> {
+    // `0.\dot{1}4285\dot{7}`: a dot on the first and the last digit.
+    if let Some(first) = rest.strip_prefix("\\dot{")
+        && let Some((first, behind)) = first.split_once('}')
+    {
+        let middle = behind.bytes().take_while(u8::is_ascii_digit).count();
+        let is_digit = |text: &str| text.len() == 1 && text.bytes().all(|b| b.is_ascii_digit());
+        if let Some(last) = behind[middle..].strip_prefix("\\dot{")
+            && let Some((last, behind_all)) = last.split_once('}')
+            && is_digit(first)
+            && is_digit(last)
+            && middle <= 16
+        {
+            return Some((format!("{first}{}{last}", &behind[..middle]), rest.len() - behind_all.len()));
+        }
+    }
+    // `0.1(6)`
+    if let Some(inside) = rest.strip_prefix('(') {
+        let length = inside.bytes().take_while(u8::is_ascii_digit).count();
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '(');
+        return ((1..=18).contains(&length) && inside[length..].strip_prefix(')').is_some_and(ends))
+            .then(|| (inside[..length].to_owned(), length + 2));
+    }
     let inside = ["\\overline{", "\\bar{", "\\dot{"].iter().find_map(|prefix| rest.strip_prefix(*prefix))?;
     let length = inside.bytes().take_while(u8::is_ascii_digit).count();
     (length > 0 && length <= 18 && inside[length..].starts_with('}'))
-        .then(|| (&inside[..length], rest.len() - inside.len() + length + 1))
+        .then(|| (inside[..length].to_owned(), rest.len() - inside.len() + length + 1))
+}
+
+/// The length of the dots that say that a decimal goes on.
+fn dots(rest: &str) -> Option<usize> {
+    let blanks = rest.len() - rest.trim_start().len();
+    ["...", "…", "\\ldots", "\\dots", "\\cdots"]
+        .iter()
+        .find_map(|dots| rest[blanks..].starts_with(dots).then_some(blanks + dots.len()))
+}
+
+/// Decimals with the period at their end: one digit three times, or more digits twice.
+fn period_of(decimals: &str) -> Option<(&str, &str)> {
+    (1..=decimals.len() / 2).find_map(|length| {
+        let period = &decimals[decimals.len() - length..];
+        let times = if length == 1 { 3 } else { 2 };
+        let repeated = decimals.len() >= times * length
+            && (1..times).all(|at| {
+                let end = decimals.len() - at * length;
+                &decimals[end - length..end] == period
+            });
+        repeated.then(|| (decimals.trim_end_matches(period), period))
+    })
 }
 
 /// The length of `e-12` after a number, if that is what follows.

@@ -1,17 +1,18 @@
 //! The tables of the lexer: which character or command stands for which symbol.
 
 pub(super) fn superscripts() -> impl Iterator<Item = (char, char)> {
-    "⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ".chars().zip("0123456789-n".chars())
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿˣ".chars().zip("0123456789-+nx".chars())
 }
 
 pub(super) fn plain_symbol(c: char) -> Option<char> {
     Some(match c {
         '+' | '-' | '*' | '/' | '^' | '_' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | ',' | ';' | ':'
         | '%' | '\'' | '&' | '°' | '±' | '∓' | '∈' | '∪' | '∩' | '∞' | '≤' | '≥' | '≠' | '≈' | '⟨' | '⟩'
-        | '⌊' | '⌋' | '⌈' | '⌉' | '€' | '£' | '¥' | '¢' => c,
+        | '⌊' | '⌋' | '⌈' | '⌉' | '€' | '£' | '¥' | '¢' | '₹' | '₩' | '₽' => c,
         '×' | '·' | '⋅' | '∗' | '∙' | '•' => '*',
         '÷' | '∕' | '⁄' => '/',
-        '−' | '–' | '‐' | '‑' => '-',
+        '−' | '–' | '—' | '‐' | '‑' => '-',
+        '≡' => '=',
         '⩽' | '≦' => '≤',
         '⩾' | '≧' => '≥',
         '≃' | '∼' => '≈',
@@ -22,6 +23,7 @@ pub(super) fn plain_symbol(c: char) -> Option<char> {
         '）' => ')',
         '％' => '%',
         '′' | '’' => '\'',
+        'º' | '˚' => '°',
         '∖' => '∖',
         _ => return None,
     })
@@ -38,6 +40,7 @@ pub(super) fn symbol_command(name: &str) -> Option<char> {
         "lt" => '<',
         "gt" => '>',
         "ne" | "neq" => '≠',
+        "equiv" => '=',
         "approx" | "simeq" | "sim" | "doteq" | "approxeq" => '≈',
         "in" => '∈',
         "cup" | "bigcup" => '∪',

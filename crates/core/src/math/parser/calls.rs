@@ -126,8 +126,27 @@ pub(super) fn is_constant(word: &str) -> bool {
 
 /// Whether a command begins an expression.
 pub(super) fn starts_primary(name: &str) -> bool {
-    matches!(name, "frac" | "binom" | "sqrt" | "cbrt" | "pi" | "log" | "ln" | "lg")
-        || function(name).is_some()
+    matches!(
+        name,
+        "frac"
+            | "binom"
+            | "sqrt"
+            | "cbrt"
+            | "pi"
+            | "log"
+            | "ln"
+            | "lg"
+            | "sum"
+            | "prod"
+            | "int"
+            | "max"
+            | "min"
+            | "gcd"
+            | "lcm"
+            | "unit_i"
+            | "unit_j"
+            | "unit_k"
+    ) || function(name).is_some()
 }
 
 pub(super) fn function(name: &str) -> Option<Function> {
@@ -146,6 +165,7 @@ pub(super) fn function(name: &str) -> Option<Function> {
         "tanh" => Function::Tanh,
         "exp" => Function::Exp,
         "abs" => Function::Abs,
+        "sgn" | "sign" => Function::Sign,
         "floor" => Function::Floor,
         "ceil" => Function::Ceil,
         _ => return None,

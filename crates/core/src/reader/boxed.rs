@@ -28,16 +28,18 @@ impl Scan {
             if let Some(end) = end {
                 let open = usize::from(text.as_bytes().get(content) == Some(&b'{'));
                 let inner = &text[content + open..end];
-                if let Some(last) = value::answer_of(inner).map(plain) {
-                    let text = self.with_neighbours(text, start, last);
-                    return Some(Boxed { text, within: start..end + open });
+                if let Some(last) = value::answer_of(inner).and_then(|last| self.kept(last)).map(plain) {
+                    let answer = self.with_neighbours(text, start, last);
+                    return Some(Boxed { text: answer, within: start..end + open });
                 }
             } else {
                 unclosed = unclosed.or(Some(content));
             }
             limit = start;
         }
-        if self.truncated {
+        // An open box at the very end is a text that was cut off; before that its line was forgotten to be closed.
+        let is_cut = unclosed.is_some_and(|at| !text[at..].trim_end().contains('\n'));
+        if self.truncated || is_cut {
             return None;
         }
         let line = text[unclosed?..].trim_start_matches('{').lines().next()?;
@@ -55,8 +57,8 @@ impl Scan {
                 previous_box(&text[..start], start).filter(|(before, _)| start - before <= NEIGHBOURHOOD)
             && let Some(end) = self.content_end(text, content, start)
             && text.as_bytes().get(content) == Some(&b'{')
-            && connects(&text[end + 1..start])
-            && let Some(inner) = value::answer_of(&text[content + 1..end])
+            && (connects(&text[end + 1..start]) || enumerates(text, before, &text[end + 1..start]))
+            && let Some(inner) = value::answer_of(&text[content + 1..end]).map(plain)
         {
             if !contents.contains(&inner) {
                 contents.push(inner);
@@ -95,12 +97,66 @@ impl Scan {
     }
 }
 
-/// The value of a box that holds a sentence, `\boxed{\text{Adam loses \$16.}}`; any other content as it is.
+/// The value of a box that holds a label (`\boxed{ANSWER: 199}`, `\boxed{\text{radius } r = 5}`) or a sentence
+/// (`\boxed{\text{Adam loses \$16.}}`); any other content as it is.
 fn plain(content: String) -> String {
+    if let Some(value) = value::label_stripped(&content) {
+        return value;
+    }
     let sentence = content.strip_prefix("\\text{").and_then(|inner| inner.strip_suffix('}'));
     let sentence =
         sentence.filter(|inner| !inner.contains(['{', '}'])).map(|inner| inner.replace("\\$", "$"));
     sentence.and_then(|sentence| value::value_in_prose(&sentence)).unwrap_or(content)
+}
+
+/// Whether what stands between two boxes ends the line or clause of the first and gives the second a name or a number of
+/// its own, as the first has one too: `$a = \boxed{3}$, $b = \boxed{-1}$`, `1. First: \boxed{3}`, `2. Second: \boxed{-1}`.
+fn enumerates(text: &str, first: usize, between: &str) -> bool {
+    if between.len() > 120 || between.contains("\n\n\n") {
+        return false;
+    }
+    let line = &text[super::window_start(&text[..first], 120)..first];
+    let line = line.rsplit('\n').next().unwrap_or(line);
+    match (name_before(between), name_before(line)) {
+        (Some(own), Some(other)) => own != other,
+        _ => false,
+    }
+}
+
+/// The name of what stands behind a text, `a` of "and $a =", or the number of its line, `2` of "2. Second part:".
+fn name_before(text: &str) -> Option<String> {
+    let line = text.rsplit('\n').next().unwrap_or(text);
+    let start =
+        line.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '-' | '#' | '(' | '$'));
+    let digits = start.bytes().take_while(u8::is_ascii_digit).count();
+    let is_listed = |rest: &str| {
+        rest.starts_with(['.', ')', ':']) && !rest[1..].starts_with(|c: char| c.is_ascii_digit())
+    };
+    if digits > 0 && digits <= 2 && is_listed(&start[digits..]) && !line.contains('=') {
+        return Some(start[..digits].to_owned());
+    }
+    // `(a)`, `Part 1:`
+    let mut letters = start.chars();
+    if let (Some(letter @ 'a'..='h'), Some(')')) = (letters.next(), letters.next()) {
+        return Some(letter.to_string());
+    }
+    if let Some(part) = start.strip_prefix("Part ").or_else(|| start.strip_prefix("part ")) {
+        return part.split([':', ')', ' ', '.']).next().map(str::to_owned);
+    }
+    // `, $b = `: a name of a letter or two before an equals sign, and nothing else that is a step of reasoning.
+    let equation = text.trim_end().trim_end_matches(['$', ' ']).strip_suffix('=')?.trim_end();
+    let clause = equation.rsplit([',', ';', '\n']).next().unwrap_or(equation);
+    let name = clause.rsplit(|c: char| c.is_whitespace() || matches!(c, '$' | '(' | '&' | '~')).next()?;
+    let words: Vec<&str> = clause[..clause.len() - name.len()]
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_name = !name.is_empty() && name.len() <= 12 && !name.contains(['+', '-', '*', '/', '=', '.']);
+    (is_name
+        && words
+            .iter()
+            .all(|word| matches!(*word, "and" | "quad" | "qquad" | "text" | "so" | "So" | "also" | "with")))
+    .then(|| name.trim_start_matches("\\(").to_owned())
 }
 
 /// Boxes that may make one answer.
@@ -136,6 +192,8 @@ fn previous_box(text: &str, mut end: usize) -> Option<(usize, usize)> {
             Some((at - 1, at + 4)) // "\b" read as a JSON escape
         } else if bytes[..at].ends_with(b"\\fb") {
             Some((at - 3, at + 2))
+        } else if bytes[..at].ends_with(b"\\frameb") {
+            Some((at - 7, at + 2))
         } else {
             None
         };

@@ -7,7 +7,25 @@
 pub(crate) enum Name {
     Answer,
     Think,
+    /// Another word for a thought, `<reasoning>`: no tag of ours.
+    Thought,
 }
+
+impl Name {
+    /// Whether what stands between such tags is a thought.
+    pub fn is_thought(self) -> bool {
+        self != Name::Answer
+    }
+}
+
+/// What models call the two: thoughts have many names.
+#[rustfmt::skip]
+const NAMES: &[(Name, &str)] = &[
+    (Name::Answer, "answer"), (Name::Think, "think"), (Name::Thought, "thinking"),
+    (Name::Thought, "thought"), (Name::Thought, "thoughts"), (Name::Thought, "reason"),
+    (Name::Thought, "reasoning"), (Name::Thought, "reflection"), (Name::Thought, "scratchpad"),
+    (Name::Thought, "analysis"), (Name::Thought, "inner_monologue"),
+];
 
 /// One tag in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,15 +55,13 @@ fn tag_at(bytes: &[u8], start: usize) -> Option<Tag> {
     if closing {
         at = skip_space(bytes, at + 1);
     }
-    let (name, length) =
-        [(Name::Answer, "answer"), (Name::Think, "think")].into_iter().find_map(|(name, word)| {
-            let found = bytes.get(at..at + word.len())?;
-            found.eq_ignore_ascii_case(word.as_bytes()).then_some((name, word.len()))
-        })?;
+    let (name, length) = NAMES.iter().find_map(|&(name, word)| {
+        let found = bytes.get(at..at + word.len())?;
+        let ends =
+            !bytes.get(at + word.len()).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+        (ends && found.eq_ignore_ascii_case(word.as_bytes())).then_some((name, word.len()))
+    })?;
     at += length;
-    if bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
-        return None;
-    }
     let end = skip_space(bytes, at);
     let complete = bytes.get(end) == Some(&b'>');
     Some(Tag { name, closing, start, end: if complete { end + 1 } else { at }, complete })
@@ -80,7 +96,7 @@ mod tests {
     fn finds_tags_as_models_write_them() {
         assert_eq!(shown("a <b <answer>x<y&z</ANSWER >"), ["Answer <answer>", "/Answer </ANSWER >"]);
         assert_eq!(shown("< think ></think>"), ["Think < think >", "/Think </think>"]);
-        assert_eq!(shown("<answers> <answerx> <thinking>"), Vec::<String>::new());
+        assert_eq!(shown("<answers> <answerx> <thinker>"), Vec::<String>::new());
         assert_eq!(shown("<answer"), ["Answer <answer ..."]);
         assert_eq!(shown("<answer id=1>"), ["Answer <answer ..."]);
         assert_eq!(shown("<"), Vec::<String>::new());

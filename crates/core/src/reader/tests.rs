@@ -1,25 +1,36 @@
-//! Extraction cases, tier by tier.
+//! What is read in texts, tier by tier.
 
 use super::*;
 
-/// `tier:answer`, or `none`.
+/// `Tier:answer`, or `none:reason`.
 fn shown(text: &str, truncated: bool) -> String {
-    match extract_answer(text, truncated) {
-        Some(answer) => format!("{:?}:{}", answer.tier, answer.text),
-        None => "none".to_string(),
+    match read(text, truncated) {
+        Reading { answer: Some(answer), found_by: Some(tier), no_answer: None } => {
+            format!("{tier:?}:{answer}")
+        }
+        Reading { answer: None, found_by: None, no_answer: Some(reason) } => {
+            format!("none:{}", reason.name())
+        }
+        other => panic!("neither an answer nor a reason: {other:?}"),
     }
 }
 
 fn check(cases: &[(&str, &str)]) {
-    for (text, expected) in cases {
-        assert_eq!(&shown(text, false), expected, "in {text:?}");
-    }
+    check_all(cases, false);
 }
 
 fn check_truncated(cases: &[(&str, &str)]) {
-    for (text, expected) in cases {
-        assert_eq!(&shown(text, true), expected, "in {text:?}, truncated");
-    }
+    check_all(cases, true);
+}
+
+/// All that differ at once.
+fn check_all(cases: &[(&str, &str)], truncated: bool) {
+    let differs = |(text, expected): &(&str, &str)| {
+        let found = shown(text, truncated);
+        (found != *expected).then(|| format!("{text:?}: {found:?}, expected {expected:?}"))
+    };
+    let wrong: Vec<String> = cases.iter().filter_map(differs).collect();
+    assert!(wrong.is_empty(), "truncated: {truncated}\n{}", wrong.join("\n"));
 }
 
 #[test]
@@ -33,10 +44,11 @@ fn answer_tags() {
         ("<answer>$(1, 2)$</answer>", "AnswerTag:(1, 2)"),
         ("<answer>12", "AnswerTag:12"),
         ("<think>the answer is 3 <answer>3</answer></think><answer>4</answer>", "AnswerTag:4"),
-        ("<think>The answer is 5.</think>\n", "Phrase:5"),
+        ("<think>The answer is 5.</think>\n", "none:empty"),
+        ("<think>The answer is 5.</think>\nAs worked out above.", "Phrase:5"),
         ("<answer>I added all of them up and then found\nThe answer is 9.</answer>", "AnswerTag:9"),
     ]);
-    check_truncated(&[("<answer>12", "none"), ("<answer>12</answer> and then", "AnswerTag:12")]);
+    check_truncated(&[("<answer>12", "none:truncated"), ("<answer>12</answer> and then", "AnswerTag:12")]);
 }
 
 #[test]
@@ -55,17 +67,17 @@ fn boxes() {
         ("\\boxed{3} and \\boxed{}", "Boxed:3"),
         ("\u{8}oxed{\u{c}rac{1}{2}}", "Boxed:\\frac{1}{2}"),
         ("\\boxed{\\left\\{ 1, 2 \\right\\}}", "Boxed:\\left\\{ 1, 2 \\right\\}"),
-        ("the answer is $\\boxed{12", "Boxed:12"),
+        ("the answer is $\\boxed{12", "none:truncated"),
         ("\\boxed{4} but then \\boxed{12", "Boxed:4"),
         ("\\boxed{1}, \\boxed{2} and $\\boxed{3}$.", "Boxed:1, 2, 3"),
         ("\\boxed{1} and \\boxed{1}", "Boxed:1"),
         ("\\boxed{1} is wrong. \\boxed{2}", "Boxed:2"),
-        ("The answer is \\$5. \\boxed{}", "Phrase:\\$5"),
-        ("P = \\boxed{0.151}$. The answer is (H).", "Phrase:H"),
+        ("The answer is \\$5. \\boxed{}", "Line:\\$5"),
+        ("P = \\boxed{0.151}$. The answer is (H).", "Line:H"),
         ("\\boxed{B}. The answer is (H).", "Boxed:B"),
         ("\\boxed{7}. The answer is 8.", "Boxed:7"),
     ]);
-    check_truncated(&[("\\boxed{12", "none"), ("\\boxed{4} so \\boxed{12", "Boxed:4")]);
+    check_truncated(&[("\\boxed{12", "none:truncated"), ("\\boxed{4} so \\boxed{12", "Boxed:4")]);
 }
 
 #[test]
@@ -105,8 +117,8 @@ newline", "answer": 3.5
         (r#"{"answer": "y = 2 cos x"}"#, "Json:y = 2 cos x"),
     ]);
     check_truncated(&[
-        (r#"{"answer": "12"#, "none"),
-        (r#"{"answer": 12"#, "none"),
+        (r#"{"answer": "12"#, "none:truncated"),
+        (r#"{"answer": 12"#, "none:truncated"),
         (r#"{"answer": "12"}"#, "Json:12"),
     ]);
 }
@@ -114,51 +126,51 @@ newline", "answer": 3.5
 #[test]
 fn phrases() {
     check(&[
-        ("so 5 + 13 = 18\n#### 18", "Phrase:18"),
-        ("2 + 2\nA: 18", "Phrase:18"),
+        ("so 5 + 13 = 18\n#### 18", "Line:18"),
+        ("2 + 2\nA: 18", "Line:18"),
         ("155*77=11935;36*50=1800;11935+95=12030;12030-1800=10230;#10230", "Phrase:10230"),
         ("95-1800=-1705;#-1705\n", "Phrase:-1705"),
         ("2*3=6; #6", "Phrase:6"),
-        ("The answer is 6; it is in box #7", "Phrase:6; it is in box #7"),
+        ("The answer is 6; it is in box #7", "Line:6"),
         ("It is 6, as in problem #7", "Last:7"),
         ("2*3=6;#6 or so", "Last:6"),
-        ("The answer is (C).", "Phrase:C"),
-        ("The answer is C", "Phrase:C"),
-        ("The answer is (A).\n\nThe answer is (H).", "Phrase:H"),
-        ("The answer is (A).\n\nThe answer is (H).\n\nThe answer is (C).\n", "Phrase:A"),
+        ("The answer is (C).", "Line:C"),
+        ("The answer is C", "Line:C"),
+        ("The answer is (A).\n\nThe answer is (H).", "Line:H"),
+        ("The answer is (A).\n\nThe answer is (H).\n\nThe answer is (C).\n", "Line:A"),
         (
             "so the answer is (J).\n\nAll of them:\nThe answer is A.\nThe answer is H.\nThe answer is C.",
-            "Phrase:J",
+            "Line:J",
         ),
-        ("It is 4.\nThe answer is (D).\nThe answer is (D).", "Phrase:D"),
-        ("Therefore, the final answer is $\\frac{3}{4}$.", "Phrase:\\frac{3}{4}"),
-        ("**Answer:** 12 cm", "Phrase:12 cm"),
-        ("**Final Answer**\n\n17", "Phrase:17"),
-        ("The answer to the question is 1,234. It was easy with 5.", "Phrase:1,234"),
-        ("the answer is 42 because 6 * 7 = 42", "Phrase:42"),
-        ("The final answer is:\n\\[ x = 5 \\]", "Phrase:x = 5"),
-        ("The answer is A total of 5 of them", "Phrase:A total of 5 of them"),
-        ("Answer: B) twelve", "Phrase:B"),
-        ("The correct answer is option (C), as shown.", "Phrase:C"),
-        ("The answer is approximately 3.14.", "Phrase:3.14"),
-        ("The answer is that Sally has 9 books.", "Phrase:9"),
-        ("The answer is certainly not 9 books.", "Phrase:certainly not 9 books"),
-        ("So the answer is \\( x = 3 \\) or \\( x = -2 \\).", "Phrase:\\( x = 3 \\) or \\( x = -2 \\)"),
+        ("It is 4.\nThe answer is (D).\nThe answer is (D).", "Line:D"),
+        ("Therefore, the final answer is $\\frac{3}{4}$.", "Line:\\frac{3}{4}"),
+        ("**Answer:** 12 cm", "Line:12 cm"),
+        ("**Final Answer**\n\n17", "Line:17"),
+        ("The answer to the question is 1,234. It was easy with 5.", "Line:1,234"),
+        ("the answer is 42 because 6 * 7 = 42", "Line:42"),
+        ("The final answer is:\n\\[ x = 5 \\]", "Line:x = 5"),
+        ("The answer is A total of 5 of them", "Line:A total of 5 of them"),
+        ("Answer: B) twelve", "Line:B"),
+        ("The correct answer is option (C), as shown.", "Line:C"),
+        ("The answer is approximately 3.14.", "Line:3.14"),
+        ("The answer is that Sally has 9 books.", "Line:9"),
+        ("The answer is certainly not 9 books.", "none:hedge"),
+        ("So the answer is \\( x = 3 \\) or \\( x = -2 \\).", "Line:\\( x = 3 \\) or \\( x = -2 \\)"),
     ]);
     check_truncated(&[
-        ("The answer is 1", "none"),
-        ("2*9=18;#1", "none"),
-        ("The answer is 12.\nLet me check", "Phrase:12"),
+        ("The answer is 1", "none:truncated"),
+        ("2*9=18;#1", "none:truncated"),
+        ("The answer is 12.\nLet me check", "Line:12"),
     ]);
 }
 
 #[test]
 fn last_values() {
     check(&[
-        ("12", "Last:12"),
-        ("\\frac{1}{2}", "Last:\\frac{1}{2}"),
-        ("x = 5", "Last:x = 5"),
-        ("(C)", "Last:C"),
+        ("12", "Whole:12"),
+        ("\\frac{1}{2}", "Whole:\\frac{1}{2}"),
+        ("x = 5", "Whole:x = 5"),
+        ("(C)", "Whole:C"),
         ("It is 3 + 4 = 7 apples", "Last:7"),
         ("He pays $1,250.50 in total.", "Last:$1,250.50"),
         ("We get $x = \\frac{1}{2}$ here", "Last:\\frac{1}{2}"),
@@ -168,15 +180,16 @@ fn last_values() {
         ),
         ("We get $x = \\frac{1}{2}$ and call it $x$.", "Last:\\frac{1}{2}"),
         ("so I pick **D**", "Last:D"),
-        ("no value at all", "none"),
-        ("", "none"),
-        ("  \n ", "none"),
-        ("...", "none"),
+        ("There is nothing in this text that would be a value at all", "none:not_found"),
+        ("no solution", "Whole:no solution"),
+        ("", "none:empty"),
+        ("  \n ", "none:empty"),
+        ("...", "none:placeholder"),
     ]);
-    check_truncated(&[("It is 3 + 4 = 7 apples", "none"), ("12", "none")]);
+    check_truncated(&[("It is 3 + 4 = 7 apples", "none:truncated"), ("12", "none:truncated")]);
 }
 
 #[test]
 fn end_tokens_are_no_text() {
-    check(&[("The answer is 4</s></s></s>", "Phrase:4"), ("5<|im_end|>\n", "Last:5")]);
+    check(&[("The answer is 4</s></s></s>", "Line:4"), ("5<|im_end|>\n", "Whole:5")]);
 }

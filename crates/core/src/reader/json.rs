@@ -15,7 +15,15 @@ pub(super) struct JsonAnswer {
 /// How many keys are tried, from the end.
 const MOST_TRIES: usize = 64;
 
-const KEYS: [&str; 5] = ["answer", "final_answer", "finalanswer", "final answer", "finalAnswer"];
+#[rustfmt::skip]
+const KEYS: &[&str] = &[
+    "answer", "final_answer", "finalanswer", "final answer", "final-answer", "answers", "final_answers",
+    "correct_answer", "your_answer", "the_answer",
+];
+
+fn is_plural(key: &str) -> bool {
+    key.contains("nswers") || key.contains("NSWERS")
+}
 
 impl Scan {
     /// The value of the last `answer` key that has one.
@@ -31,7 +39,14 @@ impl Scan {
             let Some((key, content)) = key_around(text, at) else { continue };
             tries += 1;
             let Some(raw) = self.field_value(&text[content..]) else { continue };
-            if let Some(answer) = value::answer_of(&raw) {
+            // A list under `answers` is a list of answers.
+            let raw = match raw.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                Some(items) if is_plural(&text[key..content]) && !items.contains('[') => {
+                    items.replace('"', "")
+                }
+                _ => raw,
+            };
+            if let Some(answer) = value::answer_of(&raw).and_then(|answer| self.kept(answer)) {
                 let object = text[..key].find('{').unwrap_or(key);
                 let text = value::value_in_prose(&answer).unwrap_or(answer);
                 return Some(JsonAnswer { text, key, object });
@@ -91,7 +106,9 @@ impl Scan {
 
 /// Where `nswer` at `at` is the end of a quoted key with a colon behind it: the key's offset and its value's.
 fn key_around(text: &str, at: usize) -> Option<(usize, usize)> {
-    let behind = text[at + "nswer".len()..].strip_prefix('\\').unwrap_or(&text[at + "nswer".len()..]);
+    let mut end = at + "nswer".len();
+    end += usize::from(text[end..].starts_with(['s', 'S']));
+    let behind = text[end..].strip_prefix('\\').unwrap_or(&text[end..]);
     let quote = behind.chars().next().filter(|c| matches!(c, '"' | '\'' | '”'))?;
     let after_quote = &behind[quote.len_utf8()..];
     let value = after_quote.trim_start_matches(|c: char| c.is_whitespace()).strip_prefix(':')?;
@@ -99,7 +116,7 @@ fn key_around(text: &str, at: usize) -> Option<(usize, usize)> {
     let open = if quote == '”' { '“' } else { quote };
     let before = &text[..at];
     let key_start = before[super::window_start(before, 16)..].rfind(open)? + super::window_start(before, 16);
-    let key = &text[key_start + open.len_utf8()..at + "nswer".len()];
+    let key = &text[key_start + open.len_utf8()..end];
     KEYS.iter().any(|known| key.eq_ignore_ascii_case(known)).then(|| (key_start, text.len() - value.len()))
 }
 
@@ -118,44 +135,32 @@ fn bracketed(text: &str) -> Option<&str> {
 }
 
 /// LaTeX commands that begin with a letter that JSON reads as an escape: where one follows, the backslash is LaTeX's.
-const AMBIGUOUS: [&str; 36] = [
-    "bar",
-    "begin",
-    "beta",
-    "big",
-    "bigl",
-    "binom",
-    "bmod",
-    "boxed",
-    "bullet",
-    "bot",
-    "frac",
-    "forall",
-    "ne",
-    "neg",
-    "nabla",
-    "not",
-    "nu",
-    "right",
-    "rangle",
-    "rho",
-    "rfloor",
-    "rceil",
-    "rm",
-    "tan",
-    "tau",
-    "text",
-    "tfrac",
-    "theta",
-    "times",
-    "tilde",
-    "to",
-    "top",
-    "triangle",
-    "tbinom",
-    "underline",
-    "union",
+#[rustfmt::skip]
+const AMBIGUOUS: &[&str] = &[
+    "bar", "begin", "beta", "big", "bigl", "binom", "bmod", "boxed", "bullet", "bot", "frac", "forall",
+    "ne", "neg", "nabla", "not", "nu", "right", "rangle", "rho", "rfloor", "rceil", "rm", "tan", "tau",
+    "text", "tfrac", "theta", "times", "tilde", "to", "top", "triangle", "tbinom", "underline", "union",
+    "neq", "nexists", "notin", "ni", "rightarrow", "textbf", "textit", "textrm", "tanh", "bmatrix",
 ];
+
+/// The character of `u00e9`, or of a pair of surrogates `ud83d\ude00`; half a pair stands for no character.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    let unit = |text: &str| {
+        let hex = text.strip_prefix('u')?.get(..4)?;
+        hex.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(hex, 16).ok())?
+    };
+    let high = unit(text)?;
+    if !(0xd800..0xe000).contains(&high) {
+        return Some((char::from_u32(high)?, 5));
+    }
+    let low = text[5..].strip_prefix('\\').and_then(unit).filter(|low| (0xdc00..0xe000).contains(low));
+    match low {
+        Some(low) if high < 0xdc00 => {
+            Some((char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))?, 11))
+        }
+        _ => Some((char::REPLACEMENT_CHARACTER, 5)),
+    }
+}
 
 /// A JSON string's content with its escapes undone, leaving LaTeX commands alone.
 fn decoded(raw: &str) -> String {
@@ -164,12 +169,17 @@ fn decoded(raw: &str) -> String {
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
         let behind = &rest[at + 1..];
-        let latex = AMBIGUOUS.iter().any(|command| behind.starts_with(command));
+        // A whole command: `\nexists` is none that begins with `\ne`, and `\nexactly` is a line break.
+        let letters = behind.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let latex = AMBIGUOUS.contains(&&behind[..letters])
+            || behind.starts_with("boxed")
+            || behind.starts_with("frac")
+            || behind.starts_with("text");
         let (decoded, length) = match behind.chars().next() {
             Some('n' | 'r' | 't') if !latex => (Some(' '), 1),
             Some(c @ ('"' | '\'' | '\\' | '/')) => (Some(c), 1),
-            Some('u') if !latex => match behind.get(1..5).and_then(|hex| u32::from_str_radix(hex, 16).ok()) {
-                Some(code) => (char::from_u32(code), 5),
+            Some('u') if !latex => match escaped(behind) {
+                Some((c, length)) => (Some(c), length),
                 None => (Some('\\'), 0),
             },
             _ => (Some('\\'), 0),

@@ -1,0 +1,544 @@
+//! Phrases that announce an answer: explicit answer lines (`ANSWER: 5`, `#### 18`, "**Final answer:** 18"), sentences ("so
+//! the answer is 5"), the `;#18` at the end of a chain of steps; in English and in the other languages spoken most.
+
+use super::{NoAnswer, Scan, value};
+use crate::letters::lowercase;
+
+/// How far from the end of the text phrases are looked for, in bytes.
+const WINDOW: usize = 1 << 16;
+/// How many announced places are tried.
+const MOST_TRIES: usize = 64;
+
+/// An answer that was announced.
+pub(super) struct Announced {
+    pub text: String,
+    /// Where its line ends.
+    pub at: usize,
+    /// Whether its line says nothing else: an explicit answer line.
+    pub is_line: bool,
+}
+
+impl Announced {
+    /// Whether this is a choice letter, and `boxed` a value: the box is then a step on the way to the choice.
+    pub fn is_letter_behind(&self, boxed: &str) -> bool {
+        self.text.len() == 1
+            && self.text.starts_with(|c: char| c.is_ascii_uppercase())
+            && value::choice_at(boxed).is_none()
+    }
+}
+
+impl Scan {
+    /// The value behind the last phrase that announces one.
+    ///
+    /// A model that does not stop goes on to the next questions, or recites the examples of its prompt: lines that
+    /// announce one choice letter after another with nothing between. Of such a list the letter announced before it
+    /// counts, else its first.
+    pub(super) fn phrase(&mut self, text: &str) -> Option<Announced> {
+        let from = super::window_start(text, WINDOW);
+        let window = &text[from..];
+        self.charge(window.len());
+        let mut letters = Letters::default();
+        let mut tries = 0;
+        let mut end = Some(window.len());
+        while let Some(line_end) = end.filter(|_| tries < MOST_TRIES) {
+            let start = window[..line_end].rfind('\n').map_or(0, |at| at + 1);
+            let line = &window[start..line_end];
+            // Cut off on its last line, the value may be cut off too.
+            let cut_off = self.truncated && line_end == window.len();
+            let announced = if cut_off || is_remark(line) { None } else { announced(line) };
+            tries += usize::from(announced.is_some());
+            let value = announced
+                .and_then(|found| {
+                    let value =
+                        announced_value(&window[start + found.value..], found.is_line, &mut self.nothing)?;
+                    Some((found, value))
+                })
+                .and_then(|(found, value)| {
+                    if value::ends_open(&value) {
+                        self.nothing = self.nothing.or(Some(NoAnswer::Truncated));
+                        return None;
+                    }
+                    let text = self.kept(value)?;
+                    Some(Announced { text, at: from + line_end, is_line: found.is_line })
+                });
+            match value {
+                Some(value) if letters.is_list_line(line, &value.text) => letters.run.push(value),
+                Some(value) => return letters.decide().or(Some(value)),
+                None if line.trim().is_empty() => {}
+                None if letters.run.is_empty() => {}
+                None if letters.is_list() => letters.ended = true,
+                None => break,
+            }
+            end = start.checked_sub(1);
+        }
+        letters.decide().or(letters.run.pop())
+    }
+}
+
+/// Choice letters announced line after line, from the end of the text.
+#[derive(Default)]
+struct Letters {
+    run: Vec<Announced>,
+    /// Whether something else stands before the list.
+    ended: bool,
+}
+
+impl Letters {
+    /// Whether `line` announces the letter `value` and nothing else, and belongs to the run.
+    fn is_list_line(&self, line: &str, value: &str) -> bool {
+        !self.ended
+            && line.trim().len() < 40
+            && value.len() == 1
+            && value.starts_with(|c: char| c.is_ascii_uppercase())
+    }
+
+    /// Whether the run answers several questions: three different letters or more.
+    fn is_list(&self) -> bool {
+        let Some(first) = self.run.first() else { return false };
+        let second = self.run.iter().find(|letter| letter.text != first.text);
+        self.run
+            .iter()
+            .any(|letter| letter.text != first.text && Some(&letter.text) != second.map(|s| &s.text))
+    }
+
+    /// The letter of a run that is no list: the last in the text. None for a list, which something before it decides.
+    fn decide(&mut self) -> Option<Announced> {
+        if self.is_list() || self.run.is_empty() { None } else { Some(self.run.swap_remove(0)) }
+    }
+}
+
+/// Where on a line an announcement stands.
+#[derive(Clone, Copy)]
+struct Found {
+    /// Its first byte.
+    label: usize,
+    /// The first byte of the value.
+    value: usize,
+    /// Whether the line begins with it.
+    is_line: bool,
+}
+
+/// The last announcement on a line.
+fn announced(line: &str) -> Option<Found> {
+    if !may_announce(line) {
+        return None;
+    }
+    let found = |label: usize, value: usize| Found { label, value, is_line: false };
+    let start = label_start(line);
+    let hashes = line.rfind("####").map(|at| Found { is_line: true, ..found(at, at + 4) });
+    let labelled = LABELS.iter().find(|label| line[start..].starts_with(**label));
+    let labelled = labelled.map(|label| Found { is_line: true, ..found(start, start + label.len()) });
+    let chain = behind_chain(line).map(|at| found(at, at));
+    let words = after_answer_word(line).map(|mut found| {
+        found.is_line = found.label <= start || is_lead_in(&line[start..found.label]);
+        found
+    });
+    // Of a line that says it twice the later one counts; what begins the line is as good as that.
+    [hashes, labelled, words, chain].into_iter().flatten().max_by_key(|found| found.value)
+}
+
+/// Whether something on a line begins as an announcement does: one pass over its bytes, since most lines have none.
+fn may_announce(line: &str) -> bool {
+    const STARTS: [&[u8; 3]; 12] =
+        [b"ans", b"cor", b"res", b"rep", b"ant", b"jaw", b"ris", b"cev", b"sva", b"odp", b"a:\0", b"a :"];
+    let bytes = line.as_bytes();
+    let mut before = b' ';
+    for (at, byte) in bytes.iter().enumerate() {
+        if !byte.is_ascii() || *byte == b'#' {
+            return true;
+        }
+        if byte.is_ascii_alphabetic() && !before.is_ascii_alphabetic() && before != b'\\' {
+            let lower = |offset: usize| bytes.get(at + offset).map_or(0, u8::to_ascii_lowercase);
+            let start = [lower(0), lower(1), lower(2)];
+            if STARTS.iter().any(|known| **known == start || known[2] == 0 && known[..2] == start[..2]) {
+                return true;
+            }
+        }
+        before = *byte;
+    }
+    false
+}
+
+/// Labels that need no other word.
+const LABELS: [&str; 6] = ["A:", "Ans:", "ANS:", "A :", "Ans.", "ANS."];
+
+/// Where a line begins behind what decorates it: blanks, marks of lists and headings, a box or a text command.
+fn label_start(line: &str) -> usize {
+    let mut rest = line;
+    loop {
+        let next = rest.trim_start_matches(|c: char| {
+            c.is_whitespace()
+                || matches!(
+                    c,
+                    '*' | '#'
+                        | '>'
+                        | '-'
+                        | '_'
+                        | '$'
+                        | '{'
+                        | '✅'
+                        | '👉'
+                        | '→'
+                        | '•'
+                        | '`'
+                        | '"'
+                        | '【'
+                        | '['
+                        | '='
+                        | '⇒'
+                        | '∴'
+                )
+        });
+        let next = [
+            "\\[",
+            "\\(",
+            "\\text{",
+            "\\textbf{",
+            "\\boxed{",
+            "\\mathbf{",
+            "\\bf",
+            "\\therefore",
+            "\\quad",
+            "\\large",
+            "\\Large",
+            "<b>",
+            "<strong>",
+        ]
+        .iter()
+        .find_map(|mark| next.strip_prefix(mark))
+        .unwrap_or(next);
+        if next.len() == rest.len() {
+            return line.len() - rest.len();
+        }
+        rest = next;
+    }
+}
+
+/// Whether what stands before "answer" on a line is part of its announcement: "So the final", "Therefore, my".
+fn is_lead_in(text: &str) -> bool {
+    #[rustfmt::skip]
+    const WORDS: &[&str] = &[
+        "answer", "answer:", "best", "right", "the", "so", "so,", "therefore", "therefore,", "thus",
+        "thus,", "hence", "hence,", "final", "my", "correct", "is", "and", "our", "required", "numerical",
+        "a", "short", "overall", "in", "conclusion", "conclusion,", "finally", "finally,", "step", "la",
+        "el", "le", "die", "das", "der", "also", "a", "correcta", "final:", "exact", "then", "consequently",
+        "consequently,",
+    ];
+    let lower = lowercase(text);
+    // In other languages a word or two stand before it as well: "Respuesta final", "最终答案".
+    let is_short = !text.is_ascii() || !lower.contains(['.', ',', ':']);
+    let few = lower.split_whitespace().count() <= 2 && text.chars().count() <= 16 && is_short;
+    text.len() < 60
+        && (few && !lower.contains(|c: char| c.is_ascii_digit() || c == '=' || c == '\\')
+            || lower
+                .split(|c: char| c.is_whitespace() || matches!(c, '*' | '_'))
+                .filter(|word| !word.is_empty())
+                .all(|word| {
+                    WORDS.contains(&word)
+                        || word.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b':')
+                }))
+}
+
+/// Whether an answer is announced anywhere on the first line of a text.
+pub(super) fn announces(text: &str) -> bool {
+    text.lines().next().and_then(announced).is_some()
+}
+
+/// Whether a text begins with a label of an answer.
+pub(super) fn is_labelled(text: &str) -> bool {
+    text.lines().next().and_then(announced).is_some_and(|found| found.is_line)
+}
+
+/// Whether a line is a remark in parentheses, which announces nothing: "(Any answer written as 005 is acceptable.)"
+fn is_remark(line: &str) -> bool {
+    let line = line.trim().trim_matches(['*', '_']);
+    line.starts_with('(')
+        && line.trim_end_matches('.').ends_with(')')
+        && line.split_whitespace().nth(2).is_some()
+}
+
+/// Where the value starts behind a chain of steps, `2*3=6;6+1=7;#7`. Anywhere else `#7` is the name of something.
+fn behind_chain(line: &str) -> Option<usize> {
+    let (chain, value) = line.rsplit_once('#')?;
+    let is_number = value::number_at(value).is_some_and(|number| value[number.len()..].trim().is_empty());
+    (is_number && chain.trim_end().ends_with(';')).then_some(chain.len() + 1)
+}
+
+/// Words for "answer", in small letters; those of other languages with what announces behind them.
+#[rustfmt::skip]
+const ANSWER_WORDS: &[&str] = &[
+    "故选", "应选", "选", "ans", "answer", "correct option", "correct choice", "respuesta", "réponse", "reponse",
+    "resposta", "antwort", "ответ", "jawaban", "risposta", "cevap", "cevabı", "đáp án", "đáp số", "答案",
+    "答え", "答", "正解", "정답", "답", "उत्तर", "जवाब", "উত্তর", "الجواب", "الإجابة", "الاجابة", "جواب", "پاسخ",
+    "odpowiedź", "antwoord", "svar", "відповідь", "απάντηση", "คำตอบ", "விடை", "సమాధానం",
+];
+
+/// Where the value starts behind "answer is", "answer:", "answer to the question is", "correct option is".
+fn after_answer_word(line: &str) -> Option<Found> {
+    // Letters of two cases are lowered without a change of length, so that offsets stay.
+    let lower: String = if line.is_ascii() {
+        line.to_ascii_lowercase()
+    } else {
+        line.chars()
+            .map(|c| c.to_lowercase().next().filter(|l| l.len_utf8() == c.len_utf8()).unwrap_or(c))
+            .collect()
+    };
+    // One word at a time, each searched from the end once: linear in the line.
+    ANSWER_WORDS
+        .into_iter()
+        .filter(|word| word.is_ascii() || !line.is_ascii())
+        .filter_map(|word| after_word(&lower, word))
+        .max_by_key(|found| found.value)
+}
+
+/// Where the value starts behind the last `word` that has a verb or a colon soon behind it.
+fn after_word(lower: &str, word: &str) -> Option<Found> {
+    /// Between the word and its verb there is room for "to the original question".
+    const ROOM: usize = 60;
+    #[rustfmt::skip]
+    const VERBS: &[&str] = &[
+        " is", ":", " are", " would be", " should be", " must be", " =", " was", "**", "：", " comes out to",
+        " equals", " becomes",
+    ];
+    /// In other languages the verb stands right behind the word, or behind "final".
+    #[rustfmt::skip]
+    const OTHER_VERBS: &[&str] = &[
+        "：", ":", "是", "为", "應為", "应为", "は、", "は", "은", "는", "है", "हैं", "হল", "হলো", "هو", "هي", "ہے",
+        "选", " est", " es", " é", " è", " ist", " lautet", "=", " adalah", " это", " —", " –", " là", "等于",
+        "**", " -",
+    ];
+    let is_wide = word.chars().next().is_some_and(|c| c >= '\u{2e80}');
+    let verbs: &[&str] = if word.is_ascii() && matches!(word, "answer" | "correct option" | "correct choice")
+    {
+        &VERBS
+    } else {
+        &OTHER_VERBS
+    };
+    let mut end = lower.len();
+    while let Some(at) = lower[..end].rfind(word) {
+        end = at;
+        // "答" in "回答", "answer" in "answered": a part of another word.
+        let before = lower[..at].chars().next_back();
+        if !is_wide && before.is_some_and(char::is_alphabetic) || word == "答" && before == Some('回') {
+            continue;
+        }
+        let behind = at + word.len();
+        if word != "answer" && !is_wide && lower[behind..].starts_with(char::is_alphabetic) {
+            continue;
+        }
+        let room = &lower[behind..lower.floor_char_boundary(behind + ROOM)];
+        let sentence = &room[..room.find(". ").unwrap_or(room.len())];
+        // Behind a comma or a bracket the verb is that of another clause, save for "answer, then, is".
+        let verb = verbs.iter().filter_map(|verb| {
+            let found = sentence.find(verb)?;
+            let after = &sentence[found + verb.len()..];
+            let between = &sentence[..found];
+            let is_near = verbs.len() == VERBS.len()
+                || between.chars().count() <= 12 && !between.contains([',', '，', '.']);
+            let ends = match verb.chars().next_back() {
+                Some('-' | '—' | '–') => after.starts_with(' '),
+                Some(c) if c.is_ascii_alphanumeric() => !after.starts_with(|c: char| c.is_alphanumeric()),
+                _ => true,
+            };
+            (is_near && ends).then_some((found, verb.len()))
+        });
+        if let Some((found, length)) = verb.min_by_key(|(found, length)| (*found, usize::MAX - length)) {
+            return Some(Found { label: at, value: behind + found + length, is_line: false });
+        }
+        if room.len() < ROOM
+            && room.trim_matches(['*', '#', ' ', '}', '\\', ']', '_', '】', '>', '=']).is_empty()
+        {
+            return Some(Found { label: at, value: lower.len(), is_line: false }); // a heading: the value is on the next line
+        }
+        // "Answer 5", "ANSWER - B", "उत्तर १८"
+        let rest = room.trim_start_matches(['*', '_', '}', ' ', '-', '–', '—', '>']);
+        let is_value = rest.starts_with(|c: char| c.is_ascii_digit() || c == '$' || c == '\\')
+            || value::choice_at(rest).is_some();
+        let is_label = room.starts_with([' ', '*', '-', '—', '}']) && label_start(lower) == at;
+        // "Also ist die Antwort 18", "所以选 (B)"
+        let is_other = verbs.len() != VERBS.len() && word != "ans";
+        if is_value && (is_label || is_other) {
+            return Some(Found { label: at, value: behind, is_line: false });
+        }
+    }
+    None
+}
+
+/// Words between an announcement and its value that say nothing of it.
+#[rustfmt::skip]
+const FILLERS: &[&str] = &[
+    "a ", "o ", "la ", "el ", "le ", "les ", "die ", "der ", "das ", "a letra ", "letra ", "lettera ",
+    "the option ", "the letter ", "option", "вариант ", "选择", "que ", "option ", "choice ", "letter ",
+    "approximately ", "about ", "roughly ", "equal to ", "simply ", "therefore ", "just ", "exactly ",
+    "therefore, ", "thus ", "given by ", "as follows: ", "clearly ", "indeed ", "actually ", "precisely ",
+    "therefore\\boxed", "i guess it must be ", "opción ", "选项", "选", "igual a ", "égale à ", "gleich ",
+    "probably ", "definitely ", "about",
+];
+
+/// The value that stands at the start of `rest`: on its line, or where nothing does, on the next that is not blank.
+fn announced_value(rest: &str, is_line: bool, nothing: &mut Option<NoAnswer>) -> Option<String> {
+    let is_decoration = |c: char| {
+        c.is_whitespace() || matches!(c, '*' | '_' | ':' | '：' | '#' | '`' | '}' | '】' | '>' | '"' | '“')
+    };
+    let is_heading = rest.lines().next().is_none_or(|line| {
+        line.trim_matches(|c: char| is_decoration(c) || matches!(c, '\\' | ']' | ')')).is_empty()
+    });
+    let mut rest = rest;
+    loop {
+        let next = rest.trim_start_matches(is_decoration);
+        // A bracket that the label was in, `\[ \text{ANSWER:} \] 5`; rules between a heading and its value.
+        let next =
+            ["\\]", "\\)", "\\quad", "\\;", "\\,", "---", "\\ ", "</b>", "</strong>", "\\Large", "\\large"]
+                .iter()
+                .find_map(|mark| next.strip_prefix(mark))
+                .unwrap_or(next);
+        if next.len() == rest.len() {
+            break;
+        }
+        rest = next;
+    }
+    let rest = &rest[..rest.floor_char_boundary(super::MAX_ANSWER_BYTES)];
+    if is_heading && announced(rest.lines().next()?).is_some_and(|found| found.is_line) {
+        return None; // the next line speaks for itself
+    }
+    let filler = |rest: &str| {
+        FILLERS
+            .iter()
+            .find(|filler| {
+                rest.get(..filler.len()).is_some_and(|start| start.eq_ignore_ascii_case(filler))
+                    && !filler.contains('\\')
+            })
+            .map(|filler| filler.len())
+    };
+    let mut rest = rest;
+    for _ in 0..2 {
+        let Some(length) = filler(rest) else { break };
+        let next = rest[length..].trim_start();
+        // "a B" is the letter with its article, "a score" is none.
+        if matches!(rest[..length].trim(), "a" | "o" | "A" | "O") && value::choice_at(next).is_none() {
+            break;
+        }
+        rest = next;
+    }
+    if let Some(letter) = value::choice_at(rest) {
+        return Some(letter.to_string());
+    }
+    if let Some((inner, behind)) = math_span(rest) {
+        let more = behind.trim_start();
+        let goes_on =
+            [", $", ", \\(", "and $", "and \\(", "or $", "or \\(", ", and $", ", and \\(", ", or $"]
+                .iter()
+                .any(|next| more.starts_with(next));
+        if !goes_on {
+            return value::label_stripped(inner).or_else(|| value::answer_of(inner));
+        }
+    }
+    let line = rest.lines().next()?;
+    // Mathematics over several lines.
+    if line.starts_with("\\begin{")
+        && let Some(end) = rest.find("\\end{")
+        && let Some(close) = rest[end..].find('}')
+    {
+        return value::answer_of(&rest[..end + close + 1]);
+    }
+    let (sentence, was_cut) = value::cut(sentence(line));
+    if let Some(reason) = super::nothing::hedge(sentence) {
+        *nothing = nothing.or(Some(reason));
+        return None;
+    }
+    let value = sentence_value(sentence, is_line)?;
+    // A sentence about the answer that has no value in it: "The answer is an integer, as required".
+    (!was_cut || value::has_value(&value) || value.split_whitespace().nth(3).is_none()).then_some(value)
+}
+
+/// The mathematics that `text` begins with, and what stands behind it.
+pub(super) fn math_span(text: &str) -> Option<(&str, &str)> {
+    for (open, close) in [("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")] {
+        if let Some(rest) = text.strip_prefix(open) {
+            let end = rest.find(close)?;
+            let inner = &rest[..end];
+            // "$85 or $90": dollars, not mathematics.
+            let dollars = open == "$" && (inner.ends_with(' ') || inner.contains('\n'));
+            return (!dollars && !inner.trim().is_empty()).then(|| (inner, &rest[end + close.len()..]));
+        }
+    }
+    None
+}
+
+/// `line` up to the end of its first sentence.
+fn sentence(line: &str) -> &str {
+    let ends = [". ", "! ", "。", "।", "۔", ".**", "; "];
+    let end = ends.iter().filter_map(|end| line.find(end).filter(|at| *at > 0)).min().unwrap_or(line.len());
+    &line[..end]
+}
+
+/// The value in a sentence that was announced as the answer.
+fn sentence_value(sentence: &str, is_line: bool) -> Option<String> {
+    let sentence =
+        sentence.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '*' | '!' | '。' | '।'));
+    let reason = [
+        " because",
+        " since ",
+        " which ",
+        " as ",
+        ", so ",
+        " (because",
+        " and not ",
+        " rather than ",
+        ", not ",
+        " instead of ",
+        ", where ",
+        ", when ",
+        " if we ",
+        " denn ",
+        " porque ",
+        " parce ",
+        " weil ",
+        ", denn ",
+        " after ",
+        " assuming ",
+        ", а не ",
+        ", nicht ",
+        ", no ",
+        ", pas ",
+        ", não ",
+        " und nicht ",
+        ", e não",
+        ", y no ",
+        ", et non",
+        " no, wait",
+        ", no wait",
+        "，而不是",
+        "，不是",
+    ];
+    let end = reason.iter().filter_map(|word| sentence.find(word)).min().unwrap_or(sentence.len());
+    let sentence = &sentence[..end];
+    if let Some(letter) = value::choice_at(sentence) {
+        return Some(letter.to_string());
+    }
+    let words = sentence.split_whitespace().count();
+    if let Some(number) = value::number_before_words(sentence) {
+        return value::answer_of(number);
+    }
+    if let Some(number) = value::number_at(sentence) {
+        let behind = &sentence[number.len()..];
+        let unit = behind.trim();
+        let is_words = !unit.is_empty()
+            && unit.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '-' | ','));
+        if is_words && behind.starts_with(' ') && words > 4 {
+            return value::answer_of(number);
+        }
+    }
+    const MOST_WORDS: usize = 12;
+    if words > MOST_WORDS {
+        return super::last::last_in(sentence);
+    }
+    if let Some(value) = value::value_in_prose(sentence) {
+        return Some(value);
+    }
+    // Prose without a value is no answer, save for short ones and for what says that there is none.
+    let value = value::answer_of(sentence)?;
+    let is_math = value.contains(['\\', '=', '<', '>', '^', '{', '$', '≤', '≥']) || value::has_value(&value);
+    let is_short = words <= if is_line { 6 } else { 4 };
+    (is_math || is_short || value::denies(&value)).then_some(value)
+}
