@@ -27,6 +27,12 @@ pub(super) fn clean(text: &str) -> &str {
         if let Some(inside) = strip_dollars(text) {
             text = inside;
         }
+        // `[[B]]`, as judges are told to write.
+        if let Some(inside) = text.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]"))
+            && !inside.contains(['[', ']', ',', ' '])
+        {
+            text = inside;
+        }
         if text.len() == before {
             return choice_letter(text).unwrap_or(text);
         }
@@ -250,6 +256,9 @@ pub(super) fn plain_text(text: &str) -> String {
         if plain.contains(command) {
             plain = plain.replace(command, "");
         }
+    }
+    if plain.contains("\\to") || plain.contains("arrow") {
+        plain = plain.replace("\\rightarrow", "→").replace("\\longrightarrow", "→").replace("\\to", "→");
     }
     plain.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
 }

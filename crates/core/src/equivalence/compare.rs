@@ -21,7 +21,7 @@ pub(super) fn same(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
 }
 
 fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
-    use Value::{Based, Chain, Choice, Date, Equation, Inequality, Matrix, Named, Quantity, Ratio};
+    use Value::{Based, Chain, Choice, Date, Duration, Equation, Inequality, Matrix, Named, Quantity, Ratio};
     use Value::{Scalar, Sequence, SetOperation, Text, Time, Union, UnitLetter};
     match (a, b) {
         (Choice(x, _), Choice(y, _)) => Verdict::known(x == y),
@@ -64,6 +64,8 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
                 Verdict::Different
             }
         }
+        // `2.5 hours` may be `2 hours 30 minutes`: nothing is converted.
+        (Duration(_), Quantity(..)) | (Quantity(..), Duration(_)) => Verdict::Unknown,
         (Quantity(value, _), other) | (other, Quantity(value, _)) => same(value, other, budget),
         (Scalar(x), Scalar(y)) => {
             let verdict = same_scalar(x, y, budget);
@@ -127,6 +129,7 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
         (Based(v, x), Based(w, y)) => Verdict::known(v == w && x == y),
         (Text(v), Text(w)) => Verdict::known(v == w),
         (Date(v), Date(w)) => v.same(w),
+        (Duration(v), Duration(w)) => Verdict::known(v == w),
         (Time(v), Time(w)) => v.same(w),
         // `2:15` is a time only beside another one.
         (Time(time), Ratio(parts)) | (Ratio(parts), Time(time)) => match super::time::of_ratio(parts, true) {

@@ -103,7 +103,7 @@ const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 
 /// The parts of a length of time in several units, "2 hours 30 minutes", as one text; `None` for one unit alone, which is a
 /// quantity like any other.
-pub(super) fn duration(text: &str) -> Option<String> {
+fn duration(text: &str) -> Option<String> {
     if text.len() > 60 || !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
@@ -133,7 +133,7 @@ pub(super) fn duration(text: &str) -> Option<String> {
 /// The time or the date that a whole answer is.
 pub(super) fn parse(text: &str) -> Option<Value> {
     if let Some(duration) = duration(text) {
-        return Some(Value::Text(duration));
+        return Some(Value::Duration(duration));
     }
     // Most answers are none: they have no digit, or no letter, colon, stroke or dash among few characters.
     if text.len() > 48 || !text.bytes().any(|byte| byte.is_ascii_digit()) {

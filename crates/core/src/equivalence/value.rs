@@ -110,6 +110,8 @@ pub(super) enum Value {
     Time(Time),
     /// A date.
     Date(Date),
+    /// A length of time in several units: `2 h 30 min`.
+    Duration(String),
     /// `name = value`; with variables in the value it is an equation too: the difference of its sides.
     Named {
         name: String,
@@ -194,6 +196,7 @@ impl Value {
             Value::Choice(letter, None) => format!("{letter})"),
             Value::Time(time) => time.key(),
             Value::Date(date) => date.key(),
+            Value::Duration(parts) => format!("duration {parts}"),
             Value::Named { name, value, .. } => format!("{name}:={}", value.key()),
             Value::Equation(difference) => match difference.exact.as_ref().and_then(Polynomial::monic) {
                 Some((monic, _)) => format!("0={}", monic.key()),

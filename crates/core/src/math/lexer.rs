@@ -164,7 +164,7 @@ impl<'a> Lexer<'a> {
             c.is_alphabetic()
                 && !c.is_ascii()
                 && greek_letter(c).is_none()
-                && !matches!(c, 'π' | '𝜋' | 'ℝ' | 'ℤ' | 'ℕ' | 'ℚ' | 'ℂ' | 'ⁿ')
+                && !matches!(c, 'π' | '𝜋' | 'ℝ' | 'ℤ' | 'ℕ' | 'ℚ' | 'ℂ' | 'ⁿ' | 'ˣ' | 'º' | 'ª')
                 || matches!(c, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{903}' | '\u{93a}'..='\u{94f}' | '\u{981}'..='\u{983}' | '\u{9bc}'..='\u{9cd}' | '\u{64b}'..='\u{652}')
         };
         if !is_other(first) {
@@ -205,7 +205,9 @@ impl<'a> Lexer<'a> {
         }
         self.skip(run.len());
         // As SymPy prints the imaginary unit: `3*sqrt(2)*I`.
-        if run == "I" && self.last_is('*') {
+        if run == "U" && (self.last_is(')') || self.last_is(']')) && self.rest.trim_start().starts_with(['(', '[']) {
+            self.symbol('∪');
+        } else if run == "I" && self.last_is('*') {
             self.push(Kind::Letters("i".to_owned()));
         } else if matches!(run, "and" | "And" | "AND") {
             self.push(Kind::And);

@@ -244,6 +244,9 @@ impl Parser<'_> {
         if let Some(quantity) = self.unit_letter()? {
             return Ok(quantity);
         }
+        if let Some(quantity) = self.unit_letter_behind()? {
+            return Ok(quantity);
+        }
         let negative = matches!(self.symbol_at(1), Some('$' | '€' | '£' | '¥')) && self.eat('-');
         let currency = self.currency();
         let mut sum = match currency.as_ref().and_then(|_| self.abbreviated()) {
@@ -402,6 +405,45 @@ impl Parser<'_> {
         }))
     }
 
+    /// A constant that is no plain number with one bare letter behind it that is a unit too: `2√3 m`, `\frac{1}{2} s`.
+    fn unit_letter_behind(&mut self) -> Result<Option<Node>, ParseError> {
+        let ends = |kind: Option<&Kind>| {
+            matches!(kind, None | Some(Kind::And | Kind::Or | Kind::Symbol(',' | ';')))
+        };
+        let from = self.at;
+        let length = self.tokens[from..].iter().take_while(|token| !ends(Some(&token.kind))).count();
+        let last = from + length.saturating_sub(1);
+        let unit = match self.tokens.get(last) {
+            Some(Token { kind: Kind::Letters(letter), spaced: true }) if length > 1 && letter.len() == 1 => letter.clone(),
+            _ => return Ok(None),
+        };
+        let is_operand = matches!(&self.tokens[last - 1].kind, Kind::Number(_) | Kind::Symbol('}' | ')') | Kind::Command(_));
+        if !units::is_symbols(&unit) || !is_operand || length > 32 {
+            return Ok(None);
+        }
+        let saved = self.tokens.clone();
+        let mut inside = Parser {
+            tokens: self.tokens[from..last].to_vec(),
+            at: 0,
+            bars: 0,
+            in_rows: false,
+            budget: &mut *self.budget,
+        };
+        let inner = inside.sum();
+        let is_whole = inside.at == inside.tokens.len();
+        let Some(inner) = inner.ok().filter(|inner| is_whole && !inner.has_variables()) else { return Ok(None) };
+        let product = self.sum();
+        let is_product = self.at == last + 1;
+        self.tokens = saved;
+        match product {
+            Ok(product) if is_product => Ok(Some(Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit })),
+            _ => {
+                self.at = from;
+                Ok(None)
+            }
+        }
+    }
+
     /// A unit as written: words, `%`, `°`, a currency sign; with powers, `/` and `\cdot` between units.
     fn unit(&mut self) -> Result<Option<String>, ParseError> {
         let mut unit = String::new();
@@ -419,7 +461,7 @@ impl Parser<'_> {
                     }
                     self.at += 1;
                 }
-                Some(Kind::Symbol(symbol @ ('%' | '°' | '$' | '€' | '£' | '¥' | '¢' | '₹'))) => {
+                Some(Kind::Symbol(symbol @ ('%' | '°' | '$' | '€' | '£' | '¥' | '¢' | '₹' | '₩' | '₽'))) => {
                     unit.push(*symbol);
                 }
                 Some(Kind::Symbol('^')) if !unit.is_empty() => match self.unit_power() {
@@ -531,7 +573,7 @@ const SHORT_UNITS: &[&str] = &[
     "g", "L", "th", "st", "nd", "rd", "cm", "mm", "km", "dm", "nm", "kg", "mg", "lb", "lbs", "oz", "ft",
     "yd", "mi", "mph", "kph", "hr", "hrs", "min", "mins", "sec", "secs", "ms", "ml", "mL", "km", "kW", "Hz",
     "kHz", "pm", "am", "PM", "AM", "day", "men", "way", "car", "cup", "cat", "USD", "cc", "ohm", "amp",
-    "mol", "rad", "sq", "cu", "per", "EUR", "GBP", "INR", "wk", "yr",
+    "mol", "rad", "sq", "cu", "per", "EUR", "GBP", "INR", "wk", "yr", "yen", "won",
 ];
 
 /// Whether a bare run of letters after a number reads as a unit and not as a product of variables.

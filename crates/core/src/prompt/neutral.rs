@@ -7,7 +7,7 @@ use crate::reader::tags;
 /// `Question:` at the start of a line lose their colon to ` -`. The result contains neither any more.
 pub fn neutralise(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for tag in tags::tags(text).filter(|tag| tag.name != tags::Name::Thought) {
+    for tag in tags::tags(text).filter(|tag| tag.name.is_ours()) {
         bytes[tag.start] = b'[';
         if tag.complete {
             bytes[tag.end - 1] = b']';

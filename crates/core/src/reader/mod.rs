@@ -349,7 +349,7 @@ impl Scan {
         self.charge(text.len());
         let mut open: Option<usize> = None;
         let mut last: Option<String> = None;
-        for tag in tags::tags(text).filter(|tag| tag.name == tags::Name::Answer && tag.complete) {
+        for tag in tags::tags(text).filter(|tag| tag.name.is_answer() && tag.complete) {
             match (tag.closing, open) {
                 (false, _) => open = Some(tag.end),
                 (true, Some(start)) => {

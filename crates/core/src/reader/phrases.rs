@@ -351,8 +351,9 @@ fn after_word(lower: &str, word: &str) -> Option<Found> {
             return Some(Found { label: at, value: lower.len(), is_line: false }); // a heading: the value is on the next line
         }
         // "Answer 5", "ANSWER - B", "उत्तर १८"
-        let rest = room.trim_start_matches(['*', '_', '}', ' ', '-', '–', '—', '>']);
-        let is_value = rest.starts_with(|c: char| c.is_ascii_digit() || c == '$' || c == '\\')
+        let rest = room.trim_start_matches(['*', '_', '}', ' ', '–', '—', '>']);
+        let rest = rest.strip_prefix("- ").unwrap_or(rest);
+        let is_value = value::number_at(rest).is_some() || rest.starts_with(['$', '\\'])
             || value::choice_at(rest).is_some();
         let is_label = room.starts_with([' ', '*', '-', '—', '}']) && label_start(lower) == at;
         // "Also ist die Antwort 18", "所以选 (B)"
@@ -530,7 +531,11 @@ fn sentence_value(sentence: &str, is_line: bool) -> Option<String> {
         }
     }
     const MOST_WORDS: usize = 12;
-    if words > MOST_WORDS {
+    // A sentence around formulas: "the magnitude of $z$ is $16$".
+    let plain = sentence.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).count();
+    let has_formula = sentence.contains(['$', '\\']) && plain > 2 && !sentence.starts_with(['$', '\\']);
+    let is_wide = sentence.contains('\\') && sentence.starts_with(|c: char| c >= '\u{2e80}');
+    if words > MOST_WORDS || has_formula || is_wide {
         return super::last::last_in(sentence);
     }
     if let Some(value) = value::value_in_prose(sentence) {

@@ -9,19 +9,31 @@ pub(crate) enum Name {
     Think,
     /// Another word for a thought, `<reasoning>`: no tag of ours.
     Thought,
+    /// Another word for an answer, `<final_answer>`: no tag of ours either.
+    FinalAnswer,
 }
 
 impl Name {
     /// Whether what stands between such tags is a thought.
     pub fn is_thought(self) -> bool {
-        self != Name::Answer
+        matches!(self, Name::Think | Name::Thought)
+    }
+
+    /// Whether what stands between such tags is an answer.
+    pub fn is_answer(self) -> bool {
+        matches!(self, Name::Answer | Name::FinalAnswer)
+    }
+
+    /// Whether a prompt of ours has such tags.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Name::Answer | Name::Think)
     }
 }
 
 /// What models call the two: thoughts have many names.
 #[rustfmt::skip]
 const NAMES: &[(Name, &str)] = &[
-    (Name::Answer, "answer"), (Name::Think, "think"), (Name::Thought, "thinking"),
+    (Name::Answer, "answer"), (Name::Think, "think"), (Name::FinalAnswer, "final_answer"), (Name::FinalAnswer, "finalanswer"), (Name::Thought, "thinking"),
     (Name::Thought, "thought"), (Name::Thought, "thoughts"), (Name::Thought, "reason"),
     (Name::Thought, "reasoning"), (Name::Thought, "reflection"), (Name::Thought, "scratchpad"),
     (Name::Thought, "analysis"), (Name::Thought, "inner_monologue"),

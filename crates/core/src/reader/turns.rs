@@ -17,7 +17,7 @@ pub(super) struct Turn<'a> {
 #[rustfmt::skip]
 const END_TOKENS: &[&str] = &[
     "</s>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "<|end|>",
-    "<|return|>", "<|eom_id|>", "<|end_of_sentence|>", "<｜end▁of▁sentence｜>", "<|END_OF_TURN_TOKEN|>",
+    "<|return|>", "<|eom_id|>", "<|end_of_sentence|>", "<|end▁of▁sentence|>", "<|END_OF_TURN_TOKEN|>",
     "<|endofturn|>", "[/s]", "<eos>", "<EOS>", "<|eos|>", "<pad>", "<|pad|>",
 ];
 
@@ -25,14 +25,14 @@ const END_TOKENS: &[&str] = &[
 #[rustfmt::skip]
 const TURN_TOKENS: &[&str] = &[
     "<|im_start|>user", "<|im_start|>system", "<|start_header_id|>user", "<start_of_turn>user", "[INST]",
-    "<|user|>", "<|start|>user", "<｜User｜>", "<|prompter|>",
+    "<|user|>", "<|start|>user", "<|User|>", "<|prompter|>",
 ];
 
 /// Tokens that begin the turn itself; what stands before them is a prompt.
 #[rustfmt::skip]
 const OWN_TOKENS: &[&str] = &[
     "<|im_start|>assistant", "<|start_header_id|>assistant<|end_header_id|>", "<start_of_turn>model",
-    "[/INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>assistant", "<|CHATBOT_TOKEN|>", "<s>",
+    "[/INST]", "<|assistant|>", "<|Assistant|>", "<|start|>assistant", "<|CHATBOT_TOKEN|>", "<s>",
 ];
 
 /// Marks around thoughts other than `<think>` and its like, which the scanner of tags knows.
@@ -42,7 +42,7 @@ const THOUGHTS: [(&str, &str); 7] = [
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<seed:think>", "</seed:think>"),
-    ("<｜begin▁of▁thought｜>", "<｜end▁of▁thought｜>"),
+    ("<|begin▁of▁thought|>", "<|end▁of▁thought|>"),
     ("<unused94>thought", "<unused95>"),
 ];
 

@@ -136,7 +136,10 @@ pub(super) fn may_be_whole(text: &str) -> bool {
         && !text.starts_with("\\begin{")
         && !text.starts_with("[[")
         && !text.contains("([[");
-    !many && !MARKS.iter().any(|mark| text.contains(mark)) && !super::phrases::announces(text)
+    // A row break with a length, `\\\\[4pt]`, opens no formula.
+    let breaks = text.contains("\\\\").then(|| text.replace("\\\\", " "));
+    let plain = breaks.as_deref().unwrap_or(text);
+    !many && !MARKS.iter().any(|mark| plain.contains(mark)) && !super::phrases::announces(text)
 }
 
 /// A choice letter that is the whole of a short text, `(C)`, `**B**`, `C.`
@@ -620,7 +623,7 @@ pub(super) fn choice_at(text: &str) -> Option<char> {
     }
     let ends = rest.is_empty()
         || rest.starts_with([')', '*', '}', '`', '"', '\n', '\r', '$', '。', '，', '！', '।', '<'])
-        || rest.starts_with(|c: char| c >= '\u{900}');
+        || rest.trim_start_matches(' ').starts_with(|c: char| c >= '\u{900}' && c.is_alphabetic());
     let stops = rest.starts_with(['.', ':', ',', ';', '!'])
         && rest[1..].chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, '*' | '<' | '$' | '}'));
     // "C, D": several letters are no single choice.
