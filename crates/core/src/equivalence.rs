@@ -132,10 +132,9 @@ fn meaning(text: &str, given: Given, budget: &mut Budget) -> Option<Value> {
         return Some(value);
     }
     if let Some((letter, rest)) = clean::choice(text) {
-        // A letter alone is a variable too, as far as we know.
         let words =
             meaning_of(rest, Given::Plain, budget).unwrap_or_else(|| Value::Text(clean::plain_text(rest)));
-        return Some(Value::Choice(letter, Some(Box::new(words))));
+        return Some(Value::Choice(letter, Box::new(words)));
     }
     let text = clean::without_wrapper(text).or_else(|| clean::option(text)).unwrap_or(text);
     let ratio = clean::ratio_in_words(text);
@@ -210,17 +209,20 @@ fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
     if (a - b).abs() > 1e-9 * a.abs() {
         return Verdict::Different;
     }
-    let exact = |number: &PlainNumber| BigRational::new(number.numerator.into(), number.denominator.into());
-    let (x, y) = (exact(x), exact(y));
+    let (x, y) = (of_rational(x), of_rational(y));
     let rounds = |value: &BigRational, other: &BigRational| {
-        value::long_decimal(value).is_some_and(|places| {
+        value::long_decimal(value).is_some_and(|(places, digits)| {
             let gap = if value > other { value - other } else { other - value };
-            gap * BigRational::from_integer(
-                num_bigint::BigInt::from(2) * num_bigint::BigInt::from(10).pow(places),
-            ) <= BigRational::from_integer(1.into())
+            let half = BigRational::new(1.into(), num_bigint::BigInt::from(10).pow(places) * 2);
+            let is_double = digits >= value::DOUBLE_DIGITS && (a - b).abs() <= a.abs() * f64::EPSILON;
+            gap <= half || is_double
         })
     };
     Verdict::known(rounds(&x, &y) || rounds(&y, &x))
+}
+
+fn of_rational(number: &PlainNumber) -> BigRational {
+    BigRational::new(number.numerator.into(), number.denominator.into())
 }
 
 /// Whether a text is words of language, so that another one is another answer.
@@ -229,8 +231,7 @@ fn is_words(answer: &Answer) -> bool {
 }
 
 fn of_plain(number: &PlainNumber, budget: &mut Budget) -> Value {
-    let value = BigRational::new(number.numerator.into(), number.denominator.into());
-    Value::Scalar(Scalar::new(Node::Number(value), budget))
+    Value::Scalar(Scalar::new(Node::Number(of_rational(number)), budget))
 }
 
 /// The classes of answers that are the same ([`Classes`]). Answers are first joined by key, then compared within shared

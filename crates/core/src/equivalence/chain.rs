@@ -136,8 +136,14 @@ fn is_of_names(node: &Node) -> bool {
     match node {
         Node::Variable(name) => name != "∞",
         Node::E | Node::I => true,
-        Node::Sum(parts) | Node::Product(parts) => parts.iter().all(is_of_names),
+        Node::Sum(parts) => parts.iter().all(is_of_names),
+        // A quotient, not a product: `xy = 1` says nothing of 1.
+        Node::Product(parts) => {
+            parts.iter().any(|part| matches!(part, Node::Inverse(_))) && parts.iter().all(is_of_names)
+        }
         Node::Negative(inner) | Node::Inverse(inner) => is_of_names(inner),
+        // `AC^2 = 256`
+        Node::Power(base, exponent) => is_point(base) && exponent.is_integer(),
         _ => false,
     }
 }

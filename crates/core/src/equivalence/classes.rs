@@ -46,12 +46,10 @@ fn of_value(value: &Value, budget: &mut Budget) -> Vec<Bucket> {
     };
     let mut buckets = difference.map_or_else(Vec::new, |difference| of_equation(difference, budget));
     match value {
-        // Either of what it may be.
-        Value::UnitLetter { value, .. } => buckets.extend(of_value(value, budget)),
         Value::Choice(letter, words) => {
             let letter = Scalar::new(Node::Variable(letter.to_string()), budget);
             buckets.extend(of_value(&Value::Scalar(letter), budget));
-            buckets.extend(words.iter().flat_map(|words| of_value(words, budget)));
+            buckets.extend(of_value(words, budget));
             return buckets;
         }
         Value::Time(time) => return cells(b't', 1, weight(f64::from(time.face()), 0.0)),
@@ -68,6 +66,11 @@ fn of_value(value: &Value, budget: &mut Budget) -> Vec<Bucket> {
     let mut sum = Sum::default();
     sum.add(value, budget);
     buckets.extend(cells(b'v', sum.items, sum.total));
+    if sum.has_unit_letters {
+        let mut quantities = Sum { quantities: true, ..Sum::default() };
+        quantities.add(value, budget);
+        buckets.extend(cells(b'v', quantities.items, quantities.total));
+    }
     if sum.has_equations {
         let mut loose = Sum { loose: true, ..Sum::default() };
         loose.add(value, budget);
@@ -116,6 +119,10 @@ struct Sum {
     has_equations: bool,
     /// Count such items and names without their values.
     loose: bool,
+    /// Whether a bare unit letter is among the items.
+    has_unit_letters: bool,
+    /// Take such items as quantities.
+    quantities: bool,
 }
 
 impl Sum {
@@ -128,7 +135,11 @@ impl Sum {
                 self.total += 1.0;
             }
             Value::Named { value, .. } | Value::Quantity(value, _) => self.add(value, budget),
-            Value::UnitLetter { product, .. } => self.scalar(product, budget),
+            Value::UnitLetter { value, .. } if self.quantities => self.add(value, budget),
+            Value::UnitLetter { product, .. } => {
+                self.has_unit_letters = true;
+                self.scalar(product, budget);
+            }
             Value::Scalar(scalar) => self.scalar(scalar, budget),
             Value::Sequence(_, items) | Value::Union(items) => {
                 items.iter().for_each(|item| self.add(item, budget));
@@ -388,7 +399,10 @@ fn is_loose(answer: &Answer) -> bool {
         }
     }
     match &answer.content {
-        Content::Plain(_) | Content::Text => false,
+        Content::Plain(number) => {
+            number.denominator > 1 && super::value::long_decimal(&super::of_rational(number)).is_some()
+        }
+        Content::Text => false,
         Content::Value(value) => is_loose_value(value),
     }
 }

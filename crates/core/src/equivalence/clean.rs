@@ -12,7 +12,8 @@ pub(super) fn clean(text: &str) -> &str {
         text = text.trim().trim_matches(['`', '"', '\u{201c}', '\u{201d}']);
         // "Yes!"; a factorial has a number or a letter alone before it.
         if let Some(words) = text.strip_suffix('!')
-            && words.chars().rev().take(2).filter(|c| c.is_alphabetic()).count() == 2
+            && words.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | ',' | '\''))
+            && words.split_whitespace().next_back().is_some_and(parser::is_word)
         {
             text = words;
         }
@@ -118,6 +119,7 @@ pub(super) fn choice(text: &str) -> Option<(char, &str)> {
         return None;
     }
     let mut behind = behind.trim_start().trim_start_matches([')', ']', '.', ':', '—', '–']);
+    behind = behind.trim_start();
     // What the command of the letter closed, or what closes at the very end.
     if braces {
         let open = behind.matches('{').count();
@@ -148,7 +150,8 @@ pub(super) fn without_wrapper(text: &str) -> Option<&str> {
         "array", "np.array", "numpy.array", "Matrix", "sp.Matrix", "sympy.Matrix", "tensor", "torch.tensor",
         "list", "tuple", "jnp.array", "ImmutableMatrix",
     ];
-    NAMES.contains(&text[..open].trim()).then_some(())?;
+    let name = text[..open].trim();
+    (NAMES.contains(&name) || name == "matrix").then_some(())?;
     let inside = text[open + 1..].trim_end().strip_suffix(')')?;
     let end = inside.find(", dtype").unwrap_or(inside.len());
     Some(inside[..end].trim())
@@ -244,6 +247,7 @@ fn said(words: &str) -> String {
     let singular = |word: &str| match word {
         "solutions" => "solution".to_owned(),
         "roots" => "root".to_owned(),
+        "dne" => "does not exist".to_owned(),
         word => word.to_owned(),
     };
     words.into_iter().map(singular).collect::<Vec<_>>().join(" ")
@@ -257,6 +261,7 @@ pub(super) fn plain_text(text: &str) -> String {
             plain = plain.replace(command, "");
         }
     }
+    plain = plain.replace("\\ldots", "\\dots").replace("...", "\\dots");
     if plain.contains("\\to") || plain.contains("arrow") {
         plain = plain.replace("\\rightarrow", "→").replace("\\longrightarrow", "→").replace("\\to", "→");
     }

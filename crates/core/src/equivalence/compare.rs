@@ -1,6 +1,6 @@
 //! Whether two meanings are the same. Each rule is one line of docs/equivalence.md.
 
-use super::value::{Scalar, Value};
+use super::value::{DOUBLE_DIGITS, Scalar, Value};
 use crate::math::budget::Budget;
 use crate::math::node::{Relation, Shape};
 use crate::math::numeric::{self, Proportion};
@@ -25,20 +25,23 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
     use Value::{Scalar, Sequence, SetOperation, Text, Time, Union, UnitLetter};
     match (a, b) {
         (Choice(x, _), Choice(y, _)) => Verdict::known(x == y),
-        (Choice(letter, words), other) | (other, Choice(letter, words)) => match (letter_of(other), words) {
-            (Some(other), _) => Verdict::known(*letter == other),
-            (None, Some(words)) => same(words, other, budget),
-            (None, None) => Verdict::Unknown,
+        (Choice(letter, words), other) | (other, Choice(letter, words)) => match letter_of(other) {
+            Some(other) => Verdict::known(*letter == other),
+            None => same(words, other, budget),
         },
         (Named { name: x, value: v, equation: p }, Named { name: y, value: w, equation: q }) => {
             let values = if x == y { same(v, w, budget) } else { Verdict::Different };
-            values.or(|| match (p, q) {
-                (Some(p), Some(q)) => same_equation(p, q, budget),
-                _ => Verdict::Different,
-            })
+            match (p, q) {
+                (Some(p), Some(q)) if !values.is_same() => match same_equation(p, q, budget) {
+                    // Two functions of one name that differ are different, whatever else is not known.
+                    Verdict::Unknown if x == y => values,
+                    verdict => verdict,
+                },
+                _ => values,
+            }
         }
         (Named { equation, .. }, Equation(other)) | (Equation(other), Named { equation, .. }) => {
-            equation.as_ref().map_or(Verdict::Different, |equation| same_equation(equation, other, budget))
+            equation.as_ref().map_or(Verdict::Unknown, |equation| same_equation(equation, other, budget))
         }
         (Named { value, .. }, other) | (other, Named { value, .. }) => same(value, other, budget),
         (UnitLetter { product: x, value: v, unit }, UnitLetter { product: y, value: w, unit: other }) => {
@@ -65,7 +68,7 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
             }
         }
         // `2.5 hours` may be `2 hours 30 minutes`: nothing is converted.
-        (Duration(_), Quantity(..)) | (Quantity(..), Duration(_)) => Verdict::Unknown,
+        (Duration(_), Quantity(..) | Scalar(_)) | (Quantity(..) | Scalar(_), Duration(_)) => Verdict::Unknown,
         (Quantity(value, _), other) | (other, Quantity(value, _)) => same(value, other, budget),
         (Scalar(x), Scalar(y)) => {
             let verdict = same_scalar(x, y, budget);
@@ -81,8 +84,9 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
         (Inequality { difference: a, strict: x }, Inequality { difference: b, strict: y }) => {
             match proportional(a, b, budget) {
                 Proportion::Positive => Verdict::known(x == y),
-                Proportion::Unknown => Verdict::Unknown,
-                _ => Verdict::Different,
+                // Others may have the same solutions all the same, unless they are of first degree.
+                Proportion::None if a.is_linear() && b.is_linear() => Verdict::Different,
+                _ => Verdict::Unknown,
             }
         }
         (Sequence(Shape::Square, rows), Matrix(cells)) | (Matrix(cells), Sequence(Shape::Square, rows)) => {
@@ -97,18 +101,12 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
             })
         }
         (Sequence(x, v), Sequence(y, w)) => same_sequence(*x, v, *y, w, budget),
-        (Sequence(Shape::Set, items), other) | (other, Sequence(Shape::Set, items)) => match items.as_slice()
-        {
-            [item] => same(item, other, budget),
-            _ => Verdict::Different,
-        },
+        (Sequence(Shape::Set, items), other) | (other, Sequence(Shape::Set, items)) if items.len() == 1 => {
+            same(&items[0], other, budget)
+        }
         (Union(v), Union(w)) => in_any_order(v, w, budget),
         (SetOperation(x, v), SetOperation(y, w)) => {
-            if x == y && in_order(v, w, budget) == Verdict::Same {
-                Verdict::Same
-            } else {
-                Verdict::Unknown
-            }
+            if x == y && in_order(v, w, budget) == Verdict::Same { Verdict::Same } else { Verdict::Unknown }
         }
         (Matrix(v), Matrix(w)) => {
             if v.len() != w.len() {
@@ -129,7 +127,7 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
         (Based(v, x), Based(w, y)) => Verdict::known(v == w && x == y),
         (Text(v), Text(w)) => Verdict::known(v == w),
         (Date(v), Date(w)) => v.same(w),
-        (Duration(v), Duration(w)) => Verdict::known(v == w),
+        (Duration(v), Duration(w)) => v.same(w),
         (Time(v), Time(w)) => v.same(w),
         // `2:15` is a time only beside another one.
         (Time(time), Ratio(parts)) | (Ratio(parts), Time(time)) => match super::time::of_ratio(parts, true) {
@@ -171,7 +169,10 @@ fn same_scalar(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Verdict {
         return Verdict::Same;
     }
     if let (Some(x), Some(y)) = (&a.exact, &b.exact) {
-        if x.is_independent() && y.is_independent() {
+        if x.is_independent() && y.is_independent()
+            || x.is_irrational_root() && y.as_rational().is_some()
+            || y.is_irrational_root() && x.as_rational().is_some()
+        {
             return Verdict::Different;
         }
         // Equal but for a known constant: `\sin 1 + 10^{-40}` against `\sin 1`.
@@ -184,13 +185,14 @@ fn same_scalar(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Verdict {
     numeric::same_value(&a.node, &b.node, budget)
 }
 
-/// Whether `a` is a decimal of ten or more digits that the constant `b` rounds to.
+/// Whether `a` is a decimal of ten or more digits that the constant `b` rounds to, or what a program prints of it as a double.
 fn is_rounding(a: &Scalar, b: &Scalar, budget: &mut Budget) -> bool {
-    let Some((value, places)) = a.long_decimal() else { return false };
+    let Some((value, places, digits)) = a.long_decimal() else { return false };
     if b.node.has_variables() {
         return false;
     }
     numeric::is_rounding(value, places, &b.node, budget)
+        || digits >= DOUBLE_DIGITS && numeric::is_double(value, &b.node, budget)
 }
 
 /// Two equations are the same when one is a multiple of the other. Others may have the same solutions all the same,
@@ -226,13 +228,18 @@ fn same_ratio(v: &[Value], w: &[Value], budget: &mut Budget) -> Verdict {
         return Verdict::Different;
     }
     // Both of them times of day, `12:00` and `1:00`: then they are no ratios.
-    if let (Some(a), Some(b)) = (super::time::of_ratio(v, false), super::time::of_ratio(w, false)) {
-        return a.same(&b);
+    let times = super::time::of_ratio(v, false).zip(super::time::of_ratio(w, false)).map(|(a, b)| a.same(&b));
+    if let Some(verdict) = times {
+        // `4:10` and `6:15` may still be meant as ratios.
+        let in_proportion = verdict == Verdict::Different && proportion(v, w, budget).is_same();
+        return if in_proportion { Verdict::Unknown } else { verdict };
     }
     let verdict = in_order(v, w, budget);
-    if verdict.is_same() {
-        return verdict;
-    }
+    if verdict.is_same() { verdict } else { proportion(v, w, budget) }
+}
+
+/// Whether the parts of two ratios are in proportion; nothing is where a part is none.
+fn proportion(v: &[Value], w: &[Value], budget: &mut Budget) -> Verdict {
     let scalars = |items: &[Value]| -> Option<Vec<Polynomial>> {
         let of = |item: &Value| match item {
             Value::Scalar(scalar) => scalar.exact.clone(),
@@ -240,8 +247,11 @@ fn same_ratio(v: &[Value], w: &[Value], budget: &mut Budget) -> Verdict {
         };
         items.iter().map(of).collect()
     };
-    let (Some(v), Some(w)) = (scalars(v), scalars(w)) else { return verdict };
-    let (Some(v0), Some(w0)) = (v.first(), w.first()) else { return verdict };
+    let (Some(v), Some(w)) = (scalars(v), scalars(w)) else { return Verdict::Unknown };
+    let (Some(v0), Some(w0)) = (v.first(), w.first()) else { return Verdict::Unknown };
+    if v.iter().chain(&w).any(Polynomial::is_zero) {
+        return Verdict::known(v == w);
+    }
     for (a, b) in v.iter().zip(&w).skip(1) {
         match (a.multiply(w0, budget), b.multiply(v0, budget)) {
             (Some(across), Some(back)) if across == back => {}
@@ -260,6 +270,16 @@ fn same_sequence(x: Shape, v: &[Value], y: Shape, w: &[Value], budget: &mut Budg
         // `x = 1, y = 2` against `1, 2`: with two names, order says which is which.
         let ordered = has_two_names(v) != has_two_names(w);
         return if ordered { in_order(v, w, budget) } else { in_any_order(v, w, budget) };
+    }
+    // A set of one is its element, `\{(1, 2)\}`.
+    match (x, v, y, w) {
+        (Shape::Set, [item], _, _) if y != Shape::Set => return same(item, &Value::Sequence(y, w.to_vec()), budget),
+        (_, _, Shape::Set, [item]) if x != Shape::Set => return same(item, &Value::Sequence(x, v.to_vec()), budget),
+        _ => {}
+    }
+    // Of three items or more no bracket makes an interval.
+    if v.len() > 2 && matches!((x, y), (Shape::Round, Shape::Square) | (Shape::Square, Shape::Round)) {
+        return in_order(v, w, budget);
     }
     // `(1, 2)` and `[1, 2]` may be written without brackets, but then in that order.
     let bare = |bare, other| bare == Shape::Bare && matches!(other, Shape::Round | Shape::Square);

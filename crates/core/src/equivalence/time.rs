@@ -8,7 +8,7 @@ use num_traits::ToPrimitive;
 /// A time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time {
-    /// Minutes since midnight; where `half` is unknown, of the clock's face as it was written.
+    /// Minutes since midnight; where am or pm is not known, as the clock's face was written.
     minutes: u32,
     seconds: u32,
     /// Whether am or pm was written, or the hour says it.
@@ -23,6 +23,29 @@ pub(super) struct Date {
     day: u32,
     /// `03/04/2020`: the third of April, or the fourth of March.
     is_ambiguous: bool,
+}
+
+/// A length of time in several units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Duration {
+    parts: String,
+    /// Its seconds, where its units have a fixed length.
+    seconds: Option<u64>,
+}
+
+impl Duration {
+    pub(super) fn same(&self, other: &Duration) -> Verdict {
+        match (self.seconds, other.seconds) {
+            _ if self.parts == other.parts => Verdict::Same,
+            // `1 hour 90 minutes`: nothing is converted, so it is not called the same, but it is not different.
+            (Some(a), Some(b)) => if a == b { Verdict::Unknown } else { Verdict::Different },
+            _ => Verdict::Unknown,
+        }
+    }
+
+    pub(super) fn key(&self) -> String {
+        format!("duration {}", self.parts)
+    }
 }
 
 impl Time {
@@ -103,7 +126,7 @@ const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 
 /// The parts of a length of time in several units, "2 hours 30 minutes", as one text; `None` for one unit alone, which is a
 /// quantity like any other.
-fn duration(text: &str) -> Option<String> {
+fn duration(text: &str) -> Option<Duration> {
     if text.len() > 60 || !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
@@ -121,13 +144,23 @@ fn duration(text: &str) -> Option<String> {
         return None;
     }
     let mut parts = Vec::new();
+    let mut seconds = Some(0u64);
     for pair in words.chunks(2) {
         let number: u32 = pair[0].parse().ok()?;
         let unit = crate::math::units::canonical(pair[1]);
-        matches!(unit.as_str(), "year" | "month" | "week" | "day" | "h" | "min" | "s").then_some(())?;
+        let length = match unit.as_str() {
+            "s" => Some(1),
+            "min" => Some(60),
+            "h" => Some(3_600),
+            "day" => Some(86_400),
+            "week" => Some(604_800),
+            "year" | "month" => None,
+            _ => return None,
+        };
+        seconds = seconds.zip(length).map(|(sum, length)| sum + u64::from(number) * length);
         parts.push(format!("{number} {unit}"));
     }
-    Some(parts.join(" "))
+    Some(Duration { parts: parts.join(" "), seconds })
 }
 
 /// The time or the date that a whole answer is.

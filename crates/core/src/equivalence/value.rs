@@ -4,7 +4,7 @@
 //! matrices are worked out. Comparison itself is in `compare`.
 
 use super::chain;
-use super::time::{Date, Time};
+use super::time::{Date, Duration, Time};
 use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
@@ -45,7 +45,7 @@ impl Scalar {
     }
 
     /// The value and the places of a decimal that was written out to ten digits or more.
-    pub(super) fn long_decimal(&self) -> Option<(&BigRational, u32)> {
+    pub(super) fn long_decimal(&self) -> Option<(&BigRational, u32, usize)> {
         let value = match &self.node {
             Node::Number(value) => value,
             Node::Negative(inner) if matches!(**inner, Node::Number(_)) => {
@@ -53,7 +53,7 @@ impl Scalar {
             }
             _ => return None,
         };
-        long_decimal(value).map(|places| (value, places))
+        long_decimal(value).map(|(places, digits)| (value, places, digits))
     }
 
     /// Whether its variables occur to the first power at most.
@@ -72,9 +72,10 @@ impl Scalar {
     }
 }
 
-/// The number of decimal places of a decimal with ten significant digits or more. Fewer say only about what it is.
-pub(super) fn long_decimal(value: &BigRational) -> Option<u32> {
-    const DIGITS: u32 = 10;
+/// The number of decimal places of a decimal with ten significant digits or more, and of those digits. Fewer say only about
+/// what it is.
+pub(super) fn long_decimal(value: &BigRational) -> Option<(u32, usize)> {
+    const DIGITS: usize = 10;
     const MOST_PLACES: u32 = 30;
     let mut rest = value.denom().clone();
     let (mut twos, mut fives) = (0u32, 0u32);
@@ -88,9 +89,12 @@ pub(super) fn long_decimal(value: &BigRational) -> Option<u32> {
     if rest != 1.into() || places == 0 || places > MOST_PLACES {
         return None;
     }
-    let digits = value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom();
-    (digits >= num_bigint::BigInt::from(10).pow(DIGITS - 1)).then_some(places)
+    let digits = (value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom()).to_string().len();
+    (digits >= DIGITS).then_some((places, digits))
 }
+
+/// A decimal of so many digits may be a double as a program prints it.
+pub(super) const DOUBLE_DIGITS: usize = 16;
 
 /// The meaning of an answer.
 #[derive(Clone, Debug)]
@@ -104,14 +108,14 @@ pub(super) enum Value {
         value: Box<Value>,
         unit: String,
     },
-    /// A choice letter, with what the option says where that stands beside it.
-    Choice(char, Option<Box<Value>>),
+    /// A choice letter with what stands beside it.
+    Choice(char, Box<Value>),
     /// A time of day.
     Time(Time),
     /// A date.
     Date(Date),
     /// A length of time in several units: `2 h 30 min`.
-    Duration(String),
+    Duration(Duration),
     /// `name = value`; with variables in the value it is an equation too: the difference of its sides.
     Named {
         name: String,
@@ -192,11 +196,10 @@ impl Value {
             Value::Scalar(scalar) => scalar.key.clone(),
             Value::Quantity(value, unit) => format!("{}|{unit}", value.key()),
             Value::UnitLetter { product, .. } => format!("u:{}", product.key),
-            Value::Choice(letter, Some(words)) => format!("{letter}) {}", words.key()),
-            Value::Choice(letter, None) => format!("{letter})"),
+            Value::Choice(letter, words) => format!("{letter}) {}", words.key()),
             Value::Time(time) => time.key(),
             Value::Date(date) => date.key(),
-            Value::Duration(parts) => format!("duration {parts}"),
+            Value::Duration(duration) => duration.key(),
             Value::Named { name, value, .. } => format!("{name}:={}", value.key()),
             Value::Equation(difference) => match difference.exact.as_ref().and_then(Polynomial::monic) {
                 Some((monic, _)) => format!("0={}", monic.key()),

@@ -5,7 +5,7 @@
 //! places where pieces end are the zeros of the arguments of absolute values, roots, logarithms and signs, of the
 //! differences inside a maximum, and the whole values inside a floor. Where such an argument is a polynomial its real
 //! zeros are found, and every region between them gets a point that has to count; besides, all variables take sizes
-//! from 1e-2 to 1e3 of both signs.
+//! from 1e-2 to 1e6 of both signs.
 
 use super::budget::Budget;
 use super::exact::exact;
@@ -22,6 +22,8 @@ pub(super) struct Sample {
     pub set: Vec<(String, f64)>,
     /// Whether nothing is known of its region unless both sides have a value here.
     pub is_needed: bool,
+    /// Whether a floor or a ceiling takes a step exactly here, so that only exact arithmetic tells on which side it is.
+    pub is_step: bool,
 }
 
 /// The points of comparison of two expressions.
@@ -32,7 +34,7 @@ pub(super) struct Samples {
 }
 
 /// Sizes that a variable takes beside the fixed points, where pieces may end anywhere.
-const SIZES: [f64; 9] = [0.011, 0.13, 0.71, 1.9, 3.7, 17.3, 71.9, 331.7, 967.3];
+const SIZES: [f64; 12] = [0.011, 0.13, 0.71, 1.9, 3.7, 17.3, 71.9, 331.7, 967.3, 6_131.0, 70_951.0, 913_877.0];
 /// Variables and zeros beyond these numbers are too many to try each.
 const MOST_VARIABLES: usize = 4;
 const MOST_BRANCHES: usize = 24;
@@ -42,7 +44,7 @@ const MOST_DEGREE: usize = 40;
 
 /// The points at which two expressions with variables are compared.
 pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
-    let fixed = |seed| Sample { seed, set: Vec::new(), is_needed: false };
+    let fixed = |seed| Sample { seed, set: Vec::new(), is_needed: false, is_step: false };
     let mut samples = Samples { points: (0..POINTS).map(fixed).collect(), is_complete: true };
     let mut whole = Vec::new();
     whole_variables(a, &mut whole);
@@ -62,11 +64,9 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
     let mut names = Vec::new();
     variables(a, &mut names);
     variables(b, &mut names);
-    names.retain(|name| !whole.contains(name));
-    if names.is_empty() {
-        return samples;
-    }
-    if names.len() > MOST_VARIABLES || branches.len() > MOST_BRANCHES {
+    // Pieces that end at whole values alone are not looked for.
+    let has_steps = branches.iter().any(|branch| branch.ends == Ends::Steps);
+    if !whole.is_empty() || names.len() > MOST_VARIABLES || branches.len() > MOST_BRANCHES || has_steps && names.len() > 1 {
         samples.is_complete = false;
         return samples;
     }
@@ -77,11 +77,13 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
         for &seed in seeds {
             let fixed = samples.points[seed].set.clone();
             let point = Point { seed, set: &fixed };
-            let mut push = |value: f64, is_needed: bool| {
+            let mut points = Vec::new();
+            let mut push_with = |value: f64, is_needed: bool, is_step: bool| {
                 let mut set = fixed.clone();
                 set.push((name.clone(), value));
-                samples.points.push(Sample { seed, set, is_needed });
+                points.push(Sample { seed, set, is_needed, is_step });
             };
+            let mut push = |value: f64, is_needed: bool| push_with(value, is_needed, false);
             for size in SIZES {
                 // Not the same numbers for all variables: `|x-y|` is nothing special at x = y.
                 let size = size * (1.0 + (hash(name) % 97) as f64 / 1_000.0);
@@ -90,10 +92,37 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
             }
             let mut marks = Vec::new();
             for branch in &polynomials {
-                budget.take(8);
                 // A root of the variable is no polynomial: it is left to the sizes above.
                 let Some(mut shifted) = in_one_variable(&branch.value, name, point) else { continue };
-                let shifts: &[f64] = if branch.steps { &[-2.0, -1.0, 0.0, 1.0, 2.0, 3.0] } else { &[0.0] };
+                if shifted.len() > MOST_DEGREE + 1 || budget.take((shifted.len() * shifted.len()) as u64).is_none() {
+                    samples.is_complete = false;
+                    continue;
+                }
+                if branch.ends == Ends::Steps {
+                    // Only steps at numbers that are written exactly in binary are looked at, and those of a line.
+                    let is_exact = |value: f64| (value * 1_024.0).fract() == 0.0;
+                    match shifted.as_slice() {
+                        [_] => continue,
+                        [offset, slope] if is_exact(*offset) && is_exact(*slope) && is_exact(1.0 / slope) => {}
+                        _ => {
+                            samples.is_complete = false;
+                            continue;
+                        }
+                    }
+                }
+                let shifts: &[f64] = match branch.ends {
+                    Ends::Zeros => &[0.0],
+                    Ends::Steps => &[-2.0, -1.0, 0.0, 1.0, 2.0, 3.0],
+                    // Inside the domain of an inverse sine.
+                    Ends::Somewhere => {
+                        for inside in [-0.83, -0.47, -0.21, 0.13, 0.39, 0.71] {
+                            shifted[0] -= inside;
+                            zeros(&shifted).into_iter().for_each(|zero| push(zero, false));
+                            shifted[0] += inside;
+                        }
+                        &[]
+                    }
+                };
                 for shift in shifts {
                     shifted[0] -= shift;
                     marks_of(&shifted, &mut marks);
@@ -102,19 +131,28 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
             }
             marks.sort_by(f64::total_cmp);
             marks.dedup_by(|a, b| (*a - *b).abs() <= 1e-9 * b.abs().max(1e-9));
-            let (Some(&first), Some(&last)) = (marks.first(), marks.last()) else { continue };
+            let (Some(&first), Some(&last)) = (marks.first(), marks.last()) else {
+                samples.points.append(&mut points);
+                continue;
+            };
             // Not by a half, which would be a whole number beside a step.
             push(first - 0.37 * (1.0 + first.abs()), true);
             push(last + 0.37 * (1.0 + last.abs()), true);
             for pair in marks.windows(2) {
-                push((pair[0] + pair[1]) / 2.0, true);
+                // A zero of a high order is found as several close to each other; nothing is certain between those.
+                let is_wide = pair[1] - pair[0] > 1e-3 * pair[0].abs().max(1.0);
+                push((pair[0] + pair[1]) / 2.0, is_wide);
             }
-            if polynomials.iter().any(|branch| branch.steps) {
+            if has_steps {
                 // Floors and ceilings differ at the steps alone.
                 for mark in &marks {
-                    push(if (mark - mark.round()).abs() < 1e-9 { mark.round() } else { *mark }, false);
+                    let exact = (mark * 1_048_576.0).round() / 1_048_576.0;
+                    if (exact - mark).abs() < 1e-9 {
+                        push_with(exact, false, true);
+                    }
                 }
             }
+            samples.points.append(&mut points);
         }
     }
     if samples.points.len() > MOST_POINTS {
@@ -161,7 +199,7 @@ fn collect(node: &Node, branches: &mut Vec<Branch>, budget: &mut Budget) {
             push(base, Ends::Zeros)
         }
         Node::Many(Operation::Max | Operation::Min, items) => {
-            for (at, item) in items.iter().enumerate() {
+            for (at, item) in items.iter().enumerate().take(MOST_BRANCHES) {
                 for other in &items[..at] {
                     let difference = Node::Sum(vec![item.clone(), Node::Negative(Box::new(other.clone()))]);
                     push(&difference, Ends::Zeros);
@@ -186,15 +224,15 @@ fn is_whole(node: &Node) -> bool {
 /// A branch whose argument is a polynomial.
 struct Solvable {
     value: Polynomial,
-    steps: bool,
+    ends: Ends,
 }
 
 /// The polynomials whose zeros are ends of pieces. An argument that has pieces of its own stands for each of them. What is
 /// no polynomial (`|\sin x|`) is left to the fixed sizes.
 fn polynomials(branches: &[Branch], is_complete: &mut bool, budget: &mut Budget) -> Vec<Solvable> {
     let mut polynomials: Vec<Solvable> = Vec::new();
-    for branch in branches.iter().filter(|branch| branch.ends != Ends::Somewhere) {
-        let steps = branch.ends == Ends::Steps;
+    for branch in branches {
+        let ends = branch.ends;
         let mut pieces = vec![branch.argument.clone()];
         for _ in 0..3 {
             let mut next = Vec::new();
@@ -214,9 +252,9 @@ fn polynomials(branches: &[Branch], is_complete: &mut bool, budget: &mut Budget)
             if let Some(value) = exact(&piece, budget)
                 && value.has_atom(|atom| matches!(atom, Atom::Variable(_)))
                 && !value.has_atom(|atom| matches!(atom, Atom::Opaque(_) | Atom::I))
-                && !polynomials.iter().any(|known| known.steps == steps && known.value == value)
+                && !polynomials.iter().any(|known| known.ends == ends && known.value == value)
             {
-                polynomials.push(Solvable { value, steps });
+                polynomials.push(Solvable { value, ends });
             }
         }
     }
@@ -224,9 +262,9 @@ fn polynomials(branches: &[Branch], is_complete: &mut bool, budget: &mut Budget)
 }
 
 /// The two pieces of the first absolute value or maximum of an expression.
-fn piece_of(node: &Node, depth: &mut u32) -> Option<(Node, Node)> {
-    *depth += 1;
-    if *depth > 64 {
+fn piece_of(node: &Node, visited: &mut u32) -> Option<(Node, Node)> {
+    *visited += 1;
+    if *visited > 2_000 {
         return None;
     }
     match node {
@@ -242,7 +280,7 @@ fn piece_of(node: &Node, depth: &mut u32) -> Option<(Node, Node)> {
     }
     let children = node.children();
     let (at, (left, right)) =
-        children.iter().enumerate().find_map(|(at, child)| Some((at, piece_of(child, depth)?)))?;
+        children.iter().enumerate().find_map(|(at, child)| Some((at, piece_of(child, visited)?)))?;
     let with = |piece: Node| {
         let (mut next, mut piece) = (0, Some(piece));
         node.clone().map_children(&mut |child| {
@@ -258,17 +296,23 @@ fn piece_of(node: &Node, depth: &mut u32) -> Option<(Node, Node)> {
 /// constant.
 fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<Vec<f64>> {
     let mut coefficients = vec![0.0];
+    // Times a power of the variable where it stands below a line: the zeros are the same.
+    let own = |(atom, exponent): &(Atom, num_rational::Rational64)| match atom {
+        Atom::Variable(own) if **own == *name => Some(*exponent.numer()),
+        _ => None,
+    };
+    let lowest = polynomial.terms().filter_map(|(monomial, _)| monomial.iter().find_map(own)).min().unwrap_or(0).min(0);
     for (monomial, coefficient) in polynomial.terms() {
         let mut value = coefficient.to_f64()?;
-        let mut degree = 0;
+        let mut degree = usize::try_from(lowest.unsigned_abs()).ok()?;
         for (atom, exponent) in monomial {
             let power = *exponent.numer() as f64 / *exponent.denom() as f64;
             let base = match atom {
                 Atom::Variable(own) if **own == *name => {
-                    if !exponent.is_integer() || !(1..=MOST_DEGREE as i64).contains(exponent.numer()) {
+                    if !exponent.is_integer() || exponent.numer().unsigned_abs() > 1_000 {
                         return None;
                     }
-                    degree = usize::try_from(*exponent.numer()).ok()?;
+                    degree = usize::try_from(exponent.numer() - lowest).ok()?;
                     continue;
                 }
                 Atom::Variable(other) => point.value(other),
@@ -320,6 +364,9 @@ fn zeros(coefficients: &[f64]) -> Vec<f64> {
 
 fn zeros_between(coefficients: &[f64], turns: &[f64]) -> Vec<f64> {
     let Some(leading) = coefficients.last().filter(|value| **value != 0.0) else { return Vec::new() };
+    if let [offset, slope] = coefficients {
+        return vec![-offset / slope];
+    }
     // Cauchy's bound.
     let bound = 1.0 + coefficients.iter().map(|value| (value / leading).abs()).fold(0.0, f64::max);
     let at = |x: f64| coefficients.iter().rev().fold(0.0, |value, coefficient| value * x + coefficient);

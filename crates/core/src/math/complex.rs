@@ -52,6 +52,12 @@ impl Complex {
         self.im.hi.abs() <= self.error
     }
 
+    /// This value with so large an error that it is equal to nothing: something was added to it that is smaller than its last
+    /// digits, and left no trace (`e^{100} + e^{-100}`).
+    pub fn absorbed(self) -> Self {
+        Self { error: self.error.max(1e-20 * self.magnitude()), ..self }
+    }
+
     /// `None` where `f64` leaves its safe range, so that no infinity or NaN goes on.
     fn checked(self) -> Option<Self> {
         let size = self.magnitude();
@@ -66,7 +72,9 @@ impl Complex {
     /// The sum.
     pub fn plus(self, other: Self) -> Option<Self> {
         // Each part rounds by itself, so that an exact zero imaginary part stays exact.
-        Self::rounded(self.re + other.re, self.im + other.im, self.error + other.error)
+        let sum = Self::rounded(self.re + other.re, self.im + other.im, self.error + other.error)?;
+        let (small, large) = (self.magnitude().min(other.magnitude()), self.magnitude().max(other.magnitude()));
+        Some(if small > 0.0 && small < 1e-22 * large { sum.absorbed() } else { sum })
     }
 
     /// The negative.

@@ -5,7 +5,7 @@ mod known;
 
 use super::budget::Budget;
 use super::node::{Function, Node, Operation};
-use super::polynomial::{Atom, Polynomial};
+use super::polynomial::{Atom, Polynomial, bits};
 use known::{factor, inverse_trigonometric, logarithm, multiple_of_pi, sine};
 use num_bigint::BigInt;
 use num_integer::Integer;
@@ -305,7 +305,9 @@ fn single_term_power(base: &Polynomial, n: i64) -> Option<Polynomial> {
 }
 
 fn rational_power(base: &Polynomial, exponent: &BigRational, budget: &mut Budget) -> Option<Polynomial> {
-    let small = Rational64::new(exponent.numer().to_i64()?, exponent.denom().to_i64()?);
+    // Far from the ends of the range, where fractions overflow.
+    let part = |part: &BigInt| part.to_i64().filter(|part| part.unsigned_abs() < 1 << 32);
+    let small = Rational64::new(part(exponent.numer())?, part(exponent.denom())?);
     let as_opaque = |budget: &mut Budget| opaque("^", &[base.key(), exponent.to_string()], budget);
     if base.is_zero() {
         return small.is_positive().then(Polynomial::default);
@@ -317,6 +319,14 @@ fn rational_power(base: &Polynomial, exponent: &BigRational, budget: &mut Budget
     };
     if !splits || small.denom().abs() > 60 || small.numer().abs() > 2_000 {
         return as_opaque(budget);
+    }
+    // A number too large to factor may be a perfect power all the same.
+    if monomial.is_empty()
+        && coefficient.is_positive()
+        && let Ok(index) = u32::try_from(*small.denom())
+        && let Some(root) = perfect_root(coefficient, index)
+    {
+        return Polynomial::constant(root).power(u32::try_from(*small.numer()).ok()?, budget);
     }
     let Some(mut result) = constant_power(coefficient, small, budget) else { return as_opaque(budget) };
     for (atom, power) in monomial {
@@ -330,6 +340,15 @@ fn rational_power(base: &Polynomial, exponent: &BigRational, budget: &mut Budget
         result = result.multiply(&Polynomial::atom_power(atom.clone(), exponent)?, budget)?;
     }
     Some(result)
+}
+
+/// The root of a rational where it is rational.
+fn perfect_root(value: &BigRational, index: u32) -> Option<BigRational> {
+    let root = |part: &BigInt| {
+        let root = part.nth_root(index);
+        (root.pow(index) == *part).then_some(root)
+    };
+    (bits(value) < 4_096).then(|| Some(BigRational::new(root(value.numer())?, root(value.denom())?)))?
 }
 
 /// A rational to a rational power, by factoring: `8^{1/2} = 2 \cdot 2^{1/2}`.

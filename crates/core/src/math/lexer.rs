@@ -205,7 +205,10 @@ impl<'a> Lexer<'a> {
         }
         self.skip(run.len());
         // As SymPy prints the imaginary unit: `3*sqrt(2)*I`.
-        if run == "U" && (self.last_is(')') || self.last_is(']')) && self.rest.trim_start().starts_with(['(', '[']) {
+        if run == "U"
+            && (self.last_is(')') || self.last_is(']'))
+            && self.rest.trim_start().starts_with(['(', '['])
+        {
             self.symbol('∪');
         } else if run == "I" && self.last_is('*') {
             self.push(Kind::Letters("i".to_owned()));
@@ -260,6 +263,9 @@ impl<'a> Lexer<'a> {
                 self.push(Kind::Number("4".to_owned()));
                 self.push(Kind::Symbol(']'));
             }
+            '∑' => self.push(Kind::Command("sum".to_owned())),
+            '∏' => self.push(Kind::Command("prod".to_owned())),
+            '∫' => self.push(Kind::Command("int".to_owned())),
             'ℤ' => self.push(Kind::Letters("Z".to_owned())),
             'ℕ' => self.push(Kind::Letters("N".to_owned())),
             'ℚ' => self.push(Kind::Letters("Q".to_owned())),
@@ -352,6 +358,19 @@ impl<'a> Lexer<'a> {
             | "mathclose" | "newline" => {
                 self.spaced = true;
             }
+            "Large" | "large" | "LARGE" | "huge" | "Huge" | "small" | "normalsize" | "bfseries" => self.spaced = true,
+            "textcolor" | "colorbox" => {
+                self.argument()?;
+                let content = self.argument()?;
+                self.nested(content, nesting, budget)?;
+            }
+            "not" if self.rest.trim_start().starts_with(['=', '\\']) => {
+                let rest = self.rest.trim_start();
+                let length = if rest.starts_with('=') { 1 } else { rest.strip_prefix("\\equiv").map(|_| 6)? };
+                self.rest = &rest[length..];
+                self.symbol('≠');
+            }
+            "cr" => self.push(Kind::RowBreak),
             "lor" | "vee" => self.push(Kind::Or),
             "land" | "wedge" => self.push(Kind::And),
             "hspace" | "vspace" | "color" | "label" | "phantom" | "hphantom" | "tag" | "kern" => {
@@ -359,7 +378,7 @@ impl<'a> Lexer<'a> {
                 self.spaced = true;
             }
             "text" | "mbox" | "textbf" | "textit" | "textrm" | "textnormal" | "mathrm" | "operatorname"
-            | "hbox" | "textup" | "emph" | "mathop" | "textsc" | "texttt" | "mathsf" | "textsf" => {
+            | "hbox" | "textup" | "emph" | "mathop" | "textsc" | "texttt" | "mathsf" | "textsf" | "mathtt" => {
                 let content = self.argument()?;
                 match content.trim() {
                     function @ ("lcm" | "gcd" | "max" | "min" | "mod" | "sgn" | "sign") => {
@@ -495,6 +514,10 @@ impl<'a> Lexer<'a> {
         if let Some(unit) = unit.filter(|_| !matches!(accent, "bar" | "overline" | "dot" | "ddot")) {
             self.push(Kind::Command(unit.to_owned()));
             return Some(());
+        }
+        // A conjugate of something longer is nothing that we know.
+        if matches!(accent, "bar" | "overline") && inner.contains(['+', '-', 'i', 'z', '^', '(']) && inner.len() > 1 {
+            return None;
         }
         let is_letter = inner.len() == 1 && inner.bytes().all(|byte| byte.is_ascii_alphabetic());
         if is_letter && !is_upright {

@@ -151,6 +151,8 @@ impl Parser<'_> {
         let mut groups = vec![vec![first]];
         let mut last = separator;
         let mut mixed = false;
+        // Whether a separator stands at the end.
+        let mut ended = true;
         while !self.at_close() {
             self.step()?;
             let item = self.relation()?;
@@ -162,12 +164,20 @@ impl Parser<'_> {
             let from = self.at;
             match self.eat_separator() {
                 Some(next) => {
+                    ended = true;
                     alternatives &= self.tokens[from..self.at].iter().any(|token| token.kind == Kind::Or);
                     mixed |= next != separator;
                     last = next;
                 }
-                None => break,
+                None => {
+                    ended = false;
+                    break;
+                }
             }
+        }
+        // `(1; 2,)`: one separator too many, and of another kind, is a slip and no list.
+        if !top && mixed && ended {
+            return Err(ParseError);
         }
         let items = join_groups(groups, mixed);
         // `x < 3 or x > 5`
@@ -277,6 +287,12 @@ impl Parser<'_> {
             let modulus = modulus.clone();
             self.at += 4;
             return Ok(Node::Quantity(Box::new(sum), format!("mod {modulus}")));
+        }
+        // `10 \choose 3`, without braces.
+        if matches!(self.kind(), Some(Kind::Command(name)) if name == "choose") {
+            self.at += 1;
+            let lower = self.sum()?;
+            return Ok(Node::Binomial(Box::new(sum), Box::new(lower)));
         }
         let unit = self.unit()?;
         Ok(match unit.or(currency) {
@@ -397,7 +413,7 @@ impl Parser<'_> {
         Ok(Some(match product {
             Ok(product)
                 if is_product
-                    && (bare == 1 || unit.contains(['/', '*']) && !units::has_long_symbol(&unit)) =>
+                    && bare == 1 =>
             {
                 Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit }
             }
@@ -407,21 +423,25 @@ impl Parser<'_> {
 
     /// A constant that is no plain number with one bare letter behind it that is a unit too: `2√3 m`, `\frac{1}{2} s`.
     fn unit_letter_behind(&mut self) -> Result<Option<Node>, ParseError> {
-        let ends = |kind: Option<&Kind>| {
-            matches!(kind, None | Some(Kind::And | Kind::Or | Kind::Symbol(',' | ';')))
-        };
+        let ends =
+            |kind: Option<&Kind>| matches!(kind, None | Some(Kind::And | Kind::Or | Kind::Symbol(',' | ';')));
         let from = self.at;
         let length = self.tokens[from..].iter().take_while(|token| !ends(Some(&token.kind))).count();
         let last = from + length.saturating_sub(1);
         let unit = match self.tokens.get(last) {
-            Some(Token { kind: Kind::Letters(letter), spaced: true }) if length > 1 && letter.len() == 1 => letter.clone(),
+            Some(Token { kind: Kind::Letters(letter), spaced: true }) if length > 1 && letter.len() == 1 => {
+                letter.clone()
+            }
             _ => return Ok(None),
         };
-        let is_operand = matches!(&self.tokens[last - 1].kind, Kind::Number(_) | Kind::Symbol('}' | ')') | Kind::Command(_));
+        let is_operand = matches!(
+            &self.tokens[last - 1].kind,
+            Kind::Number(_) | Kind::Symbol('}' | ')') | Kind::Command(_)
+        );
         if !units::is_symbols(&unit) || !is_operand || length > 32 {
             return Ok(None);
         }
-        let saved = self.tokens.clone();
+        let saved = self.tokens[from..=last].to_vec();
         let mut inside = Parser {
             tokens: self.tokens[from..last].to_vec(),
             at: 0,
@@ -431,12 +451,16 @@ impl Parser<'_> {
         };
         let inner = inside.sum();
         let is_whole = inside.at == inside.tokens.len();
-        let Some(inner) = inner.ok().filter(|inner| is_whole && !inner.has_variables()) else { return Ok(None) };
+        let Some(inner) = inner.ok().filter(|inner| is_whole && !inner.has_variables()) else {
+            return Ok(None);
+        };
         let product = self.sum();
         let is_product = self.at == last + 1;
-        self.tokens = saved;
+        self.tokens[from..=last].clone_from_slice(&saved);
         match product {
-            Ok(product) if is_product => Ok(Some(Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit })),
+            Ok(product) if is_product => {
+                Ok(Some(Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit }))
+            }
             _ => {
                 self.at = from;
                 Ok(None)
@@ -461,7 +485,8 @@ impl Parser<'_> {
                     }
                     self.at += 1;
                 }
-                Some(Kind::Symbol(symbol @ ('%' | '°' | '$' | '€' | '£' | '¥' | '¢' | '₹' | '₩' | '₽'))) => {
+                Some(Kind::Symbol(symbol @ ('%' | '°' | '$' | '€' | '£' | '¥' | '¢' | '₹' | '₩' | '₽'))) =>
+                {
                     unit.push(*symbol);
                 }
                 Some(Kind::Symbol('^')) if !unit.is_empty() => match self.unit_power() {
@@ -474,6 +499,7 @@ impl Parser<'_> {
                 },
                 Some(Kind::Symbol('/')) if !unit.is_empty() && self.word_at(1) => unit.push('/'),
                 Some(Kind::Symbol('*')) if !unit.is_empty() && self.word_at(1) => unit.push('*'),
+                _ if units::changes_value(&unit) => return Err(ParseError),
                 _ => return Ok((!unit.is_empty()).then_some(unit)),
             }
             self.at += 1;
@@ -573,7 +599,8 @@ const SHORT_UNITS: &[&str] = &[
     "g", "L", "th", "st", "nd", "rd", "cm", "mm", "km", "dm", "nm", "kg", "mg", "lb", "lbs", "oz", "ft",
     "yd", "mi", "mph", "kph", "hr", "hrs", "min", "mins", "sec", "secs", "ms", "ml", "mL", "km", "kW", "Hz",
     "kHz", "pm", "am", "PM", "AM", "day", "men", "way", "car", "cup", "cat", "USD", "cc", "ohm", "amp",
-    "mol", "rad", "sq", "cu", "per", "EUR", "GBP", "INR", "wk", "yr", "yen", "won",
+    "mol", "rad", "sq", "cu", "per", "EUR", "GBP", "INR", "wk", "yr", "yen", "won", "kgs", "cms", "kms", "gal", "tsp", "tbsp", "hp", "atm", "cal", "rpm",
+    "mmHg", "kB", "MB", "GB", "TB", "dB", "eV", "qt", "pt", "in", "yrs",
 ];
 
 /// Whether a bare run of letters after a number reads as a unit and not as a product of variables.

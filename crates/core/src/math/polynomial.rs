@@ -149,6 +149,19 @@ impl Polynomial {
         !self.has_atom(|atom| !matches!(atom, Atom::Variable(_)))
     }
 
+    /// Whether this is a multiple of a root of a rational that is no perfect power, and so irrational.
+    pub fn is_irrational_root(&self) -> bool {
+        let Some(([(Atom::Opaque(text), exponent)], _)) = self.single_term() else { return false };
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let rational = |text: &str| text.split('/').all(digits);
+        exponent.is_one()
+            && text
+                .strip_prefix("^(")
+                .and_then(|rest| rest.strip_suffix(')'))
+                .and_then(|rest| rest.split_once(','))
+                .is_some_and(|(base, power)| rational(base) && power.split_once('/').is_some_and(|(n, d)| digits(n) && digits(d)))
+    }
+
     /// The sum.
     pub fn add(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
         let mut sum = self.clone();

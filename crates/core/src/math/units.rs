@@ -11,7 +11,7 @@ const SPELLINGS: &[&[&str]] = &[
     &["°", "degree", "deg"],
     &["$", "dollar", "usd", "us$", "buck", "us dollar", "美元", "доллар", "долларов", "доллара"],
     &["€", "euro", "eur"], &["£", "pound sterling", "gbp"],
-    &["¥", "yen", "yuan", "rmb", "cny", "jpy", "元", "円", "块"], &["₹", "rupee", "rs", "inr"],
+    &["¥", "yen", "jpy", "円"], &["yuan", "rmb", "cny", "元", "块"], &["₹", "rupee", "rs", "inr"],
     &["ohm", "Ω", "ω"], &["volt", "v"], &["watt", "w"], &["ampere", "amp"], &["mole", "mol"],
     &["newton", "n"], &["joule", "j"], &["pascal", "pa"], &["kwatt", "kw"], &["kjoule", "kj"],
     &["μm", "micrometer", "micrometre", "micron"], &["nm", "nanometer", "nanometre"],
@@ -28,15 +28,23 @@ const SPELLINGS: &[&[&str]] = &[
 ];
 
 /// Words of number, not of unit: they multiply.
-const MULTIPLIERS: [(&str, u32); 5] =
-    [("hundred", 2), ("thousand", 3), ("million", 6), ("billion", 9), ("trillion", 12)];
+const MULTIPLIERS: [(&str, u64); 8] = [
+    ("dozen", 12),
+    ("hundred", 100),
+    ("thousand", 1_000),
+    ("lakh", 100_000),
+    ("million", 1_000_000),
+    ("crore", 10_000_000),
+    ("billion", 1_000_000_000),
+    ("trillion", 1_000_000_000_000),
+];
 
 /// A unit with its multiplier split off: `million dollars` is (1,000,000, `$`).
 pub(crate) fn split_multiplier(unit: &str) -> (Option<BigRational>, &str) {
     let unit = unit.trim();
     let (first, rest) = unit.split_once(' ').unwrap_or((unit, ""));
     match MULTIPLIERS.iter().find(|(word, _)| first.eq_ignore_ascii_case(word)) {
-        Some((_, zeros)) => (Some(BigRational::from_integer(BigInt::from(10).pow(*zeros))), rest),
+        Some((_, factor)) => (Some(BigRational::from_integer(BigInt::from(*factor))), rest),
         None => (None, unit),
     }
 }
@@ -47,6 +55,10 @@ pub(crate) fn canonical(unit: &str) -> String {
     let cleaned: String = unit.chars().filter(|c| !matches!(c, '.' | '{' | '}')).collect();
     let cleaned = cleaned.trim();
     // Symbols are told apart by their case: `mW` and `MW`.
+    let is_mega = cleaned.strip_prefix('M').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()) && symbol(rest).is_some());
+    if is_mega {
+        return cleaned.to_owned();
+    }
     if is_symbols(cleaned) {
         return joined(cleaned, &|part| symbol(part).map_or_else(|| part.to_owned(), str::to_owned));
     }
@@ -105,7 +117,7 @@ fn base_and_power(part: &str) -> (String, i32) {
     }
     let joined = words.join(" ");
     let split =
-        joined.split_once('^').and_then(|(base, exponent)| Some((base, exponent.trim().parse().ok()?)));
+        joined.split_once('^').and_then(|(base, exponent)| Some((base, i32::from(exponent.trim().parse::<i16>().ok()?))));
     match split {
         Some((base, exponent)) => (base.trim().to_owned(), exponent),
         None => match joined.strip_suffix(['²', '³']) {
@@ -144,6 +156,26 @@ fn canonical_word(word: &str) -> String {
     singular.to_owned()
 }
 
+/// Whether words behind a number change what it is, so that they are no unit and nothing that was counted.
+pub(crate) fn changes_value(unit: &str) -> bool {
+    #[rustfmt::skip]
+    const WORDS: &[&str] = &[
+        "squared", "cubed", "factorial", "inverse", "half", "halves", "third", "thirds", "fourths", "quarter", "quarters", "fifths",
+        "sixths", "sevenths", "eighths", "ninths", "tenth", "tenths", "hundredth", "hundredths", "thousandth", "thousandths",
+        "basis", "mille", "permille", "below", "above", "less", "more", "fewer", "times", "wrong", "false", "true", "plus", "minus",
+        "divided", "multiplied", "cubes", "modulo", "mod", "not", "or", "over", "score", "power", "root", "incorrect", "sure",
+        "negative",
+    ];
+    let mut words = unit.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).peekable();
+    // `5 squared` but `5 meters squared`, `5 cm cubed`.
+    let first = words.peek().map(|word| word.to_ascii_lowercase());
+    let is_power = |word: &str| matches!(word, "squared" | "cubed");
+    words.any(|word| {
+        let word = word.to_ascii_lowercase();
+        WORDS.contains(&word.as_str()) && !(is_power(&word) && first.as_deref() != Some(&word))
+    })
+}
+
 /// Whether letters before an amount are the code of a currency.
 pub(crate) fn is_currency(code: &str) -> bool {
     #[rustfmt::skip]
@@ -178,18 +210,13 @@ pub(crate) fn is_symbols(unit: &str) -> bool {
     !unit.is_empty()
         && unit.split(['/', '*']).all(|part| {
             let (base, power) = part.split_once('^').unwrap_or((part, "1"));
-            symbol(base.trim()).is_some() && power.parse::<i32>().is_ok()
+            symbol(base.trim()).is_some() && power.parse::<i16>().is_ok()
         })
 }
 
 /// Whether two letters without a blank before them are rather a product of variables.
 pub(crate) fn is_product(unit: &str) -> bool {
     matches!(unit, "nm" | "ms" | "ns" | "mA" | "mV" | "kN")
-}
-
-/// Whether one of the symbols has several letters, so that nobody reads it as a product of variables.
-pub(crate) fn has_long_symbol(unit: &str) -> bool {
-    unit.split(['/', '*']).any(|part| part.split('^').next().is_some_and(|base| base.chars().count() > 1))
 }
 
 /// What stands upright, `m\,s^{-1}` or `N \cdot m`, as one unit where it is made of known symbols and there are several.

@@ -353,7 +353,8 @@ fn after_word(lower: &str, word: &str) -> Option<Found> {
         // "Answer 5", "ANSWER - B", "उत्तर १८"
         let rest = room.trim_start_matches(['*', '_', '}', ' ', '–', '—', '>']);
         let rest = rest.strip_prefix("- ").unwrap_or(rest);
-        let is_value = value::number_at(rest).is_some() || rest.starts_with(['$', '\\'])
+        let is_value = value::number_at(rest).is_some()
+            || rest.starts_with(['$', '\\'])
             || value::choice_at(rest).is_some();
         let is_label = room.starts_with([' ', '*', '-', '—', '}']) && label_start(lower) == at;
         // "Also ist die Antwort 18", "所以选 (B)"

@@ -45,7 +45,7 @@ fn answer_tags() {
         ("<answer>12", "AnswerTag:12"),
         ("<think>the answer is 3 <answer>3</answer></think><answer>4</answer>", "AnswerTag:4"),
         ("<think>The answer is 5.</think>\n", "none:empty"),
-        ("<think>The answer is 5.</think>\nAs worked out above.", "Phrase:5"),
+        ("<think>The answer is 5.</think>\nAs worked out above.", "Line:5"),
         ("<answer>I added all of them up and then found\nThe answer is 9.</answer>", "AnswerTag:9"),
     ]);
     check_truncated(&[("<answer>12", "none:truncated"), ("<answer>12</answer> and then", "AnswerTag:12")]);

@@ -177,49 +177,14 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
     let words = || {
         lower.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').filter(|word| !word.is_empty())
     };
-    // Somebody who speaks of himself is not giving an answer.
-    let speaks = |word: &str| {
-        matches!(
-            word,
-            "i" | "me"
-                | "my"
-                | "we"
-                | "us"
-                | "our"
-                | "let"
-                | "let's"
-                | "let’s"
-                | "wait"
-                | "hmm"
-                | "okay"
-                | "ok"
-                | "well"
-                | "step"
-                | "now"
-                | "first"
-                | "next"
-                | "so"
-                | "then"
-                | "therefore"
-                | "thus"
-                | "hence"
-                | "please"
-                | "you"
-                | "your"
-                | "as"
-                | "above"
-                | "below"
-                | "see"
-                | "here"
-                | "done"
-                | "sure"
-                | "hello"
-                | "hi"
-                | "thanks"
-                | "continue"
-        ) || word.starts_with("i'")
-            || word.starts_with("we'")
-    };
+    // Somebody who speaks of himself or of the text is not giving an answer.
+    #[rustfmt::skip]
+    const SPEECH: &[&str] = &[
+        "i", "me", "my", "we", "us", "our", "let", "let's", "let’s", "wait", "hm", "hmm", "uh", "um", "okay", "ok", "well",
+        "step", "now", "first", "next", "so", "then", "therefore", "thus", "hence", "please", "you", "your", "as", "above",
+        "below", "see", "here", "done", "sure", "hello", "hi", "thanks", "continue",
+    ];
+    let speaks = |word: &str| SPEECH.contains(&word) || word.starts_with("i'") || word.starts_with("we'");
     // A sentence with a number in it has a value of its own; and what begins to reckon has not finished.
     let has_digits = lower.bytes().any(|byte| byte.is_ascii_digit());
     let long_words = words().filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 1).count();

@@ -64,7 +64,7 @@ pub(super) fn multiple_of_pi(value: &Polynomial, imaginary: bool) -> Option<Rati
         monomial.iter().filter(|(_, exponent)| exponent.is_one()).map(|(atom, _)| atom).collect();
     let expected: &[Atom] = if imaginary { &[Atom::I, Atom::Pi] } else { &[Atom::Pi] };
     let same = atoms.len() == monomial.len() && atoms.iter().copied().eq(expected.iter());
-    let small = |part: &BigInt| part.to_i64().filter(|part| part.abs() < 1_000_000);
+    let small = |part: &BigInt| part.to_i64().filter(|part| part.unsigned_abs() < 1_000_000);
     same.then(|| Some(Rational64::new(small(coefficient.numer())?, small(coefficient.denom())?)))?
 }
 

@@ -148,7 +148,7 @@ impl Parser<'_> {
     }
 
     /// What may stand after `^` without braces: a signed number, a letter, a group or a command.
-    fn exponent(&mut self) -> Parsed {
+    pub(super) fn exponent(&mut self) -> Parsed {
         if self.eat('-') {
             return Ok(Node::Negative(Box::new(self.exponent_base()?)));
         }

@@ -100,6 +100,13 @@ impl Parser<'_> {
         {
             return self.many(operation);
         }
+        if matches!(word, "Rational" | "Fraction")
+            && self.symbol() == Some('(')
+            && let Node::Sequence(Shape::Round, items) = self.bracket('(')?
+            && let [top, bottom] = items.as_slice()
+        {
+            return Ok(Node::Product(vec![top.clone(), Node::Inverse(Box::new(bottom.clone()))]));
+        }
         if matches!(word, "binomial" | "binom" | "comb" | "nCr" | "choose")
             && self.symbol() == Some('(')
             && let Node::Sequence(Shape::Round, items) = self.bracket('(')?
@@ -130,6 +137,17 @@ impl Parser<'_> {
                 self.name(&letter.to_string())?
             } else {
                 simple_name(&letter.to_string())
+            });
+        }
+        // `ab^2` is a times b squared; `AB^2` is the square of a segment.
+        if !is_points(word)
+            && let Some(mark @ ('^' | '!')) = self.symbol()
+            && let Some(last) = factors.pop()
+        {
+            self.at += 1;
+            factors.push(match mark {
+                '^' => Node::Power(Box::new(last), Box::new(self.exponent()?)),
+                _ => Node::Factorial(Box::new(last)),
             });
         }
         Ok(Node::Product(factors))
@@ -167,6 +185,8 @@ impl Parser<'_> {
     /// `C(10, 3)`, `C_{10}^{3}`: a binomial; `P(5, 2)`, `P_5^2`: a falling product.
     fn choose(&mut self, name: &str) -> Result<Option<Node>, ParseError> {
         let from = self.at;
+        // What is read may split a token, and is read again if it is no binomial.
+        let saved: Vec<Token> = self.tokens.iter().skip(from).take(4).cloned().collect();
         let node = |n: Node, k: Node| match name {
             "C" => Node::Binomial(Box::new(n), Box::new(k)),
             _ => Node::Product(vec![
@@ -194,6 +214,7 @@ impl Parser<'_> {
             }
         }
         self.at = from;
+        self.tokens[from..from + saved.len()].clone_from_slice(&saved);
         Ok(None)
     }
 
@@ -203,6 +224,11 @@ impl Parser<'_> {
         if !(self.eat('^') || self.eat('_')) {
             return Err(ParseError);
         }
+        self.choose_of()
+    }
+
+    /// The rest of it, from the upper number on.
+    fn choose_of(&mut self) -> Parsed {
         let n = self.script()?;
         match self.kind() {
             Some(Kind::Letters(letter)) if letter == "C" => self.at += 1,
@@ -450,6 +476,8 @@ impl Parser<'_> {
                 self.expect(close)?;
                 Ok(Node::Call(function, Box::new(inside)))
             }
+            // `_{5}C_{2}`
+            '_' | '^' => self.choose_of(),
             '∞' => Ok(Node::Variable("∞".to_owned())),
             _ => Err(ParseError),
         }
@@ -463,6 +491,11 @@ impl Parser<'_> {
     }
 
     fn braces(&mut self) -> Parsed {
+        if self.eat_set_builder() {
+            let condition = self.relation()?;
+            self.expect('}')?;
+            return Ok(condition);
+        }
         let inside = self.inside_brackets()?;
         if matches!(self.kind(), Some(Kind::Command(name)) if name == "over") {
             self.at += 1;
@@ -553,7 +586,7 @@ impl Parser<'_> {
         let mut depth = 1;
         let mut found = false;
         let mut rows = 0;
-        let mut commas = false;
+        let (mut commas, mut slashes) = (false, false);
         for (at, token) in self.tokens.iter().enumerate().skip(self.at) {
             match &token.kind {
                 Kind::Symbol('[') => {
@@ -566,10 +599,15 @@ impl Parser<'_> {
                     found |= rows == 2 || commas;
                 }
                 Kind::Symbol(',') if depth == 1 => {
+                    if slashes {
+                        return false; // `[1 1/2, 2]` has a mixed number
+                    }
                     commas = true;
                     found |= rows > 0;
                 }
-                Kind::Symbol('-' | '/') => {}
+                Kind::Symbol('-') => {}
+                Kind::Symbol('/') if commas => return false,
+                Kind::Symbol('/') => slashes = true,
                 Kind::Number(_) => {
                     let before = self.tokens[at - 1].kind.clone();
                     found |= token.spaced && matches!(before, Kind::Number(_));
