@@ -27,6 +27,8 @@ pub use crate::math::verdict::Verdict;
 use crate::reader::Tier;
 pub use classes::{Bucket, Classes};
 use num_rational::BigRational;
+use num_traits::ToPrimitive;
+use std::borrow::Cow;
 use value::{Scalar, Value};
 
 /// Longer answers are compared as text: nobody writes them as mathematics, and parsing them buys nothing.
@@ -93,6 +95,7 @@ impl Answer {
             return Answer { text, key, content: Content::Text };
         }
         let normal = crate::letters::normal(&text);
+        let normal = clean::without_entities(&normal).map_or(normal, Cow::Owned);
         let cleaned = clean::clean(&normal);
         if let Some(number) = PlainNumber::parse(cleaned) {
             return Answer { key: number.canonical(), content: Content::Plain(number), text };
@@ -114,6 +117,17 @@ impl Answer {
     /// Whether nothing but text could be made of it: words, or something that is no mathematics we know.
     pub fn is_text(&self) -> bool {
         matches!(self.content, Content::Text)
+    }
+
+    /// Whether it is one value, with or without a unit.
+    pub(crate) fn is_scalar(&self) -> bool {
+        match &self.content {
+            Content::Plain(_) => true,
+            Content::Value(value) => {
+                matches!(**value, Value::Scalar(_) | Value::Quantity(..) | Value::UnitLetter { .. })
+            }
+            Content::Text => false,
+        }
     }
 
     /// A canonical form: answers with equal keys are equivalent (the converse does not hold).
@@ -214,7 +228,9 @@ fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
         value::long_decimal(value).is_some_and(|(places, digits)| {
             let gap = if value > other { value - other } else { other - value };
             let half = BigRational::new(1.into(), num_bigint::BigInt::from(10).pow(places) * 2);
-            let is_double = digits >= value::DOUBLE_DIGITS && (a - b).abs() <= a.abs() * f64::EPSILON;
+            let is_double = value::DOUBLE_DIGITS.contains(&digits)
+                && crate::math::numeric::is_printed_double(value)
+                && value.to_f64() == other.to_f64();
             gap <= half || is_double
         })
     };

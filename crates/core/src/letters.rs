@@ -52,7 +52,8 @@ pub fn normal(text: &str) -> Cow<'_, str> {
             out.push(char::from(b'0' + digit));
         } else {
             match c {
-                '\u{ad}'
+                '\0'..='\u{1f}'
+                | '\u{ad}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{202a}'..='\u{202e}'
                 | '\u{2060}'..='\u{2064}'
@@ -74,7 +75,8 @@ pub fn normal(text: &str) -> Cow<'_, str> {
 /// Whether [`normal`] changes a character.
 fn is_special(c: char) -> bool {
     match c {
-        '\0'..='\u{9f}' => false,
+        '\0'..='\u{6}' | '\u{e}'..='\u{1f}' => true,
+        '\u{7}'..='\u{9f}' => false,
         '\u{a0}' | '\u{ad}' | 'µ' | '∶' | '٫' | '٬' | '،' => true,
         '\u{2000}'..='\u{200f}' | '\u{202a}'..='\u{202f}' | '\u{205f}'..='\u{2069}' | '\u{3000}' => true,
         // Letterlike symbols, roman numerals, digits in circles, units of East Asian text.

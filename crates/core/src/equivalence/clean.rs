@@ -28,6 +28,10 @@ pub(super) fn clean(text: &str) -> &str {
         if let Some(inside) = strip_dollars(text) {
             text = inside;
         }
+        // `=> 5`
+        for arrow in ["=>", "⇒", "∴", "→", "->", "\\therefore", "\\implies", "\\Rightarrow"] {
+            text = text.strip_prefix(arrow).unwrap_or(text);
+        }
         // `[[B]]`, as judges are told to write.
         if let Some(inside) = text.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]"))
             && !inside.contains(['[', ']', ',', ' '])
@@ -38,6 +42,15 @@ pub(super) fn clean(text: &str) -> &str {
             return choice_letter(text).unwrap_or(text);
         }
     }
+}
+
+/// `text` without the entities of HTML that mathematics is escaped with; `None` where there are none.
+pub(super) fn without_entities(text: &str) -> Option<String> {
+    text.contains("&lt;")
+        .then_some(())
+        .or(text.contains("&gt;").then_some(()))
+        .or(text.contains("&amp;").then_some(()))?;
+    Some(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 }
 
 /// A whole answer of digits in groups of three, by blanks (`9 500`), apostrophes (`1'234'567`), points where there are two
@@ -139,7 +152,8 @@ pub(super) fn choice(text: &str) -> Option<(char, &str)> {
     let is_math = behind.starts_with(['+', '*', '/', '^', '=', '-', ',', '(', '∪', '<', '>'])
         || behind.starts_with("\\cup")
         || behind.starts_with("\\cdot");
-    (!behind.is_empty() && !is_math).then_some((letter, behind))
+    let is_list = behind.starts_with("and ") || behind.starts_with("or ");
+    (!behind.is_empty() && !is_math && !is_list).then_some((letter, behind))
 }
 
 /// What a program prints around a list or a matrix: `array([[1, 2], [3, 4]])`, `Matrix(...)`, `tensor(...)`.

@@ -106,7 +106,11 @@ fn same_inner(a: &Value, b: &Value, budget: &mut Budget) -> Verdict {
         }
         (Union(v), Union(w)) => in_any_order(v, w, budget),
         (SetOperation(x, v), SetOperation(y, w)) => {
-            if x == y && in_order(v, w, budget) == Verdict::Same { Verdict::Same } else { Verdict::Unknown }
+            if x == y && in_order(v, w, budget) == Verdict::Same {
+                Verdict::Same
+            } else {
+                Verdict::Unknown
+            }
         }
         (Matrix(v), Matrix(w)) => {
             if v.len() != w.len() {
@@ -192,7 +196,7 @@ fn is_rounding(a: &Scalar, b: &Scalar, budget: &mut Budget) -> bool {
         return false;
     }
     numeric::is_rounding(value, places, &b.node, budget)
-        || digits >= DOUBLE_DIGITS && numeric::is_double(value, &b.node, budget)
+        || DOUBLE_DIGITS.contains(&digits) && numeric::is_double(value, &b.node, budget)
 }
 
 /// Two equations are the same when one is a multiple of the other. Others may have the same solutions all the same,
@@ -273,8 +277,12 @@ fn same_sequence(x: Shape, v: &[Value], y: Shape, w: &[Value], budget: &mut Budg
     }
     // A set of one is its element, `\{(1, 2)\}`.
     match (x, v, y, w) {
-        (Shape::Set, [item], _, _) if y != Shape::Set => return same(item, &Value::Sequence(y, w.to_vec()), budget),
-        (_, _, Shape::Set, [item]) if x != Shape::Set => return same(item, &Value::Sequence(x, v.to_vec()), budget),
+        (Shape::Set, [item], _, _) if y != Shape::Set => {
+            return same(item, &Value::Sequence(y, w.to_vec()), budget);
+        }
+        (_, _, Shape::Set, [item]) if x != Shape::Set => {
+            return same(item, &Value::Sequence(x, v.to_vec()), budget);
+        }
         _ => {}
     }
     // Of three items or more no bracket makes an interval.

@@ -38,7 +38,13 @@ impl Duration {
         match (self.seconds, other.seconds) {
             _ if self.parts == other.parts => Verdict::Same,
             // `1 hour 90 minutes`: nothing is converted, so it is not called the same, but it is not different.
-            (Some(a), Some(b)) => if a == b { Verdict::Unknown } else { Verdict::Different },
+            (Some(a), Some(b)) => {
+                if a == b {
+                    Verdict::Unknown
+                } else {
+                    Verdict::Different
+                }
+            }
             _ => Verdict::Unknown,
         }
     }

@@ -89,12 +89,13 @@ pub(super) fn long_decimal(value: &BigRational) -> Option<(u32, usize)> {
     if rest != 1.into() || places == 0 || places > MOST_PLACES {
         return None;
     }
-    let digits = (value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom()).to_string().len();
+    let digits =
+        (value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom()).to_string().len();
     (digits >= DIGITS).then_some((places, digits))
 }
 
 /// A decimal of so many digits may be a double as a program prints it.
-pub(super) const DOUBLE_DIGITS: usize = 16;
+pub(super) const DOUBLE_DIGITS: std::ops::RangeInclusive<usize> = 16..=17;
 
 /// The meaning of an answer.
 #[derive(Clone, Debug)]
@@ -182,7 +183,14 @@ impl Value {
             }
             node if node.any(&is_unit_vector) => vector(&node, budget),
             node if node.any(&|node| matches!(node, Node::Matrix(_))) => {
-                let rows = matrix(node, budget)?.into_iter().map(|row| all(row, budget));
+                let mut rows = matrix(node, budget)?;
+                // One cell alone is an array for its frame's sake.
+                if let [row] = rows.as_mut_slice()
+                    && row.len() == 1
+                {
+                    return Value::of(row.swap_remove(0), budget);
+                }
+                let rows = rows.into_iter().map(|row| all(row, budget));
                 Some(Value::Matrix(rows.collect::<Option<_>>()?))
             }
             node if node.any(&is_structure) => None,

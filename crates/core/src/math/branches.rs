@@ -34,7 +34,8 @@ pub(super) struct Samples {
 }
 
 /// Sizes that a variable takes beside the fixed points, where pieces may end anywhere.
-const SIZES: [f64; 12] = [0.011, 0.13, 0.71, 1.9, 3.7, 17.3, 71.9, 331.7, 967.3, 6_131.0, 70_951.0, 913_877.0];
+const SIZES: [f64; 12] =
+    [0.011, 0.13, 0.71, 1.9, 3.7, 17.3, 71.9, 331.7, 967.3, 6_131.0, 70_951.0, 913_877.0];
 /// Variables and zeros beyond these numbers are too many to try each.
 const MOST_VARIABLES: usize = 4;
 const MOST_BRANCHES: usize = 24;
@@ -66,7 +67,11 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
     variables(b, &mut names);
     // Pieces that end at whole values alone are not looked for.
     let has_steps = branches.iter().any(|branch| branch.ends == Ends::Steps);
-    if !whole.is_empty() || names.len() > MOST_VARIABLES || branches.len() > MOST_BRANCHES || has_steps && names.len() > 1 {
+    if !whole.is_empty()
+        || names.len() > MOST_VARIABLES
+        || branches.len() > MOST_BRANCHES
+        || has_steps && names.len() > 1
+    {
         samples.is_complete = false;
         return samples;
     }
@@ -94,7 +99,9 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
             for branch in &polynomials {
                 // A root of the variable is no polynomial: it is left to the sizes above.
                 let Some(mut shifted) = in_one_variable(&branch.value, name, point) else { continue };
-                if shifted.len() > MOST_DEGREE + 1 || budget.take((shifted.len() * shifted.len()) as u64).is_none() {
+                if shifted.len() > MOST_DEGREE + 1
+                    || budget.take((shifted.len() * shifted.len()) as u64).is_none()
+                {
                     samples.is_complete = false;
                     continue;
                 }
@@ -103,7 +110,8 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
                     let is_exact = |value: f64| (value * 1_024.0).fract() == 0.0;
                     match shifted.as_slice() {
                         [_] => continue,
-                        [offset, slope] if is_exact(*offset) && is_exact(*slope) && is_exact(1.0 / slope) => {}
+                        [offset, slope] if is_exact(*offset) && is_exact(*slope) && is_exact(1.0 / slope) => {
+                        }
                         _ => {
                             samples.is_complete = false;
                             continue;
@@ -301,7 +309,12 @@ fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<
         Atom::Variable(own) if **own == *name => Some(*exponent.numer()),
         _ => None,
     };
-    let lowest = polynomial.terms().filter_map(|(monomial, _)| monomial.iter().find_map(own)).min().unwrap_or(0).min(0);
+    let lowest = polynomial
+        .terms()
+        .filter_map(|(monomial, _)| monomial.iter().find_map(own))
+        .min()
+        .unwrap_or(0)
+        .min(0);
     for (monomial, coefficient) in polynomial.terms() {
         let mut value = coefficient.to_f64()?;
         let mut degree = usize::try_from(lowest.unsigned_abs()).ok()?;

@@ -73,7 +73,8 @@ impl Complex {
     pub fn plus(self, other: Self) -> Option<Self> {
         // Each part rounds by itself, so that an exact zero imaginary part stays exact.
         let sum = Self::rounded(self.re + other.re, self.im + other.im, self.error + other.error)?;
-        let (small, large) = (self.magnitude().min(other.magnitude()), self.magnitude().max(other.magnitude()));
+        let (small, large) =
+            (self.magnitude().min(other.magnitude()), self.magnitude().max(other.magnitude()));
         Some(if small > 0.0 && small < 1e-22 * large { sum.absorbed() } else { sum })
     }
 

@@ -358,7 +358,9 @@ impl<'a> Lexer<'a> {
             | "mathclose" | "newline" => {
                 self.spaced = true;
             }
-            "Large" | "large" | "LARGE" | "huge" | "Huge" | "small" | "normalsize" | "bfseries" => self.spaced = true,
+            "Large" | "large" | "LARGE" | "huge" | "Huge" | "small" | "normalsize" | "bfseries" => {
+                self.spaced = true
+            }
             "textcolor" | "colorbox" => {
                 self.argument()?;
                 let content = self.argument()?;
@@ -366,7 +368,8 @@ impl<'a> Lexer<'a> {
             }
             "not" if self.rest.trim_start().starts_with(['=', '\\']) => {
                 let rest = self.rest.trim_start();
-                let length = if rest.starts_with('=') { 1 } else { rest.strip_prefix("\\equiv").map(|_| 6)? };
+                let length =
+                    if rest.starts_with('=') { 1 } else { rest.strip_prefix("\\equiv").map(|_| 6)? };
                 self.rest = &rest[length..];
                 self.symbol('≠');
             }
@@ -378,7 +381,8 @@ impl<'a> Lexer<'a> {
                 self.spaced = true;
             }
             "text" | "mbox" | "textbf" | "textit" | "textrm" | "textnormal" | "mathrm" | "operatorname"
-            | "hbox" | "textup" | "emph" | "mathop" | "textsc" | "texttt" | "mathsf" | "textsf" | "mathtt" => {
+            | "hbox" | "textup" | "emph" | "mathop" | "textsc" | "texttt" | "mathsf" | "textsf"
+            | "mathtt" => {
                 let content = self.argument()?;
                 match content.trim() {
                     function @ ("lcm" | "gcd" | "max" | "min" | "mod" | "sgn" | "sign") => {
@@ -516,7 +520,10 @@ impl<'a> Lexer<'a> {
             return Some(());
         }
         // A conjugate of something longer is nothing that we know.
-        if matches!(accent, "bar" | "overline") && inner.contains(['+', '-', 'i', 'z', '^', '(']) && inner.len() > 1 {
+        if matches!(accent, "bar" | "overline")
+            && inner.contains(['+', '-', 'i', 'z', '^', '('])
+            && inner.len() > 1
+        {
             return None;
         }
         let is_letter = inner.len() == 1 && inner.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -609,6 +616,7 @@ fn is_matrix(environment: &str) -> bool {
 
 /// `u221a`, left over from JSON that was never decoded.
 fn json_escape(rest: &str) -> Option<(char, usize)> {
-    let hex = rest.strip_prefix('u')?.get(..4)?;
+    let hex =
+        rest.strip_prefix('u')?.get(..4).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
     Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, 5))
 }

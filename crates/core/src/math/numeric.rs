@@ -405,15 +405,21 @@ pub fn is_rounding(value: &BigRational, places: u32, node: &Node, budget: &mut B
     exact.im == Double::ZERO && gap + value.error + exact.error <= half * (1.0 + 1e-9)
 }
 
-/// Whether a decimal is what a program prints of the constant `node` as a double.
+/// Whether a decimal is what a program prints of the constant `node` as a double: the shortest decimal of the double next to it.
 pub fn is_double(value: &BigRational, node: &Node, budget: &mut Budget) -> bool {
-    let Some(double) = value.to_f64() else { return false };
+    let Some(double) = value.to_f64().filter(|_| is_printed_double(value)) else { return false };
     evaluate(node, 0.into(), budget).is_some_and(|exact| {
         let gap = (exact.re - double.into()).hi.abs();
-        // Half the distance to the next double, and what is lost by an operation or two before it was printed.
-        exact.im == Double::ZERO
-            && exact.error < gap.max(double.abs() * 1e-20)
-            && gap <= double.abs() * f64::EPSILON
+        let ulp = f64::from_bits(double.abs().to_bits() + 1) - double.abs();
+        exact.im == Double::ZERO && gap + exact.error <= ulp * (0.5 + 1e-9)
+    })
+}
+
+/// Whether a decimal is the shortest one of its double.
+pub fn is_printed_double(value: &BigRational) -> bool {
+    value.to_f64().is_some_and(|double| {
+        let printed = super::exact::parse_number(&format!("{}", double.abs()));
+        printed.is_some_and(|printed| printed == value.abs())
     })
 }
 

@@ -364,35 +364,9 @@ impl Parser<'_> {
         if !is_number || self.tokens.len() - number > 16 {
             return Ok(None);
         }
-        let mut end = number + 1;
-        let mut unit = String::new();
-        while let Some(token) = self.tokens.get(end) {
-            match &token.kind {
-                Kind::Letters(letters) => {
-                    if !(unit.is_empty() || unit.ends_with(['/', '*', 'μ'])) {
-                        unit.push('*');
-                    }
-                    unit.push_str(letters);
-                }
-                Kind::Greek("mu") => {
-                    if !(unit.is_empty() || unit.ends_with(['/', '*'])) {
-                        unit.push('*');
-                    }
-                    unit.push('μ');
-                }
-                Kind::Greek("Omega") => unit.push('Ω'),
-                Kind::Symbol('/') if !unit.is_empty() => unit.push('/'),
-                Kind::Symbol('*') if !unit.is_empty() => unit.push('*'),
-                Kind::Symbol('^') if !unit.is_empty() => unit.push('^'),
-                Kind::Symbol('-') if unit.ends_with('^') => unit.push('-'),
-                Kind::Symbol('{' | '}') if unit.contains('^') => {}
-                Kind::Number(power) if unit.ends_with(['^', '-']) => unit.push_str(power),
-                Kind::Symbol(',' | ';') if !unit.is_empty() => break,
-                Kind::And | Kind::Or => break,
-                _ => return Ok(None),
-            }
-            end += 1;
-        }
+        let is_end = |token: &&Token| !matches!(token.kind, Kind::And | Kind::Or | Kind::Symbol(',' | ';'));
+        let end = number + 1 + self.tokens[number + 1..].iter().take_while(is_end).count();
+        let Some(unit) = unit_of(&self.tokens[number + 1..end]) else { return Ok(None) };
         let is_tight = self.tokens.get(number + 1).is_some_and(|token| !token.spaced);
         if !units::is_symbols(&unit) || is_tight && units::is_product(&unit) {
             return Ok(None);
@@ -411,39 +385,41 @@ impl Parser<'_> {
         // A unit of several letters is nothing else.
         let bare = unit.chars().filter(|c| c.is_alphabetic()).count();
         Ok(Some(match product {
-            Ok(product)
-                if is_product
-                    && bare == 1 =>
-            {
+            Ok(product) if is_product && bare == 1 => {
                 Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit }
             }
             _ => Node::Quantity(Box::new(inner), unit),
         }))
     }
 
-    /// A constant that is no plain number with one bare letter behind it that is a unit too: `2√3 m`, `\frac{1}{2} s`.
+    /// A constant that is no plain number with bare letters behind it that are a unit too: `2√3 m`, `3\times 10^8 m/s`.
     fn unit_letter_behind(&mut self) -> Result<Option<Node>, ParseError> {
-        let ends =
-            |kind: Option<&Kind>| matches!(kind, None | Some(Kind::And | Kind::Or | Kind::Symbol(',' | ';')));
+        const MOST_TOKENS: usize = 32;
         let from = self.at;
-        let length = self.tokens[from..].iter().take_while(|token| !ends(Some(&token.kind))).count();
-        let last = from + length.saturating_sub(1);
-        let unit = match self.tokens.get(last) {
-            Some(Token { kind: Kind::Letters(letter), spaced: true }) if length > 1 && letter.len() == 1 => {
-                letter.clone()
-            }
-            _ => return Ok(None),
-        };
-        let is_operand = matches!(
-            &self.tokens[last - 1].kind,
-            Kind::Number(_) | Kind::Symbol('}' | ')') | Kind::Command(_)
-        );
-        if !units::is_symbols(&unit) || !is_operand || length > 32 {
+        let is_end = |token: &&Token| !matches!(token.kind, Kind::And | Kind::Or | Kind::Symbol(',' | ';'));
+        let end = from + self.tokens[from..].iter().take(MOST_TOKENS + 1).take_while(is_end).count();
+        if end - from > MOST_TOKENS {
             return Ok(None);
         }
-        let saved = self.tokens[from..=last].to_vec();
+        // The unit begins with the last letters that stand behind a blank.
+        let is_spaced = |token: &Token| token.spaced && matches!(&token.kind, Kind::Letters(_));
+        let Some(start) = (from + 1..end).rev().find(|at| is_spaced(&self.tokens[*at])) else {
+            return Ok(None);
+        };
+        let Some(unit) = unit_of(&self.tokens[start..end]).filter(|unit| units::is_symbols(unit)) else {
+            return Ok(None);
+        };
+        let is_operand = matches!(
+            &self.tokens[start - 1].kind,
+            Kind::Number(_) | Kind::Symbol('}' | ')') | Kind::Command(_)
+        );
+        let letters = unit.chars().filter(|c| c.is_alphabetic()).count();
+        if !is_operand || letters > 1 && !unit.contains('/') {
+            return Ok(None);
+        }
+        let saved = self.tokens[from..end].to_vec();
         let mut inside = Parser {
-            tokens: self.tokens[from..last].to_vec(),
+            tokens: self.tokens[from..start].to_vec(),
             at: 0,
             bars: 0,
             in_rows: false,
@@ -454,9 +430,13 @@ impl Parser<'_> {
         let Some(inner) = inner.ok().filter(|inner| is_whole && !inner.has_variables()) else {
             return Ok(None);
         };
+        if letters > 1 {
+            self.at = end;
+            return Ok(Some(Node::Quantity(Box::new(inner), unit)));
+        }
         let product = self.sum();
-        let is_product = self.at == last + 1;
-        self.tokens[from..=last].clone_from_slice(&saved);
+        let is_product = self.at == end;
+        self.tokens[from..end].clone_from_slice(&saved);
         match product {
             Ok(product) if is_product => {
                 Ok(Some(Node::UnitLetter { product: Box::new(product), inner: Box::new(inner), unit }))
@@ -477,6 +457,14 @@ impl Parser<'_> {
                 Some(Kind::Text(words)) => push_word(&mut unit, words),
                 Some(Kind::Letters(word)) if !unit.is_empty() || is_unit_word(word) || self.words_ahead() => {
                     push_word(&mut unit, word)
+                }
+                // `light-years`
+                Some(Kind::Symbol('-'))
+                    if unit.ends_with(|c: char| c.is_ascii_alphabetic())
+                        && !self.spaced()
+                        && matches!(self.tokens.get(self.at + 1), Some(Token { kind: Kind::Letters(word), spaced: false }) if word.len() > 1) =>
+                {
+                    unit.push('-');
                 }
                 Some(Kind::Greek("mu")) if self.word_at(1) && !self.tokens[self.at + 1].spaced => {
                     push_word(&mut unit, "μ");
@@ -539,6 +527,35 @@ impl Parser<'_> {
     }
 }
 
+/// Tokens that can only be a unit, as one text: letters, powers, strokes. `None` where anything else is among them.
+fn unit_of(tokens: &[Token]) -> Option<String> {
+    let mut unit = String::new();
+    let separate = |unit: &mut String| {
+        if !(unit.is_empty() || unit.ends_with(['/', '*', 'μ'])) {
+            unit.push('*');
+        }
+    };
+    for token in tokens {
+        match &token.kind {
+            Kind::Letters(letters) => {
+                separate(&mut unit);
+                unit.push_str(letters);
+            }
+            Kind::Greek("mu") => {
+                separate(&mut unit);
+                unit.push('μ');
+            }
+            Kind::Greek("Omega") => unit.push('Ω'),
+            Kind::Symbol(mark @ ('/' | '*' | '^')) if !unit.is_empty() => unit.push(*mark),
+            Kind::Symbol('-') if unit.ends_with('^') => unit.push('-'),
+            Kind::Symbol('{' | '}') if unit.contains('^') => {}
+            Kind::Number(power) if unit.ends_with(['^', '-']) => unit.push_str(power),
+            _ => return None,
+        }
+    }
+    (!unit.is_empty()).then_some(unit)
+}
+
 /// `30^\circ + 45^\circ`: the unit at the end is that of every term.
 fn in_unit(sum: Node, unit: &str) -> Node {
     let bare = |term: Node| match term {
@@ -569,7 +586,7 @@ fn join_groups(groups: Vec<Vec<Node>>, mixed: bool) -> Vec<Node> {
 }
 
 fn push_word(unit: &mut String, word: &str) {
-    if !unit.is_empty() && !unit.ends_with(['/', '*', 'μ']) {
+    if !unit.is_empty() && !unit.ends_with(['/', '*', 'μ', '-']) {
         unit.push(' ');
     }
     unit.push_str(word);

@@ -159,7 +159,9 @@ impl Polynomial {
                 .strip_prefix("^(")
                 .and_then(|rest| rest.strip_suffix(')'))
                 .and_then(|rest| rest.split_once(','))
-                .is_some_and(|(base, power)| rational(base) && power.split_once('/').is_some_and(|(n, d)| digits(n) && digits(d)))
+                .is_some_and(|(base, power)| {
+                    rational(base) && power.split_once('/').is_some_and(|(n, d)| digits(n) && digits(d))
+                })
     }
 
     /// The sum.

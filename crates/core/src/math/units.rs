@@ -13,7 +13,7 @@ const SPELLINGS: &[&[&str]] = &[
     &["€", "euro", "eur"], &["£", "pound sterling", "gbp"],
     &["¥", "yen", "jpy", "円"], &["yuan", "rmb", "cny", "元", "块"], &["₹", "rupee", "rs", "inr"],
     &["ohm", "Ω", "ω"], &["volt", "v"], &["watt", "w"], &["ampere", "amp"], &["mole", "mol"],
-    &["newton", "n"], &["joule", "j"], &["pascal", "pa"], &["kwatt", "kw"], &["kjoule", "kj"],
+    &["newton", "n"], &["joule", "j"], &["pascal", "pa"], &["kwh", "kilowatt-hour", "kilowatt hour"], &["kwatt", "kw"], &["kjoule", "kj"],
     &["μm", "micrometer", "micrometre", "micron"], &["nm", "nanometer", "nanometre"],
     &["μs", "microsecond"], &["mampere", "ma"], &["khz", "kilohertz"], &["¢", "cent"],
     &["mm", "millimeter", "millimetre"], &["cm", "centimeter", "centimetre", "厘米", "см"],
@@ -55,7 +55,9 @@ pub(crate) fn canonical(unit: &str) -> String {
     let cleaned: String = unit.chars().filter(|c| !matches!(c, '.' | '{' | '}')).collect();
     let cleaned = cleaned.trim();
     // Symbols are told apart by their case: `mW` and `MW`.
-    let is_mega = cleaned.strip_prefix('M').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()) && symbol(rest).is_some());
+    let is_mega = cleaned
+        .strip_prefix('M')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()) && symbol(rest).is_some());
     if is_mega {
         return cleaned.to_owned();
     }
@@ -116,8 +118,9 @@ fn base_and_power(part: &str) -> (String, i32) {
         }
     }
     let joined = words.join(" ");
-    let split =
-        joined.split_once('^').and_then(|(base, exponent)| Some((base, i32::from(exponent.trim().parse::<i16>().ok()?))));
+    let split = joined
+        .split_once('^')
+        .and_then(|(base, exponent)| Some((base, i32::from(exponent.trim().parse::<i16>().ok()?))));
     match split {
         Some((base, exponent)) => (base.trim().to_owned(), exponent),
         None => match joined.strip_suffix(['²', '³']) {

@@ -20,7 +20,7 @@ impl Scan {
     pub(super) fn last_boxed(&mut self, text: &str) -> Option<Boxed> {
         self.charge(text.len());
         let mut limit = text.len();
-        let mut unclosed: Option<usize> = None;
+        let mut unclosed: Option<(usize, usize)> = None;
         let mut from = text.len();
         while let Some((start, content)) = previous_box(text, from) {
             from = start;
@@ -28,23 +28,32 @@ impl Scan {
             if let Some(end) = end {
                 let open = usize::from(text.as_bytes().get(content) == Some(&b'{'));
                 let inner = &text[content + open..end];
-                if let Some(last) = value::answer_of(inner).and_then(|last| self.kept(last)).map(plain) {
+                if let Some(last) = value::answer_of(inner).and_then(|last| self.kept_box(last)) {
                     let answer = self.with_neighbours(text, start, last);
                     return Some(Boxed { text: answer, within: start..end + open });
                 }
             } else {
-                unclosed = unclosed.or(Some(content));
+                unclosed = unclosed.or(Some((start, content)));
             }
             limit = start;
         }
         // An open box at the very end is a text that was cut off; before that its line was forgotten to be closed.
-        let is_cut = unclosed.is_some_and(|at| !text[at..].trim_end().contains('\n'));
+        let (start, content) = unclosed?;
+        let is_cut = !text[content..].trim_end().contains('\n');
         if self.truncated || is_cut {
             return None;
         }
-        let line = text[unclosed?..].trim_start_matches('{').lines().next()?;
+        let line = text[content..].trim_start_matches('{').lines().next()?;
         let line = line.trim_end_matches(|c: char| c == '$' || c == '.' || c.is_whitespace());
-        Some(Boxed { text: value::answer_of(line)?, within: from..text.len() })
+        Some(Boxed { text: value::answer_of(line)?, within: start..text.len() })
+    }
+
+    /// The value of a box, unless it is a blank to be filled in or no answer but a bound.
+    fn kept_box(&mut self, content: String) -> Option<String> {
+        if super::nothing::placeholder(&content).is_some() {
+            return self.kept(content);
+        }
+        self.kept(plain(content))
     }
 
     /// The content of the last box, with those of the boxes right before it: `\boxed{1}, \boxed{2} and \boxed{3}` are

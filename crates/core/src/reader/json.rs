@@ -34,7 +34,7 @@ impl Scan {
         let mut tries = 0;
         while tries < MOST_TRIES {
             // Every key ends with "nswer" and a quote.
-            let at = text[..end].rfind("nswer")?;
+            let at = text[..end].rfind("nswer").max(text[..end].rfind("NSWER"))?;
             end = at;
             let Some((key, content)) = key_around(text, at) else { continue };
             tries += 1;

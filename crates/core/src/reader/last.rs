@@ -14,9 +14,13 @@ impl Scan {
         if is_call(window) {
             return None;
         }
-        if let Some(list) = last_list(window) {
+        if let Some(list) = last_list(window).or_else(|| last_alternatives(window)) {
             return Some(list);
         }
+        if let Some(letter) = letter_called_right(window).or_else(|| letter_at_end(window)) {
+            return Some(letter);
+        }
+        let window = without_clause(window);
         if let Some(value) = last_equation(window) {
             return Some(value);
         }
@@ -77,6 +81,112 @@ fn last_list(text: &str) -> Option<String> {
             || item.len() == 1 && item.bytes().all(|byte| byte.is_ascii_uppercase())
     };
     (items.len() > 1 && items.iter().all(is_value)).then(|| items.join(", "))
+}
+
+/// The formulas of a last sentence that are joined by a word: "Therefore $x=-1$ or $x=2$."
+fn last_alternatives(text: &str) -> Option<String> {
+    let sentence = &text[last_sentence(text)..];
+    let sentence = sentence.trim_end_matches(|c: char| c.is_whitespace() || c == '.');
+    let start = sentence.find('$')?;
+    let joined = &sentence[start..];
+    let parts: Vec<&str> = joined.split('$').collect();
+    // Empty, formula, word, formula, ..., empty.
+    let are_joined = parts.len() >= 5
+        && parts.len() % 2 == 1
+        && parts.first().is_some_and(|part| part.is_empty())
+        && parts.last().is_some_and(|part| part.is_empty())
+        && parts[2..parts.len() - 1]
+            .iter()
+            .step_by(2)
+            .all(|part| matches!(part.trim(), "or" | "and" | "," | ", and" | ", or"))
+        && parts.iter().skip(1).step_by(2).all(|part| part.contains('='));
+    let formulas: Vec<&str> = parts.into_iter().skip(1).step_by(2).collect();
+    if are_joined { value::answer_of(&formulas.join(", ")) } else { None }
+}
+
+/// Where the last sentence of a text begins.
+fn last_sentence(text: &str) -> usize {
+    let body = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '!' | '*'));
+    body.rfind('\n').map_or(0, |at| at + 1).max(body.rfind(". ").map_or(0, |at| at + 2))
+}
+
+/// The letter of an option that the last sentence calls right: "Option A is correct.", "C is the best answer."
+fn letter_called_right(text: &str) -> Option<String> {
+    let sentence = &text[last_sentence(text)..];
+    let at = [" is correct", " is the correct", " is right", " is the right", " is best", " is the best"]
+        .iter()
+        .filter_map(|words| sentence.rfind(words))
+        .max()?;
+    let word = sentence[..at].rsplit([' ', '*']).next()?.trim_matches(['(', ')', '*', '"', '\'']);
+    (word.len() == 1
+        && word.bytes().all(|byte| byte.is_ascii_uppercase())
+        && !sentence[at..].contains(" not "))
+    .then(|| word.to_owned())
+}
+
+/// The choice letter that ends the last sentence behind a word that chooses: "I'd go with B.", "So, B."
+pub(super) fn letter_at_end(text: &str) -> Option<String> {
+    let sentence = text[last_sentence(text)..]
+        .trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '!' | '*' | ')' | '"'));
+    let letter = sentence.chars().next_back().filter(|letter| ('A'..='J').contains(letter))?;
+    let before = sentence[..sentence.len() - 1].trim_end_matches(['(', '*', '"', ' ', ',', ':']);
+    let word = before.rsplit(|c: char| !c.is_alphabetic()).next()?.to_ascii_lowercase();
+    let is_apart = sentence[..sentence.len() - 1].ends_with(['(', '*', '"', ' ']);
+    let chooses = matches!(
+        word.as_str(),
+        "with"
+            | "be"
+            | "choose"
+            | "pick"
+            | "select"
+            | "option"
+            | "choice"
+            | "so"
+            | "thus"
+            | "therefore"
+            | "hence"
+            | "leaves"
+            | "for"
+            | "is"
+    );
+    let is_negated = sentence
+        .to_ascii_lowercase()
+        .split(|c: char| !c.is_alphabetic() && c != '\'')
+        .any(|word| matches!(word, "not" | "cannot" | "never" | "neither") || word.ends_with("n't"));
+    (is_apart && chooses && !is_negated).then(|| letter.to_string())
+}
+
+/// `text` without a clause at its end that speaks of something else: "12, although I considered 13", "12 (13 fails)".
+fn without_clause(text: &str) -> &str {
+    const WORDS: [&str; 9] = [
+        ", although ",
+        ", though ",
+        " because ",
+        ", but not ",
+        ", not ",
+        ", rather than ",
+        " rather than ",
+        ", unlike ",
+        " instead of ",
+    ];
+    let start = last_sentence(text);
+    let sentence = &text[start..];
+    let cut = WORDS.iter().filter_map(|word| sentence.find(word)).min();
+    let remark = sentence.find(" (").filter(|at| {
+        let inside = &sentence[at + 2..];
+        inside.contains(')')
+            && inside
+                .split_whitespace()
+                .filter(|word| word.len() > 3 && word.bytes().all(|b| b.is_ascii_alphabetic()))
+                .count()
+                > 1
+    });
+    let end = match (cut, remark) {
+        (Some(a), Some(b)) => a.min(b),
+        (a, b) => a.or(b).unwrap_or(sentence.len()),
+    };
+    // Only where a value was said before it.
+    if sentence[..end].bytes().any(|byte| byte.is_ascii_digit()) { &text[..start + end] } else { text }
 }
 
 /// The value of a last line that is an equation without words, `= -1013 ln 2026` or `AD = h = 3 + 2√2.`
@@ -144,6 +254,11 @@ pub(super) fn last_in(text: &str) -> Option<String> {
             && matches!(c, '0'..='9' | '-' | '+' | '−' | '$' | '.')
             && let Some(number) = value::number_at(rest)
         {
+            if is_label(&text[..at], &rest[number.len()..]) {
+                at += number.len();
+                word = true;
+                continue;
+            }
             let length = expression_at(rest, number.len());
             last = value::answer_of(&rest[..length]).or(last);
             at += length;
@@ -166,9 +281,39 @@ pub(super) fn last_in(text: &str) -> Option<String> {
         } else {
             at += c.len_utf8();
         }
-        word = c.is_alphanumeric() || c == '_';
+        // Scripts without blanks put their numbers right behind words.
+        word = (c.is_alphanumeric() && c < '\u{2e80}') || c == '_';
     }
     last
+}
+
+/// Whether a number is the name of something, "Step 3:", "page 5", or numbers a line of a list, "3. Done".
+fn is_label(before: &str, behind: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or(before);
+    let lists = line.trim().is_empty()
+        && before.contains('\n')
+        && (behind.starts_with(". ") || behind.starts_with(") "))
+        && behind[2..].starts_with(|c: char| c.is_alphabetic());
+    let word =
+        line.trim_end().rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default().to_ascii_lowercase();
+    lists
+        || line.ends_with(' ')
+            && matches!(
+                word.as_str(),
+                "step"
+                    | "page"
+                    | "case"
+                    | "part"
+                    | "equation"
+                    | "figure"
+                    | "question"
+                    | "problem"
+                    | "theorem"
+                    | "lemma"
+                    | "example"
+                    | "chapter"
+                    | "section"
+            )
 }
 
 /// The length of a formula without dollars that begins with a command: `\frac{54\sqrt{6}}{25}`.

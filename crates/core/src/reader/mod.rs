@@ -224,7 +224,7 @@ impl Scan {
             Ok(turn) => turn,
             Err(reason) => return (Reading::none(reason), None),
         };
-        let conclusion = turn.conclusion.trim();
+        let conclusion = turns::without_asides(turn.conclusion.trim());
         // A turn that ended by itself was not cut off, whatever stands behind it.
         self.truncated &= !turn.is_ended;
         if let Some(reason) = nothing::api_error(conclusion) {
@@ -273,18 +273,16 @@ impl Scan {
         if let Some(letter) = value::letter_alone(text) {
             return Some((Reading::found(letter.to_string(), Tier::Whole), None));
         }
-        let answer = Answer::parse(text);
+        // What is shown is what is compared: without dollars, quotes and a final stop.
+        let shown = value::answer_of(text)?;
+        let answer = Answer::parse(&shown);
         if !value::is_whole(text, &answer) {
             return None;
         }
-        if answer.is_text()
-            && let Some(reason) = nothing::hedge(text)
-        {
+        if let Some(reason) = nothing::hedge(text) {
             self.nothing = self.nothing.or(Some(reason));
             return None;
         }
-        // Anything with a value in it is shown as it was meant: without dollars and a final stop.
-        let shown = value::answer_of(text)?;
         // What stands alone in bold was announced, `**m + n = 293**`.
         if text.starts_with("**") && text.ends_with("**") {
             return Some((Reading::found(shown, Tier::Line), None));
@@ -301,7 +299,9 @@ impl Scan {
         // Behind a box only what announces an answer better than the box does.
         if let Some(boxed) = &boxed
             && let Some(announced) = self.phrase(&text[boxed.within.end..])
-            && (announced.is_line && announced.at > same_line(&text[boxed.within.end..])
+            && (announced.is_line
+                && announced.is_direct
+                && announced.at > same_line(&text[boxed.within.end..])
                 || announced.is_letter_behind(&boxed.text))
         {
             let tier = if announced.is_line { Tier::Line } else { Tier::Phrase };
@@ -333,7 +333,8 @@ impl Scan {
         if self.truncated || value::ends_open(text) {
             return Reading::none(NoAnswer::Truncated);
         }
-        if nothing::hedge_at_end(text) {
+        let is_short = text.len() < 60 && !text.contains('\n');
+        if nothing::hedge_at_end(text) || is_short && nothing::hedge(text).is_some() {
             return Reading::none(NoAnswer::Hedge);
         }
         match self.last_value(text) {

@@ -69,7 +69,13 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
         && (first_word.ends_with("error") || first_word.ends_with("exception"))
         && !first_word.contains(' ')
         && plain[first_word.len()..].starts_with([':', '(']);
-    let is_error = is_body
+    // "Error 5", "Error 5: timeout"
+    let is_numbered = plain.strip_prefix("error ").is_some_and(|rest| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && (rest.len() == digits || rest[digits..].starts_with(':'))
+    });
+    let is_error = is_numbered
+        || is_body
         || is_class
         || begins
             && (signs > 0
@@ -95,7 +101,8 @@ pub(super) fn refusal(text: &str) -> Option<NoAnswer> {
         "no idea", "i'm afraid", "i am afraid", "i give up", "unable to answer", "unable to provide",
         "unable to assist", "unable to help", "unable to solve", "cannot answer", "can't answer",
         "cannot assist", "cannot help", "can't help", "can't assist", "not comfortable",
-        "against my guidelines", "violates", "lo siento", "no puedo", "je suis désolé", "je ne peux pas",
+        "against my guidelines", "violates our", "violates my", "need more information", "more information to answer", "not enough information",
+        "does not contain the answer", "insufficient information", "% sure", "lo siento", "no puedo", "je suis désolé", "je ne peux pas",
         "es tut mir leid", "ich kann nicht", "ich kann das nicht", "desculpe", "não posso", "mi dispiace",
         "非常抱歉", "抱歉", "对不起", "извините", "я не могу", "申し訳", "죄송",
     ];
@@ -142,7 +149,14 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     }
     let has_value =
         words.chars().any(|c| c.is_ascii_digit()) || words.split_whitespace().any(|word| word.len() == 1);
+    let has_digit = |text: &str| text.chars().any(|c| c.is_ascii_digit());
     let found = BOUNDS.iter().any(|phrase| {
+        // "The angle between them": two values stand between "between" and its end.
+        if *phrase == "between" {
+            return words.split_once("between").is_some_and(|(_, rest)| {
+                rest.split_once(" and ").is_some_and(|(low, high)| has_digit(low) && has_digit(high))
+            });
+        }
         let starts = matches!(*phrase, "over" | "under" | "up to" | "somewhere" | "around");
         if starts {
             words.trim_start().starts_with(&format!("{phrase} "))
@@ -168,7 +182,7 @@ pub(super) fn hedge_at_end(text: &str) -> bool {
     // "the final line gives 12, at least as far as I can see" is none; the value has to stand behind the bound.
     #[rustfmt::skip]
     const SIGNS: &[&str] = &[
-        "somewhere", "around", "cannot be", "can't be", "is not", "isn't", "may be", "might be", "could be",
+        "somewhere", "around", "impossible to", "under", "nearly", "or more", "or fewer", "or less", "considered", "cannot be", "can't be", "is not", "isn't", "may be", "might be", "could be",
         "at least", "at most", "more than", "less than", "greater than", "fewer than", "either", "or else",
         "between", "not sure", "maybe", "perhaps", "i guess", "possibly",
     ];
@@ -201,17 +215,7 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
         && !text.chars().all(|c| c == '-')
         || matches!(
             text,
-            "\\ldots"
-                | "\\dots"
-                | "\\cdots"
-                | "\\square"
-                | "\\Box"
-                | "XX"
-                | "XXX"
-                | "XXXX"
-                | "xxx"
-                | "[X]"
-                | "[x]"
+            "\\ldots" | "\\dots" | "\\cdots" | "\\square" | "\\Box" | "XXXX" | "xxx" | "[X]" | "[x]" | "None"
         )
     {
         return Some(NoAnswer::Placeholder);
@@ -288,6 +292,7 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
             | "result"
             | "null"
             | "nil"
+            | "nan"
     );
     let keyed = keyed || alone;
     let addressed = words.iter().any(|word| {

@@ -16,6 +16,8 @@ pub(super) struct Announced {
     pub at: usize,
     /// Whether its line says nothing else: an explicit answer line.
     pub is_line: bool,
+    /// Whether the value stands right behind the announcement, and not somewhere in a sentence about the answer.
+    pub is_direct: bool,
 }
 
 impl Announced {
@@ -58,8 +60,9 @@ impl Scan {
                         self.nothing = self.nothing.or(Some(NoAnswer::Truncated));
                         return None;
                     }
+                    let is_direct = is_direct(&window[start + found.value..], &value);
                     let text = self.kept(value)?;
-                    Some(Announced { text, at: from + line_end, is_line: found.is_line })
+                    Some(Announced { text, at: from + line_end, is_line: found.is_line, is_direct })
                 });
             match value {
                 Some(value) if letters.is_list_line(line, &value.text) => letters.run.push(value),
@@ -73,6 +76,45 @@ impl Scan {
         }
         letters.decide().or(letters.run.pop())
     }
+}
+
+/// Whether a text begins with a value, but for marks and a word or two before it.
+fn is_direct(text: &str, value: &str) -> bool {
+    let window = &text[..text.floor_char_boundary(value.len() + 60)];
+    let starts = |c: char| {
+        c.is_ascii_digit()
+            || matches!(c, '-' | '−' | '+' | '$' | '\\' | '(' | '[' | '{' | '|' | '.' | '√' | 'π' | '€' | '£')
+    };
+    let is_value = value.starts_with(starts)
+        || value.chars().nth(1).is_none_or(|c| !c.is_alphabetic())
+        || value.split_whitespace().nth(3).is_none() && !value.bytes().any(|byte| byte.is_ascii_digit());
+    is_value
+        && window.find(value).is_some_and(|at| {
+            !window[..at]
+                .split(|c: char| !c.is_alphabetic())
+                .any(|word| word.chars().count() > 1 && !is_filler(word))
+        })
+}
+
+fn is_filler(word: &str) -> bool {
+    let word = lowercase(word);
+    FILLERS.iter().any(|filler| filler.trim().split(' ').any(|part| part == word))
+        || matches!(
+            word.as_str(),
+            "text"
+                | "textbf"
+                | "boxed"
+                | "the"
+                | "in"
+                | "is"
+                | "answer"
+                | "final"
+                | "large"
+                | "mathbf"
+                | "displaystyle"
+                | "quad"
+                | "left"
+        )
 }
 
 /// Choice letters announced line after line, from the end of the text.
@@ -129,7 +171,7 @@ fn announced(line: &str) -> Option<Found> {
     let labelled = LABELS.iter().find(|label| line[start..].starts_with(**label));
     let labelled = labelled.map(|label| Found { is_line: true, ..found(start, start + label.len()) });
     let chain = behind_chain(line).map(|at| found(at, at));
-    let words = after_answer_word(line).map(|mut found| {
+    let words = after_answer_word(line, start).map(|mut found| {
         found.is_line = found.label <= start || is_lead_in(&line[start..found.label]);
         found
     });
@@ -267,14 +309,14 @@ fn behind_chain(line: &str) -> Option<usize> {
 /// Words for "answer", in small letters; those of other languages with what announces behind them.
 #[rustfmt::skip]
 const ANSWER_WORDS: &[&str] = &[
-    "故选", "应选", "选", "ans", "answer", "correct option", "correct choice", "respuesta", "réponse", "reponse",
+    "故选", "应选", "选择", "选", "ans", "vastaus", "svaret", "câu trả lời", "câu trả lời", "vastaus", "answer", "correct option", "correct choice", "respuesta", "réponse", "reponse",
     "resposta", "antwort", "ответ", "jawaban", "risposta", "cevap", "cevabı", "đáp án", "đáp số", "答案",
     "答え", "答", "正解", "정답", "답", "उत्तर", "जवाब", "উত্তর", "الجواب", "الإجابة", "الاجابة", "جواب", "پاسخ",
     "odpowiedź", "antwoord", "svar", "відповідь", "απάντηση", "คำตอบ", "விடை", "సమాధానం",
 ];
 
 /// Where the value starts behind "answer is", "answer:", "answer to the question is", "correct option is".
-fn after_answer_word(line: &str) -> Option<Found> {
+fn after_answer_word(line: &str, start: usize) -> Option<Found> {
     // Letters of two cases are lowered without a change of length, so that offsets stay.
     let lower: String = if line.is_ascii() {
         line.to_ascii_lowercase()
@@ -287,12 +329,12 @@ fn after_answer_word(line: &str) -> Option<Found> {
     ANSWER_WORDS
         .into_iter()
         .filter(|word| word.is_ascii() || !line.is_ascii())
-        .filter_map(|word| after_word(&lower, word))
+        .filter_map(|word| after_word(line, &lower, start, word))
         .max_by_key(|found| found.value)
 }
 
 /// Where the value starts behind the last `word` that has a verb or a colon soon behind it.
-fn after_word(lower: &str, word: &str) -> Option<Found> {
+fn after_word(line: &str, lower: &str, start: usize, word: &str) -> Option<Found> {
     /// Between the word and its verb there is room for "to the original question".
     const ROOM: usize = 60;
     #[rustfmt::skip]
@@ -304,7 +346,7 @@ fn after_word(lower: &str, word: &str) -> Option<Found> {
     #[rustfmt::skip]
     const OTHER_VERBS: &[&str] = &[
         "：", ":", "是", "为", "應為", "应为", "は、", "は", "은", "는", "है", "हैं", "হল", "হলো", "هو", "هي", "ہے",
-        "选", " est", " es", " é", " è", " ist", " lautet", "=", " adalah", " это", " —", " –", " là", "等于",
+        "选", " est", " es", " é", " è", " ist", " lautet", "=", " adalah", " is", " är", " er", " on", " это", " —", " –", " là", "等于",
         "**", " -",
     ];
     let is_wide = word.chars().next().is_some_and(|c| c >= '\u{2e80}');
@@ -333,8 +375,10 @@ fn after_word(lower: &str, word: &str) -> Option<Found> {
             let found = sentence.find(verb)?;
             let after = &sentence[found + verb.len()..];
             let between = &sentence[..found];
-            let is_near = verbs.len() == VERBS.len()
-                || between.chars().count() <= 12 && !between.contains([',', '，', '.']);
+            let is_near = match verbs.len() == VERBS.len() {
+                true => is_about(between),
+                false => between.chars().count() <= 12 && !between.contains([',', '，', '.']),
+            };
             let ends = match verb.chars().next_back() {
                 Some('-' | '—' | '–') => after.starts_with(' '),
                 Some(c) if c.is_ascii_alphanumeric() => !after.starts_with(|c: char| c.is_alphanumeric()),
@@ -351,12 +395,13 @@ fn after_word(lower: &str, word: &str) -> Option<Found> {
             return Some(Found { label: at, value: lower.len(), is_line: false }); // a heading: the value is on the next line
         }
         // "Answer 5", "ANSWER - B", "उत्तर १८"
-        let rest = room.trim_start_matches(['*', '_', '}', ' ', '–', '—', '>']);
+        let rest = &line[behind..line.floor_char_boundary(behind + ROOM)];
+        let rest = rest.trim_start_matches(['*', '_', '}', ' ', '–', '—', '>']);
         let rest = rest.strip_prefix("- ").unwrap_or(rest);
         let is_value = value::number_at(rest).is_some()
             || rest.starts_with(['$', '\\'])
             || value::choice_at(rest).is_some();
-        let is_label = room.starts_with([' ', '*', '-', '—', '}']) && label_start(lower) == at;
+        let is_label = room.starts_with([' ', '*', '-', '—', '}']) && start == at;
         // "Also ist die Antwort 18", "所以选 (B)"
         let is_other = verbs.len() != VERBS.len() && word != "ans";
         if is_value && (is_label || is_other) {
@@ -365,6 +410,26 @@ fn after_word(lower: &str, word: &str) -> Option<Found> {
     }
     None
 }
+
+/// Whether what stands between "answer" and its verb leads to the value, "to the original question"; in "the answer checks out:"
+/// and "the answer, but it is" it does not.
+fn is_about(between: &str) -> bool {
+    #[rustfmt::skip]
+    const OTHERWISE: &[&str] = &[
+        "check", "checks", "verified", "verification", "verify", "consistent", "matches", "seems", "but", "because", "since", "however",
+        "when", "would", "looks", "makes", "explanation", "choices", "options", "cannot", "can't", "we", "so", "confirmed", "it",
+        "they", "does", "depends", "key", "sheet", "correctly",
+    ];
+    !between.contains(['?', '!', ';'])
+        && !between.split(|c: char| !c.is_alphabetic() && c != '\'').any(|word| OTHERWISE.contains(&word))
+}
+
+/// How a sentence about an answer goes on that does not give it.
+#[rustfmt::skip]
+const ABOUT: &[&str] = &[
+    "reasonable", "correct", "consistent", "valid", "verified", "confirmed", "right", "clear", "obvious", "found", "shown", "obtained",
+    "below", "above", "wrong", "incorrect", "accurate", "supported", "therefore", "also", "rounded", "expected",
+];
 
 /// Words between an announcement and its value that say nothing of it.
 #[rustfmt::skip]
@@ -443,7 +508,22 @@ fn announced_value(rest: &str, is_line: bool, nothing: &mut Option<NoAnswer>) ->
     {
         return value::answer_of(&rest[..end + close + 1]);
     }
+    // "5? No, that is wrong."
+    let asked = line.find('?').is_some_and(|at| at < sentence(line).len());
+    if asked {
+        return None;
+    }
     let (sentence, was_cut) = value::cut(sentence(line));
+    // "The answer is reasonable": about the answer, and none.
+    let first = sentence.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    if ABOUT.contains(&lowercase(first).as_str()) {
+        return None;
+    }
+    // "(or 8 if 0 counts)"
+    if was_cut && line[sentence.len()..].trim_start().starts_with("(or ") {
+        *nothing = nothing.or(Some(NoAnswer::Hedge));
+        return None;
+    }
     if let Some(reason) = super::nothing::hedge(sentence) {
         *nothing = nothing.or(Some(reason));
         return None;
@@ -535,7 +615,8 @@ fn sentence_value(sentence: &str, is_line: bool) -> Option<String> {
     // A sentence around formulas: "the magnitude of $z$ is $16$".
     let plain = sentence.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).count();
     let has_formula = sentence.contains(['$', '\\']) && plain > 2 && !sentence.starts_with(['$', '\\']);
-    let is_wide = sentence.contains('\\') && sentence.starts_with(|c: char| c >= '\u{2e80}');
+    let is_wide = sentence.starts_with(|c: char| c >= '\u{2e80}')
+        && sentence.contains(|c: char| c == '\\' || c.is_ascii_digit());
     if words > MOST_WORDS || has_formula || is_wide {
         return super::last::last_in(sentence);
     }

@@ -33,7 +33,8 @@ impl Name {
 /// What models call the two: thoughts have many names.
 #[rustfmt::skip]
 const NAMES: &[(Name, &str)] = &[
-    (Name::Answer, "answer"), (Name::Think, "think"), (Name::FinalAnswer, "final_answer"), (Name::FinalAnswer, "finalanswer"), (Name::Thought, "thinking"),
+    (Name::Answer, "answer"), (Name::Think, "think"), (Name::FinalAnswer, "final_answer"), (Name::FinalAnswer, "finalanswer"), (Name::FinalAnswer, "final"),
+    (Name::FinalAnswer, "solution"), (Name::FinalAnswer, "output"), (Name::Thought, "thinking"),
     (Name::Thought, "thought"), (Name::Thought, "thoughts"), (Name::Thought, "reason"),
     (Name::Thought, "reasoning"), (Name::Thought, "reflection"), (Name::Thought, "scratchpad"),
     (Name::Thought, "analysis"), (Name::Thought, "inner_monologue"),

@@ -133,7 +133,7 @@ fn phrases() {
         ("2*3=6; #6", "Phrase:6"),
         ("The answer is 6; it is in box #7", "Line:6"),
         ("It is 6, as in problem #7", "Last:7"),
-        ("2*3=6;#6 or so", "Last:6"),
+        ("2*3=6;#6 or so", "none:hedge"),
         ("The answer is (C).", "Line:C"),
         ("The answer is C", "Line:C"),
         ("The answer is (A).\n\nThe answer is (H).", "Line:H"),

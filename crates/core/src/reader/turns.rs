@@ -18,7 +18,7 @@ pub(super) struct Turn<'a> {
 const END_TOKENS: &[&str] = &[
     "</s>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "<|end|>",
     "<|return|>", "<|eom_id|>", "<|end_of_sentence|>", "<|end▁of▁sentence|>", "<|END_OF_TURN_TOKEN|>",
-    "<|endofturn|>", "[/s]", "<eos>", "<EOS>", "<|eos|>", "<pad>", "<|pad|>",
+    "<|endofturn|>", "[/s]", "<eos>", "<|eot|>", "<EOS>", "<|eos|>", "<pad>", "<|pad|>",
 ];
 
 /// Tokens that begin the turn of somebody else.
@@ -98,6 +98,32 @@ impl Scan {
         segments.push(&text[start..]);
         segments
     }
+}
+
+/// `text` without paragraphs at its end that are not about the answer: notes, explanations behind it, offers of more help.
+pub(super) fn without_asides(text: &str) -> &str {
+    #[rustfmt::skip]
+    const STARTS: &[&str] = &[
+        "note", "remark", "p.s.", "ps:", "explanation", "let me know", "i hope", "would you like", "feel free", "if you have",
+        "if you'd like", "is there anything", "do you want", "hope this", "please let", "happy to", "disclaimer", "reference",
+        "sources", "see also", "fun fact", "bonus", "aside",
+    ];
+    let mut text = text;
+    for _ in 0..4 {
+        let Some(at) = text.rfind("\n\n") else { break };
+        let paragraph = text[at..].trim_start().trim_start_matches(['*', '#', '_', '>', '-', '(', ' ']);
+        let start = crate::letters::lowercase(&paragraph[..paragraph.floor_char_boundary(24)]);
+        let is_rule = text[at..].trim().chars().all(|c| matches!(c, '-' | '*' | '_' | '='));
+        // What is marked counts wherever it stands.
+        let is_marked =
+            ["\\boxed", "####", "<answer", "nswer is", "nswer:"].iter().any(|mark| text[at..].contains(mark));
+        let is_aside = STARTS.iter().any(|word| start.starts_with(word)) && !is_marked;
+        if !(is_aside || is_rule) || text[..at].trim().is_empty() {
+            break;
+        }
+        text = text[..at].trim_end();
+    }
+    text
 }
 
 /// What an answer begins behind, where a text begins with the question: "Answer:", "Assistant:".
@@ -217,7 +243,8 @@ fn is_next_question(line: &str) -> bool {
         let rest = rest.trim_start_matches(|c: char| {
             c.is_ascii_digit() || matches!(c, ' ' | '#' | '*' | '_' | ']' | '|')
         });
-        rest.starts_with([':', '：', '.']) && !rest[1..].starts_with(|c: char| c.is_ascii_digit())
+        let behind = rest.strip_prefix([':', '.']);
+        behind.is_some_and(|behind| !behind.starts_with(|c: char| c.is_ascii_digit()))
             || matches!(*word, "instruction" | "user" | "human") && rest.trim().is_empty()
     })
 }

@@ -92,29 +92,24 @@ pub(super) fn unspaced(text: &str) -> Option<String> {
 /// `text` with the commands put right that a reader of JSON took for escapes: a backspace and `oxed`, a form feed and `rac`,
 /// a tab and `imes`. None where there is nothing to put right.
 pub(super) fn repaired(text: &str) -> Option<String> {
-    /// What stands behind a blank that was the beginning of a command.
+    /// What stands behind a control character that was the beginning of a command.
     #[rustfmt::skip]
-    const TABS: &[&str] = &[
-        "imes", "ext{", "extbf{", "heta", "an(", "an ", "frac", "riangle", "binom", "ilde", "au", "o ",
-        "op", "herefore",
+    const REST: &[(u8, &str, &[&str])] = &[
+        (0x7, "\\a", &["lpha", "ngle", "pprox", "rc", "st"]),
+        (0x8, "\\b", &["oxed", "eta", "inom", "ar{", "egin{", "mod", "ig", "f{", "ullet"]),
+        (b'\t', "\\t", &["imes", "ext{", "extbf{", "heta", "frac", "riangle", "binom", "ilde", "herefore"]),
+        (b'\n', "\\n", &["eq ", "eq\\", "abla", "otin", "exists"]),
+        (0xb, "\\v", &["ec", "ert", "ar", "dots", "artheta", "phi"]),
+        (0xc, "\\f", &["rac", "orall", "box", "loor"]),
+        (b'\r', "\\r", &["ight", "angle", "ho", "floor", "ceil", "brace", "brack", "vert"]),
     ];
-    const NEWLINES: [&str; 6] = ["eq ", "eq\\", "abla", "otin", "exists", "u_"];
-    const RETURNS: [&str; 8] = ["ight", "angle", "ho", "floor", "ceil", "brace", "brack", "vert"];
-    let starts = |rest: &str, words: &[&str]| words.iter().any(|word| rest.starts_with(word));
     let command = |at: usize, byte: u8| {
         let rest = &text[at + 1..];
-        match byte {
-            0x7 => Some("\\a"),
-            0x8 => Some("\\b"),
-            0xb => Some("\\v"),
-            0xc => Some("\\f"),
-            b'\t' if starts(rest, &TABS) => Some("\\t"),
-            b'\n' if starts(rest, &NEWLINES) && text[..at].ends_with(|c: char| !c.is_whitespace()) => {
-                Some("\\n")
-            }
-            b'\r' if starts(rest, &RETURNS) => Some("\\r"),
-            _ => None,
-        }
+        let (_, command, rests) = REST.iter().find(|(control, ..)| *control == byte)?;
+        let is_command = rests.iter().any(|word| rest.starts_with(word));
+        // A line that begins with "eq" is one only behind something.
+        let is_line = byte == b'\n' && !text[..at].ends_with(|c: char| !c.is_whitespace());
+        (is_command && !is_line).then_some(*command)
     };
     let mut out = String::new();
     let mut from = 0;
@@ -155,6 +150,17 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
     /// Words up to this many are an answer ("There is no real root"); more are a text.
     const MOST_WORDS: usize = 8;
     if !answer.is_text() {
+        // Words that happen to parse as a product of letters, "I get 5".
+        let is_speech = answer.is_scalar()
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.contains(' ')
+            && !text.contains('=')
+            && text.bytes().any(|byte| byte.is_ascii_digit())
+            && !crate::math::units::is_currency(text.split(' ').next().unwrap_or_default())
+            && words_of_prose(text) > usize::from(text.contains(" and ") || text.contains(" or "));
+        if is_speech {
+            return false;
+        }
         // "12 is the answer" parses as a number and its unit; so do longer sentences.
         return text.split_whitespace().count() <= 16 || text.contains(['\\', '[', '(']);
     }
@@ -185,22 +191,73 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
         "below", "see", "here", "done", "sure", "hello", "hi", "thanks", "continue",
     ];
     let speaks = |word: &str| SPEECH.contains(&word) || word.starts_with("i'") || word.starts_with("we'");
-    // A sentence with a number in it has a value of its own; and what begins to reckon has not finished.
+    // Words of language: not the names of commands, environments and functions of TeX and of programs.
     let has_digits = lower.bytes().any(|byte| byte.is_ascii_digit());
-    let long_words = words().filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 1).count();
-    let is_sentence =
-        !cleaned.contains('\\') && lower.split(|c: char| !c.is_alphabetic()).any(|word| word.len() > 3);
-    if has_digits && (long_words > 2 || is_sentence) {
+    let prose = words_of_prose(cleaned);
+    let numbers = cleaned.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).count();
+    // "5 squared" is not 5, nor is "7 red, 3 blue" 3; a sentence with a number in it has that value.
+    let is_changed = number_at(cleaned)
+        .is_some_and(|number| crate::math::units::changes_value(&cleaned[number.len()..]) && prose < 4);
+    let says = words().any(|word| {
+        matches!(
+            word,
+            "is" | "are"
+                | "was"
+                | "were"
+                | "be"
+                | "equals"
+                | "makes"
+                | "gives"
+                | "has"
+                | "have"
+                | "to"
+                | "in"
+                | "of"
+                | "at"
+        )
+    });
+    let is_list = numbers > 1 && prose <= 4 && !says && !cleaned.contains(['=', ';']);
+    if has_digits && prose > 0 && !is_changed && !is_list {
+        return false;
+    }
+    if [" is correct", " is the correct", " is right", " is the right", " is best", " is the best"]
+        .iter()
+        .any(|words| lower.contains(words))
+    {
+        return false;
+    }
+    // A letter at the end of a sentence, "I'd go with B".
+    if prose > 0 && super::last::letter_at_end(cleaned).is_some() {
         return false;
     }
     // A letter marked as a choice among words, "so it is (E)".
-    if long_words > 1 && (text.contains("(") && text.contains(')') && lower.contains(" (")) {
-        return false;
-    }
-    if text.contains("**") && long_words > 2 {
+    if prose > 1 && lower.contains(" (") && text.contains(')') || text.contains("**") && prose > 2 {
         return false;
     }
     !words().any(speaks)
+}
+
+/// How many words of language there are in a text: runs of three letters or more that name no command of TeX, no environment
+/// and no function.
+fn words_of_prose(text: &str) -> usize {
+    let mut count = 0;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if !c.is_alphabetic() {
+            at += c.len_utf8();
+            continue;
+        }
+        let length: usize = text[at..].chars().take_while(|c| c.is_alphabetic()).map(char::len_utf8).sum();
+        let (before, behind) = (&text[..at], &text[at + length..]);
+        let is_name = before.ends_with('\\')
+            || ["\\begin{", "\\end{", "\\operatorname{", "\\operatorname*{"]
+                .iter()
+                .any(|command| before.ends_with(command))
+            || behind.starts_with('(');
+        count += usize::from(length > 2 && !is_name);
+        at += length;
+    }
+    count
 }
 
 /// Whether a text ends inside something that was opened: an open brace or bracket of TeX in its last paragraph, `\left` or
@@ -336,14 +393,10 @@ pub(super) fn cut(line: &str) -> (&str, bool) {
         match c {
             '\\' => {
                 skip = rest[1..].starts_with(['{', '}', '$', '\\', '(', ')', '[', ']', '%']);
-                if (rest.starts_with("\\]") || rest.starts_with("\\)"))
-                    && !line[..at].contains(&rest[..1].replace(']', "["))
-                {
-                    let open = if rest.starts_with("\\]") { "\\[" } else { "\\(" };
-                    if !line[..at].contains(open) {
-                        end = at;
-                        break;
-                    }
+                let open = if rest.starts_with("\\]") { "\\[" } else { "\\(" };
+                if (rest.starts_with("\\]") || rest.starts_with("\\)")) && !line[..at].contains(open) {
+                    end = at;
+                    break;
                 }
             }
             '$' => {
@@ -359,7 +412,11 @@ pub(super) fn cut(line: &str) -> (&str, bool) {
                     break;
                 }
             }
-            '(' if at > 0 && depth.is_empty() && line[..at].ends_with(' ') && is_remark(&rest[1..]) => {
+            '(' if at > 0
+                && depth.is_empty()
+                && line[..at].ends_with(' ')
+                && is_remark(&line[..at], &rest[1..]) =>
+            {
                 end = at;
                 break;
             }
@@ -399,11 +456,20 @@ pub(super) fn cut(line: &str) -> (&str, bool) {
 }
 
 /// Whether an open parenthesis begins a remark: words, and no argument of a function.
-fn is_remark(inside: &str) -> bool {
+fn is_remark(before: &str, inside: &str) -> bool {
     let inside = &inside[..inside.find(')').unwrap_or(inside.len())];
     let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count();
     if inside.contains('\\') && !inside.contains(' ') {
         return false;
+    }
+    // "6 apples (12 ÷ 2)"
+    let is_counted = before
+        .trim_end()
+        .rsplit(' ')
+        .next()
+        .is_some_and(|word| letters(word) > 2 && letters(word) == word.chars().count());
+    if is_counted && inside.contains(['÷', '×', '=', '+', '*']) {
+        return true;
     }
     inside.split_whitespace().any(|word| {
         letters(word) > 1 && !word.starts_with('\\') && !matches!(word, "mod" | "sin" | "cos" | "ln" | "log")
@@ -572,8 +638,9 @@ pub(super) fn number_at(text: &str) -> Option<&str> {
 
 /// The choice letter that `text` begins with: `(C)`, `C)`, `C.`, `C:`, `**C**`, `\text{(C)}`, or `C` alone.
 pub(super) fn choice_at(text: &str) -> Option<char> {
-    let mut rest =
-        text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '$'));
+    let mut rest = text.trim_start_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '*' | '_' | '`' | '"' | '$' | '<' | '\'')
+    });
     for prefix in ["\\boxed{", "\\text{", "\\textbf{", "\\mathrm{", "\\mathbf{"] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
@@ -587,7 +654,8 @@ pub(super) fn choice_at(text: &str) -> Option<char> {
         return marked.then_some(letter);
     }
     let ends = rest.is_empty()
-        || rest.starts_with([')', '*', '}', '`', '"', '\n', '\r', '$', '。', '，', '！', '।', '<'])
+        || rest
+            .starts_with([')', '*', '}', '`', '"', '\n', '\r', '$', '>', '\'', '。', '，', '！', '।', '<'])
         || rest.trim_start_matches(' ').starts_with(|c: char| c >= '\u{900}' && c.is_alphabetic());
     let stops = rest.starts_with(['.', ':', ',', ';', '!'])
         && rest[1..].chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, '*' | '<' | '$' | '}'));
