@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::char::decompose_compatible;
-
 /// The text in lower case, character by character.
 pub fn lowercase(text: &str) -> String {
     text.chars().map(lower).collect()
@@ -72,6 +70,43 @@ pub fn normal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// What a compatibility form stands for: of Unicode's NFKC the part that mathematics and units are written in. The whole of
+/// its tables, by a crate, would make the smallest wasm module larger by a fifth.
+fn decompose_compatible(c: char, mut push: impl FnMut(char)) {
+    let code = u32::from(c);
+    let ascii = |code: u32| char::from_u32(code).unwrap_or(c);
+    match c {
+        '！'..='～' => push(ascii(code - 0xfee0)),
+        '𝐀'..='𝚣' => {
+            let letter = (code - 0x1d400) % 52;
+            push(ascii(if letter < 26 { 0x41 + letter } else { 0x61 + letter - 26 }));
+        }
+        '①'..='⑨' => push(ascii(code - 0x2460 + 0x31)),
+        '﹣' => push('-'),
+        '﹢' => push('+'),
+        '﹤' => push('<'),
+        '﹥' => push('>'),
+        '﹦' => push('='),
+        '﹙' => push('('),
+        '﹚' => push(')'),
+        '﹕' => push(':'),
+        '﹐' => push(','),
+        '﹒' => push('.'),
+        '﹪' => push('%'),
+        '\u{2126}' => push('Ω'),
+        '\u{212a}' => push('K'),
+        'µ' => push('μ'),
+        '℃' => "°C".chars().for_each(push),
+        '℉' => "°F".chars().for_each(push),
+        '㎜' => "mm".chars().for_each(push),
+        '㎝' => "cm".chars().for_each(push),
+        '㎞' => "km".chars().for_each(push),
+        '㎎' => "mg".chars().for_each(push),
+        '㎏' => "kg".chars().for_each(push),
+        _ => push(c),
+    }
+}
+
 /// Whether [`normal`] changes a character.
 fn is_special(c: char) -> bool {
     match c {
@@ -80,11 +115,9 @@ fn is_special(c: char) -> bool {
         '\u{a0}' | '\u{ad}' | 'µ' | '∶' | '٫' | '٬' | '،' => true,
         '\u{2000}'..='\u{200f}' | '\u{202a}'..='\u{202f}' | '\u{205f}'..='\u{2069}' | '\u{3000}' => true,
         // Letterlike symbols, roman numerals, digits in circles, units of East Asian text.
-        '\u{2126}' | '\u{212a}' | '℃' | '℉' | 'Ⅰ'..='ⅿ' | '①'..='⓿' | '㌀'..='㏿' => true,
-        // Ligatures, forms of vertical text, small and full-width forms, styled letters and digits.
-        'ﬀ'..='ﬆ' | '\u{fe0e}' | '\u{fe0f}' | '︐'..='﹫' | '\u{feff}'..='￯' | '𝐀'..='𝟿' => {
-            true
-        }
+        '\u{2126}' | '\u{212a}' | '℃' | '℉' | '①'..='⑨' | '㎎' | '㎏' | '㎜'..='㎞' => true,
+        // Small and full-width forms, styled letters and digits.
+        '\u{fe0e}' | '\u{fe0f}' | '︐'..='﹫' | '\u{feff}'..='￯' | '𝐀'..='𝟿' => true,
         _ => digit(c).is_some(),
     }
 }

@@ -229,12 +229,11 @@ fn counted(answers: &[Answer]) -> (Classes, usize) {
     let mut fits = vec![Vec::new(); next];
     for (alone, other) in parts.fits {
         if let (Some(alone), Some(other)) = (names[parts.of[alone]], names[parts.of[other]]) {
-            fits[alone].push(other);
+            let others: &mut Vec<usize> = &mut fits[alone];
+            if let Err(place) = others.binary_search(&other) {
+                others.insert(place, other);
+            }
         }
-    }
-    for others in &mut fits {
-        others.sort_unstable();
-        others.dedup();
     }
     (Classes { of, fits }, comparisons)
 }

@@ -137,7 +137,7 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
                     shifted[0] += shift;
                 }
             }
-            marks.sort_by(f64::total_cmp);
+            in_order(&mut marks);
             marks.dedup_by(|a, b| (*a - *b).abs() <= 1e-9 * b.abs().max(1e-9));
             let (Some(&first), Some(&last)) = (marks.first(), marks.last()) else {
                 samples.points.append(&mut points);
@@ -346,6 +346,17 @@ fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<
         coefficients[degree] += value;
     }
     coefficients.iter().all(|value| value.is_finite()).then_some(coefficients)
+}
+
+/// Sorts the few marks that there are. The library's sorts would be a tenth of the smallest wasm module.
+fn in_order(marks: &mut [f64]) {
+    for at in 1..marks.len() {
+        let mut to = at;
+        while to > 0 && marks[to] < marks[to - 1] {
+            marks.swap(to, to - 1);
+            to -= 1;
+        }
+    }
 }
 
 /// The real zeros of a polynomial and of its derivative: between two neighbouring zeros lies one of the derivative, so

@@ -415,12 +415,17 @@ pub fn is_double(value: &BigRational, node: &Node, budget: &mut Budget) -> bool 
     })
 }
 
-/// Whether a decimal is the shortest one of its double.
+/// Whether a decimal is the shortest one of its double: with a digit less it would be another double.
 pub fn is_printed_double(value: &BigRational) -> bool {
-    value.to_f64().is_some_and(|double| {
-        let printed = super::exact::parse_number(&format!("{}", double.abs()));
-        printed.is_some_and(|printed| printed == value.abs())
-    })
+    let ten = BigInt::from(10);
+    let mut places = 0u32;
+    let mut scaled = value.abs();
+    while !scaled.is_integer() && places < 30 {
+        scaled *= &ten;
+        places += 1;
+    }
+    let shorter = BigRational::new((scaled / &ten).round().to_integer() * &ten, ten.pow(places));
+    places > 0 && shorter.to_f64() != value.abs().to_f64()
 }
 
 /// How `b` is a multiple of `a`.

@@ -91,13 +91,18 @@ fn joined(unit: &str, spelling: &dyn Fn(&str) -> String) -> String {
                 let power = if at == 0 { power } else { -power };
                 match factors.iter_mut().find(|(known, _)| known == word) {
                     Some((_, known)) => *known += power,
-                    None => factors.push((word.to_owned(), power)),
+                    None => {
+                        let place = factors
+                            .iter()
+                            .position(|(known, _)| known.as_str() > word)
+                            .unwrap_or(factors.len());
+                        factors.insert(place, (word.to_owned(), power));
+                    }
                 }
             }
         }
     }
     factors.retain(|(_, power)| *power != 0);
-    factors.sort_unstable();
     let shown = factors.into_iter().map(|(word, power)| match power {
         1 => word,
         power => format!("{word}^{power}"),

@@ -29,13 +29,18 @@ impl Scan {
     /// The value of the last `answer` key that has one.
     pub(super) fn json_answer(&mut self, text: &str) -> Option<JsonAnswer> {
         self.charge(text.len());
-        let mut end = text.len();
+        // The last of either spelling; each is searched for again only when it was used.
+        let (mut small, mut capital) = (text.rfind("nswer"), text.rfind("NSWER"));
         // A text may be full of keys without values; each try looks at a bounded window.
         let mut tries = 0;
         while tries < MOST_TRIES {
             // Every key ends with "nswer" and a quote.
-            let at = text[..end].rfind("nswer").max(text[..end].rfind("NSWER"))?;
-            end = at;
+            let at = small.max(capital)?;
+            if small == Some(at) {
+                small = text[..at].rfind("nswer");
+            } else {
+                capital = text[..at].rfind("NSWER");
+            }
             let Some((key, content)) = key_around(text, at) else { continue };
             tries += 1;
             let Some(raw) = self.field_value(&text[content..]) else { continue };

@@ -57,8 +57,7 @@ impl Scan {
         }
         let mut turn = Turn { conclusion: text, thoughts: None, is_ended };
         // The last thought that closes: what stands behind it counts.
-        let last = thought_ends(text).last();
-        if let Some((start, end)) = last {
+        if let Some((start, end)) = thought_end(text) {
             turn.conclusion = &text[end..];
             turn.thoughts = Some(&text[..start]);
         }
@@ -196,17 +195,15 @@ fn own_turn(text: &str) -> (&str, bool) {
     }
 }
 
-/// The ends of thoughts: where the closing mark starts and where it ends.
-fn thought_ends(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    let mut ends: Vec<(usize, usize)> = tags::tags(text)
+/// The end of the last thought: where its closing mark starts and where it ends.
+fn thought_end(text: &str) -> Option<(usize, usize)> {
+    let tag = tags::tags(text)
         .filter(|tag| tag.name.is_thought() && tag.closing && tag.complete)
-        .map(|tag| (tag.start, tag.end))
-        .collect();
-    for (_, close) in THOUGHTS {
-        ends.extend(text.match_indices(close).map(|(at, _)| (at, at + close.len())));
-    }
-    ends.sort_unstable();
-    ends.into_iter()
+        .last()
+        .map(|tag| (tag.start, tag.end));
+    let mark =
+        THOUGHTS.iter().filter_map(|(_, close)| text.rfind(close).map(|at| (at, at + close.len()))).max();
+    tag.max(mark)
 }
 
 /// Where a thought starts that does not close: at the start of a line, as models write it.

@@ -149,6 +149,17 @@ pub(super) fn letter_alone(text: &str) -> Option<char> {
 pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool {
     /// Words up to this many are an answer ("There is no real root"); more are a text.
     const MOST_WORDS: usize = 8;
+    // Somebody who speaks of himself or of the text is not giving an answer.
+    #[rustfmt::skip]
+    const SPEECH: &[&str] = &[
+        "i", "me", "my", "we", "us", "our", "let", "let's", "let’s", "wait", "hm", "hmm", "uh", "um", "okay", "ok", "well",
+        "step", "now", "first", "next", "so", "then", "therefore", "thus", "hence", "please", "you", "your", "as", "above",
+        "below", "see", "here", "done", "sure", "hello", "hi", "thanks", "continue",
+    ];
+    let speaks = |word: &str| SPEECH.contains(&word) || word.starts_with("i'") || word.starts_with("we'");
+    if text.chars().all(char::is_alphabetic) && speaks(&lowercase(text)) {
+        return false;
+    }
     if !answer.is_text() {
         // Words that happen to parse as a product of letters, "I get 5".
         let is_speech = answer.is_scalar()
@@ -183,18 +194,10 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
     let words = || {
         lower.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').filter(|word| !word.is_empty())
     };
-    // Somebody who speaks of himself or of the text is not giving an answer.
-    #[rustfmt::skip]
-    const SPEECH: &[&str] = &[
-        "i", "me", "my", "we", "us", "our", "let", "let's", "let’s", "wait", "hm", "hmm", "uh", "um", "okay", "ok", "well",
-        "step", "now", "first", "next", "so", "then", "therefore", "thus", "hence", "please", "you", "your", "as", "above",
-        "below", "see", "here", "done", "sure", "hello", "hi", "thanks", "continue",
-    ];
-    let speaks = |word: &str| SPEECH.contains(&word) || word.starts_with("i'") || word.starts_with("we'");
     // Words of language: not the names of commands, environments and functions of TeX and of programs.
     let has_digits = lower.bytes().any(|byte| byte.is_ascii_digit());
     let prose = words_of_prose(cleaned);
-    let numbers = cleaned.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty()).count();
+    let numbers = cleaned.split(|c: char| !c.is_ascii_digit() && c != ',' && c != '.').filter(|run| run.bytes().any(|b| b.is_ascii_digit())).count();
     // "5 squared" is not 5, nor is "7 red, 3 blue" 3; a sentence with a number in it has that value.
     let is_changed = number_at(cleaned)
         .is_some_and(|number| crate::math::units::changes_value(&cleaned[number.len()..]) && prose < 4);
