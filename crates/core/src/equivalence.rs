@@ -95,7 +95,8 @@ impl Answer {
             return Answer { text, key, content: Content::Text };
         }
         let normal = crate::letters::normal(&text);
-        let normal = clean::without_entities(&normal).map_or(normal, Cow::Owned);
+        let entities = if normal.contains('&') { clean::without_entities(&normal) } else { None };
+        let normal = entities.map_or(normal, Cow::Owned);
         let cleaned = clean::clean(&normal);
         if let Some(number) = PlainNumber::parse(cleaned) {
             return Answer { key: number.canonical(), content: Content::Plain(number), text };
@@ -150,12 +151,16 @@ fn meaning(text: &str, given: Given, budget: &mut Budget) -> Option<Value> {
             meaning_of(rest, Given::Plain, budget).unwrap_or_else(|| Value::Text(clean::plain_text(rest)));
         return Some(Value::Choice(letter, Box::new(words)));
     }
-    let text = clean::without_wrapper(text).or_else(|| clean::option(text)).unwrap_or(text);
-    let ratio = clean::ratio_in_words(text);
-    let text = ratio.as_deref().unwrap_or(text);
     if text == "{}" {
         return Some(Value::Sequence(Shape::Set, Vec::new()));
     }
+    // What needs words is not looked for where there are none.
+    let has_words = crate::reader::has_words(text);
+    let unwrapped =
+        if has_words { clean::without_wrapper(text).or_else(|| clean::option(text)) } else { None };
+    let text = unwrapped.unwrap_or(text);
+    let ratio = if has_words { clean::ratio_in_words(text) } else { None };
+    let text = ratio.as_deref().unwrap_or(text);
     match meaning_of(text, given, budget) {
         Some(value) => Some(value),
         // `E[X^2] = 432`: a name that we cannot read as mathematics, and its value.

@@ -1,7 +1,7 @@
 //! Grading: one reference against one prediction. The reader and equivalence do the work.
 
 use crate::equivalence::{Answer, Verdict, compare};
-use crate::reader::{NoAnswer, Reading, Tier, read_parsed};
+use crate::reader::{NoAnswer, read_parsed, read_reference};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -49,9 +49,5 @@ pub fn grade(reference: &str, prediction: &str) -> Grade {
 
 /// The answer that a reference is, or holds; one in which no answer can be read is taken as it stands.
 pub fn reference_answer(reference: &str) -> Answer {
-    match read_parsed(reference, false) {
-        (Reading { found_by: Some(Tier::Whole), .. }, Some(answer)) => answer,
-        (Reading { answer: Some(answer), .. }, _) => Answer::parse(&answer),
-        _ => Answer::parse(reference),
-    }
+    read_reference(reference)
 }

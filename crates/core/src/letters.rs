@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// The text in lower case, character by character.
 pub fn lowercase(text: &str) -> String {
-    text.chars().map(lower).collect()
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(lower).collect() }
 }
 
 fn lower(c: char) -> char {

@@ -105,6 +105,9 @@ pub(super) fn ratio_in_words(text: &str) -> Option<String> {
 
 /// A choice letter with something beside it: `(C) 60`, `C. sixty`, `E: a score`, `\textbf{(C)}\ 60`, `\text{C: ...}`.
 pub(super) fn choice(text: &str) -> Option<(char, &str)> {
+    if !text.starts_with(['(', '[', '\\', '*', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J']) {
+        return None;
+    }
     let mut rest = text;
     let mut braces = false;
     for command in ["\\text{", "\\textbf{", "\\mathrm{", "\\mathbf{", "\\textrm{", "\\bf{", "**"] {

@@ -171,16 +171,23 @@ fn duration(text: &str) -> Option<Duration> {
 
 /// The time or the date that a whole answer is.
 pub(super) fn parse(text: &str) -> Option<Value> {
-    if let Some(duration) = duration(text) {
-        return Some(Value::Duration(duration));
+    if !crate::reader::has_words(text) && !text.contains([':', 'm', 'M', 'h']) {
+        return numeric_date(text.trim()).map(Value::Date);
     }
-    // Most answers are none: they have no digit, or no letter, colon, stroke or dash among few characters.
-    if text.len() > 48 || !text.bytes().any(|byte| byte.is_ascii_digit()) {
-        return match lowercase(text.trim()).as_str() {
-            "noon" | "midday" => Some(Value::Time(Time { minutes: 720, seconds: 0, is_certain: true })),
-            "midnight" => Some(Value::Time(Time { minutes: 0, seconds: 0, is_certain: true })),
+    // Most answers are none: a formula, or words without a digit.
+    if text.len() > 48 || text.contains(['^', '=', '_', '+', '(', '$', '<', '>']) {
+        return None;
+    }
+    if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        let is_word = |word: &str| text.trim().eq_ignore_ascii_case(word);
+        return match (is_word("noon") || is_word("midday"), is_word("midnight")) {
+            (true, _) => Some(Value::Time(Time { minutes: 720, seconds: 0, is_certain: true })),
+            (_, true) => Some(Value::Time(Time { minutes: 0, seconds: 0, is_certain: true })),
             _ => None,
         };
+    }
+    if let Some(duration) = duration(text) {
+        return Some(Value::Duration(duration));
     }
     if !text.contains([':', '/', '-', 'm', 'M', 'h', '.'])
         && !text.contains(|c: char| c.is_ascii_alphabetic())

@@ -13,7 +13,7 @@ use crate::math::node::{Node, Relation, Shape};
 use crate::math::polynomial::{Atom, Polynomial};
 use crate::math::units;
 use num_rational::BigRational;
-use num_traits::{Signed, Zero};
+use num_traits::{Signed, ToPrimitive, Zero};
 
 /// An expression with its exact value where there is one.
 #[derive(Clone, Debug)]
@@ -77,20 +77,24 @@ impl Scalar {
 pub(super) fn long_decimal(value: &BigRational) -> Option<(u32, usize)> {
     const DIGITS: usize = 10;
     const MOST_PLACES: u32 = 30;
-    let mut rest = value.denom().clone();
+    // Most denominators have few digits, and then there are not ten of them.
+    let mut rest = value.denom().to_u128()?;
     let (mut twos, mut fives) = (0u32, 0u32);
-    for (prime, count) in [(2u32, &mut twos), (5, &mut fives)] {
-        while *count <= MOST_PLACES && (&rest % prime).is_zero() {
+    for (prime, count) in [(2, &mut twos), (5, &mut fives)] {
+        while *count <= MOST_PLACES && rest % prime == 0 {
             rest /= prime;
             *count += 1;
         }
     }
     let places = twos.max(fives);
-    if rest != 1.into() || places == 0 || places > MOST_PLACES {
+    if rest != 1 || places == 0 || places > MOST_PLACES {
         return None;
     }
-    let digits =
-        (value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom()).to_string().len();
+    let digits = value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom();
+    if digits.bits() < 30 {
+        return None;
+    }
+    let digits = digits.to_string().len();
     (digits >= DIGITS).then_some((places, digits))
 }
 

@@ -229,7 +229,10 @@ pub(crate) fn is_product(unit: &str) -> bool {
 
 /// What stands upright, `m\,s^{-1}` or `N \cdot m`, as one unit where it is made of known symbols and there are several.
 pub(crate) fn compound(content: &str) -> Option<String> {
-    if content.len() > 40 || !content.contains(['\\', '^', ' ', '~', '/']) {
+    let content = content.trim();
+    // Words are no symbols, and one symbol alone needs no reading.
+    let longest = content.split(|c: char| !c.is_ascii_alphabetic()).map(str::len).max().unwrap_or(0);
+    if content.len() > 40 || longest > 5 || !content.contains(['\\', '^', ' ', '~', '/']) {
         return None;
     }
     let mut unit = content.replace(['{', '}'], "");

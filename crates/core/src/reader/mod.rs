@@ -34,6 +34,7 @@ use crate::equivalence::Answer;
 use crate::math::plain::PlainNumber;
 use crate::sample_set::{Candidate, SampleSet};
 pub use value::clean_answer;
+pub(crate) use value::has_words;
 
 /// Longest answer in bytes; anything longer is a text about an answer.
 pub const MAX_ANSWER_BYTES: usize = 4_096;
@@ -180,6 +181,15 @@ pub(crate) fn read_parsed(text: &str, truncated: bool) -> (Reading, Option<Answe
     (reading, parsed)
 }
 
+/// The answer that a reference is, or holds; one in which no answer can be read is taken as it stands.
+pub(crate) fn read_reference(text: &str) -> Answer {
+    match read_all(text, false) {
+        (Reading { found_by: Some(Tier::Whole), .. }, Some(answer), _) => answer,
+        (Reading { answer: Some(answer), .. }, ..) => Answer::parse(&answer),
+        _ => Answer::parse(text),
+    }
+}
+
 fn read_all(text: &str, truncated: bool) -> (Reading, Option<Answer>, u64) {
     // Most bare answers: no scan at all.
     if text.len() <= 40
@@ -188,6 +198,19 @@ fn read_all(text: &str, truncated: bool) -> (Reading, Option<Answer>, u64) {
         && PlainNumber::parse(text).is_some()
     {
         return (Reading::found(text.trim(), Tier::Whole), None, 1);
+    }
+    // A bare answer without words: none of the questions below arises.
+    if !truncated
+        && value::is_plain(text)
+        && let Some(shown) = value::answer_of(text)
+    {
+        let answer = Answer::parse(&shown);
+        if !answer.is_text()
+            && value::letter_alone(&shown).is_none()
+            && (text.len() > 8 || nothing::placeholder(text).is_none())
+        {
+            return (Reading::found(shown, Tier::Whole), Some(answer), text.len() as u64);
+        }
     }
     let mut scan = Scan { truncated, steps: 0, nothing: None };
     let normal = crate::letters::normal(text);
@@ -219,6 +242,14 @@ impl Scan {
     fn read(&mut self, text: &str) -> (Reading, Option<Answer>) {
         if text.trim().is_empty() {
             return (Reading::none(NoAnswer::Empty), None);
+        }
+        // A line of mathematics, in which no model left its marks.
+        if !text.contains(['\n', '<', '[', ':'])
+            && (!value::has_words(text) || nothing::api_error(text).is_none())
+            && let Some((reading, Some(answer))) = self.whole(text)
+            && !answer.is_text()
+        {
+            return (reading, Some(answer));
         }
         let turn = match self.conclusion(text) {
             Ok(turn) => turn,
@@ -266,7 +297,10 @@ impl Scan {
             return None;
         }
         self.charge(text.len());
-        if let Some(reason) = nothing::refusal(text).or_else(|| nothing::placeholder(text)) {
+        // Only words, or a few signs, say that there is no answer.
+        if (text.len() <= 8 || value::has_words(text) || !text.contains(char::is_alphanumeric))
+            && let Some(reason) = nothing::refusal(text).or_else(|| nothing::placeholder(text))
+        {
             self.nothing = self.nothing.or(Some(reason));
             return None;
         }

@@ -45,7 +45,11 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
     let lower = lowercase(text.trim());
     let plain = lower.trim_start_matches(['*', '`', '"', '\'', '(', '⚠', '❌', '\u{fe0f}', ' ', '\n']);
     let begins = STARTS.iter().any(|start| plain.starts_with(start));
-    let signs = SIGNS.iter().filter(|sign| lower.contains(**sign)).count();
+    // A long text is one only if it begins like one.
+    if !begins && text.len() > 1_000 && !plain.starts_with('{') {
+        return None;
+    }
+    let signs = phrases_in(&lower, SIGNS);
     // `{"error": {"message": ...}}`
     let has_key = |key: &str| plain.contains(&format!("\"{key}\"")) || plain.contains(&format!("'{key}'"));
     let is_body = plain.starts_with('{')
@@ -111,19 +115,46 @@ pub(super) fn refusal(text: &str) -> Option<NoAnswer> {
     let lower = lowercase(window).replace('’', "'");
     let words = lower.trim_start_matches(|c: char| !c.is_alphanumeric());
     let at_start = &words[..words.floor_char_boundary(160)];
-    PHRASES.iter().any(|phrase| begins_word(at_start, phrase)).then_some(NoAnswer::Refusal)
+    first_phrase(at_start, PHRASES, true).map(|_| NoAnswer::Refusal)
 }
 
-/// Whether a phrase stands in a text, not inside a word.
-fn begins_word(text: &str, phrase: &str) -> bool {
-    text.match_indices(phrase).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let behind = text[at + phrase.len()..].chars().next();
-        let is_wide = phrase.chars().next().is_some_and(|c| c >= '\u{2e80}');
-        is_wide
-            || before.is_none_or(|c| !c.is_alphanumeric())
-                && behind.is_none_or(|c| !c.is_alphanumeric() || c >= '\u{2e80}')
-    })
+/// The first of some phrases that begins where a word does; `whole`: and ends where one does. One pass over the text, however
+/// many phrases there are.
+fn first_phrase<'a>(text: &str, phrases: &[&'a str], whole: bool) -> Option<(usize, &'a str)> {
+    // First bytes, so that most words need one look.
+    let mut firsts = [false; 256];
+    phrases.iter().for_each(|phrase| firsts[usize::from(phrase.as_bytes()[0])] = true);
+    let mut starts = true;
+    for (at, c) in text.char_indices() {
+        let is_letter = c.is_alphanumeric();
+        let may = firsts[usize::from(text.as_bytes()[at])];
+        if may && (starts || !is_letter || c >= '\u{2e80}') {
+            let rest = &text[at..];
+            let first = rest.as_bytes()[0];
+            let ends = |phrase: &str| {
+                let behind = rest[phrase.len()..].chars().next();
+                !whole || c >= '\u{2e80}' || behind.is_none_or(|c| !c.is_alphanumeric() || c >= '\u{2e80}')
+            };
+            let found = phrases
+                .iter()
+                .find(|phrase| phrase.as_bytes()[0] == first && rest.starts_with(**phrase) && ends(phrase));
+            if let Some(phrase) = found {
+                return Some((at, phrase));
+            }
+        }
+        starts = !is_letter;
+    }
+    None
+}
+
+/// How many places of a text begin one of some phrases, up to two.
+fn phrases_in(text: &str, phrases: &[&str]) -> usize {
+    match first_phrase(text, phrases, false) {
+        None => 0,
+        Some((at, phrase)) => {
+            1 + usize::from(first_phrase(&text[at + phrase.len()..], phrases, false).is_some())
+        }
+    }
 }
 
 /// Whether an answer that was announced is none: bounds, alternatives, or words of doubt.
@@ -132,16 +163,19 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     const BOUNDS: &[&str] = &[
         "for now", "no wait", "no, wait", "i mean", "greater than", "more than", "less than", "fewer than",
         "larger than", "smaller than", "at least", "at most", "no more than", "no less than",
-        "not more than", "not less than", "up to", "or more", "or less", "or fewer", "or greater",
-        "between", "somewhere", "in the range", "either", "or else", "or maybe", "or perhaps",
+        "not more than", "not less than", "or more", "or less", "or fewer", "or greater",
+        "in the range", "either", "or else", "or maybe", "or perhaps",
         "or possibly", "or so", "maybe", "perhaps", "might be", "may be", "could be", "possibly",
-        "not sure", "unsure", "uncertain", "over", "under", "cannot be", "can't be", "is not", "isn't",
-        "certainly not", "around",
+        "not sure", "unsure", "uncertain", "cannot be", "can't be", "is not", "isn't",
+        "certainly not", 
     ];
     if answer.len() > 200 || !answer.contains(' ') {
         return None;
     }
     // Mathematics says what it means; only words hedge.
+    if !super::value::has_words(answer) {
+        return None;
+    }
     let lower = lowercase(answer);
     let words: String = lower.replace("\\text{", " ").replace(['}', '$'], " ");
     if !words.chars().any(|c| c.is_ascii_digit() || matches!(c, 'a'..='z')) {
@@ -150,20 +184,14 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     let has_value =
         words.chars().any(|c| c.is_ascii_digit()) || words.split_whitespace().any(|word| word.len() == 1);
     let has_digit = |text: &str| text.chars().any(|c| c.is_ascii_digit());
-    let found = BOUNDS.iter().any(|phrase| {
-        // "The angle between them": two values stand between "between" and its end.
-        if *phrase == "between" {
-            return words.split_once("between").is_some_and(|(_, rest)| {
-                rest.split_once(" and ").is_some_and(|(low, high)| has_digit(low) && has_digit(high))
-            });
-        }
-        let starts = matches!(*phrase, "over" | "under" | "up to" | "somewhere" | "around");
-        if starts {
-            words.trim_start().starts_with(&format!("{phrase} "))
-        } else {
-            begins_word(&words, phrase)
-        }
+    // "The angle between them": two values stand between "between" and its end.
+    let is_between = words.split_once("between").is_some_and(|(_, rest)| {
+        rest.split_once(" and ").is_some_and(|(low, high)| has_digit(low) && has_digit(high))
     });
+    let starts = ["over ", "under ", "up to ", "somewhere ", "around "];
+    let found = starts.iter().any(|phrase| words.trim_start().starts_with(phrase))
+        || is_between
+        || first_phrase(&words, BOUNDS, true).is_some();
     let is_negated = words.trim_start().starts_with("not ");
     // `B or C`: one of several options was asked for.
     let mut parts = answer.split(" or ").map(|part| part.trim().trim_matches(['(', ')', '.', '*', '$']));
@@ -190,11 +218,7 @@ pub(super) fn hedge_at_end(text: &str) -> bool {
         return false;
     }
     let lower = lowercase(sentence);
-    SIGNS.iter().any(|sign| {
-        lower
-            .find(sign)
-            .is_some_and(|at| lower[at..].chars().any(|c| c.is_ascii_digit()) && begins_word(&lower, sign))
-    })
+    first_phrase(&lower, SIGNS, true).is_some_and(|(at, _)| lower[at..].chars().any(|c| c.is_ascii_digit()))
 }
 
 /// Whether an answer is a blank to be filled in.

@@ -51,6 +51,13 @@ impl Scan {
     pub(super) fn conclusion<'a>(&mut self, text: &'a str) -> Result<Turn<'a>, NoAnswer> {
         self.charge(text.len());
         let text = channels(text)?;
+        // Every mark of a model begins with one of three characters: most texts have none of them.
+        if !text.contains(['<', '[', '◁']) {
+            return match text.trim().is_empty() {
+                true => Err(NoAnswer::Empty),
+                false => Ok(Turn { conclusion: text, thoughts: None, is_ended: false }),
+            };
+        }
         let (text, is_ended) = own_turn(text);
         if text.trim().is_empty() {
             return Err(NoAnswer::Empty);
@@ -147,12 +154,16 @@ pub(super) fn behind_question(segment: &str) -> Option<&str> {
 
 /// The final channel of gpt-oss, with its control tokens or without: then the names of channels stand glued to the text.
 fn channels(text: &str) -> Result<&str, NoAnswer> {
-    if let Some(at) = text.rfind("<|channel|>final") {
-        let rest = &text[at + "<|channel|>final".len()..];
-        return Ok(rest.find("<|message|>").map_or(rest, |message| &rest[message + "<|message|>".len()..]));
-    }
-    if text.contains("<|channel|>analysis") || text.contains("<|channel|>commentary") {
-        return Err(NoAnswer::UnclosedThought);
+    if text.contains("<|channel|>") {
+        if let Some(at) = text.rfind("<|channel|>final") {
+            let rest = &text[at + "<|channel|>final".len()..];
+            return Ok(rest
+                .find("<|message|>")
+                .map_or(rest, |message| &rest[message + "<|message|>".len()..]));
+        }
+        if text.contains("<|channel|>analysis") || text.contains("<|channel|>commentary") {
+            return Err(NoAnswer::UnclosedThought);
+        }
     }
     let trimmed = text.trim_start();
     for channel in ["analysis", "commentary"] {
@@ -187,9 +198,9 @@ fn own_turn(text: &str) -> (&str, bool) {
     while let Some(token) = END_TOKENS.iter().find(|token| text.starts_with(**token)) {
         text = text[token.len()..].trim_start();
     }
-    let ends = END_TOKENS.iter().filter_map(|token| text.find(token));
-    let turns = TURN_TOKENS.iter().filter_map(|token| text.find(token).filter(|at| *at > 0));
-    match ends.chain(turns).min() {
+    let is_token = |tokens: &[&str], at: usize| tokens.iter().any(|token| text[at..].starts_with(token));
+    let mut marks = text.match_indices(['<', '[']).map(|(at, _)| at);
+    match marks.find(|at| is_token(END_TOKENS, *at) || *at > 0 && is_token(TURN_TOKENS, *at)) {
         Some(end) => (&text[..end], true),
         None => (text, false),
     }

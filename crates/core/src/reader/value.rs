@@ -125,16 +125,37 @@ pub(super) fn repaired(text: &str) -> Option<String> {
 
 /// Whether a text may be an answer and nothing else: no mark that announces one inside it, and not several sentences.
 pub(super) fn may_be_whole(text: &str) -> bool {
-    const MARKS: [&str; 10] =
-        ["\\boxed", "\\fbox", "\\framebox", "<answer", "####", "nswer\"", "nswer'", "\\(", "\\[", "```"];
     let many = text.contains('\n')
         && !text.starts_with("\\begin{")
         && !text.starts_with("[[")
         && !text.contains("([[");
-    // A row break with a length, `\\\\[4pt]`, opens no formula.
-    let breaks = text.contains("\\\\").then(|| text.replace("\\\\", " "));
-    let plain = breaks.as_deref().unwrap_or(text);
-    !many && !MARKS.iter().any(|mark| plain.contains(mark)) && !super::phrases::announces(text)
+    !many && !has_mark(text) && !super::phrases::announces(text)
+}
+
+/// Whether something in a text marks an answer or a formula in it. One pass, since most bare answers have none.
+fn has_mark(text: &str) -> bool {
+    const COMMANDS: [&str; 5] = ["boxed", "fbox", "framebox", "(", "["];
+    let mut skip = false;
+    text.bytes().enumerate().any(|(at, byte)| {
+        if std::mem::take(&mut skip) {
+            return false;
+        }
+        let starts = |marks: &[&str], from: usize| {
+            marks.iter().any(|mark| text.as_bytes()[from..].starts_with(mark.as_bytes()))
+        };
+        match byte {
+            b'\\' => {
+                // A row break with a length, `\\[4pt]`, opens no formula.
+                skip = text.as_bytes().get(at + 1) == Some(&b'\\');
+                !skip && starts(&COMMANDS, at + 1)
+            }
+            b'<' => starts(&["<answer"], at),
+            b'#' => starts(&["####"], at),
+            b'`' => starts(&["```"], at),
+            b'n' => starts(&["nswer\"", "nswer'"], at),
+            _ => false,
+        }
+    })
 }
 
 /// A choice letter that is the whole of a short text, `(C)`, `**B**`, `C.`
@@ -197,7 +218,10 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
     // Words of language: not the names of commands, environments and functions of TeX and of programs.
     let has_digits = lower.bytes().any(|byte| byte.is_ascii_digit());
     let prose = words_of_prose(cleaned);
-    let numbers = cleaned.split(|c: char| !c.is_ascii_digit() && c != ',' && c != '.').filter(|run| run.bytes().any(|b| b.is_ascii_digit())).count();
+    let numbers = cleaned
+        .split(|c: char| !c.is_ascii_digit() && c != ',' && c != '.')
+        .filter(|run| run.bytes().any(|b| b.is_ascii_digit()))
+        .count();
     // "5 squared" is not 5, nor is "7 red, 3 blue" 3; a sentence with a number in it has that value.
     let is_changed = number_at(cleaned)
         .is_some_and(|number| crate::math::units::changes_value(&cleaned[number.len()..]) && prose < 4);
@@ -238,6 +262,59 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
         return false;
     }
     !words().any(speaks)
+}
+
+/// Whether there may be words in a text: two letters in a row that are no command of TeX. One pass, since most answers have
+/// none.
+pub(crate) fn has_words(text: &str) -> bool {
+    let mut run = 0;
+    let mut command = false;
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' if command => {}
+            b'a'..=b'z' | b'A'..=b'Z' => {
+                run += 1;
+                if run == 2 {
+                    return true;
+                }
+            }
+            _ if !byte.is_ascii() => return true,
+            _ => {
+                run = 0;
+                command = byte == b'\\';
+            }
+        }
+    }
+    false
+}
+
+/// Whether a text is mathematics and nothing else, as far as its characters go: no words, no mark that a reader looks for.
+pub(super) fn is_plain(text: &str) -> bool {
+    const MOST: usize = 400;
+    let is_mark = |byte: u8| matches!(byte, b'<' | b'#' | b'`' | b'"' | b'?' | b':' | b'!') || byte < b' ';
+    let mut before = 0;
+    let mut has_value = false;
+    let mut depth = 0i32;
+    for byte in text.bytes() {
+        // `**5**` is bold, `\(5\)` a formula in a text.
+        if is_mark(byte) || before == b'*' && byte == b'*' || before == b'\\' && matches!(byte, b'(' | b'[') {
+            return false;
+        }
+        has_value |= byte.is_ascii_alphanumeric();
+        depth += i32::from(byte == b'{') - i32::from(byte == b'}');
+        before = byte;
+    }
+    text.len() <= MOST && has_value && depth == 0 && !has_words(text) && !has_text_command(text)
+}
+
+/// Whether a command of TeX holds words or a box.
+fn has_text_command(text: &str) -> bool {
+    text.match_indices('\\').any(|(at, _)| {
+        let rest = &text[at + 1..];
+        ["text", "box", "fbox", "mbox", "frame", "hbox", "mathrm", "operatorname"]
+            .iter()
+            .any(|name| rest.starts_with(name))
+    })
 }
 
 /// How many words of language there are in a text: runs of three letters or more that name no command of TeX, no environment
