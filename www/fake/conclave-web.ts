@@ -76,11 +76,20 @@ export interface Vote {
   confidence: number;
   answered: number;
   clusters: AnswerCluster[];
+  readings: Reading[];
+}
+
+export interface Reading {
+  answer: string | null;
+  found_by: string | null;
+  no_answer?: string;
 }
 
 export interface Grade {
   answer: string | null;
+  no_answer?: string;
   equivalent: boolean;
+  verdict: "same" | "different" | "unknown";
 }
 
 export interface AggregateResult {
@@ -89,6 +98,7 @@ export interface AggregateResult {
   confidence: number;
   confidence_kind: string;
   clusters: AnswerCluster[];
+  readings: Reading[];
   completion?: string;
   usage: { prompt_tokens: number; completion_tokens: number };
   elapsed_ms: number;
@@ -173,7 +183,7 @@ export class SampleSetAggregator {
     }
     const { device } = this.info;
     const usage = { prompt_tokens: prompt, completion_tokens: 0 };
-    const base = { usage, device, confidence: 0.8137 };
+    const base = { usage, device, confidence: 0.8137, readings: vote.readings };
     if (mode === "select") {
       const clusters = vote.clusters.map((cluster, index) => ({
         ...cluster,
@@ -234,12 +244,17 @@ export async function majorityVote(candidates: readonly Candidate[]): Promise<Vo
     confidence: answered === 0 ? 0 : 1 - 0.5 ** (lead - second + 1),
     answered,
     clusters: sorted,
+    readings: candidates.map((candidate) => {
+      const answer = answerIn(textOf(candidate));
+      return answer === null ? { answer, found_by: null, no_answer: "not_found" } : { answer, found_by: "boxed" };
+    }),
   };
 }
 
 export async function grade(reference: string, prediction: string): Promise<Grade> {
   const answer = answerIn(prediction) ?? (prediction.length < 200 ? prediction : null);
-  return { answer, equivalent: answer?.replace(/\s+/g, "") === reference.replace(/\s+/g, "") };
+  const equivalent = answer?.replace(/\s+/g, "") === reference.replace(/\s+/g, "");
+  return { answer, equivalent, verdict: equivalent ? "same" : "different" };
 }
 
 const stored = new Map([["https://models.example/conclave-0.5b/", 279_400_000]]);

@@ -1,4 +1,4 @@
-// Where mathematics stands in a text. Pure: rendering is `view/math.ts`.
+// Where mathematics stands in a text. Pure: rendering is `view/prose.ts`.
 //
 // `$...$`, `$$...$$`, `\(...\)` and `\[...\]` are mathematics; everything else is text, and so is whatever exceeds the
 // bounds below: a hostile or broken candidate costs no more than its characters.

@@ -7,7 +7,7 @@
 //!
 //! It begins with a rehearsal of its largest batch (not where it goes on from a checkpoint), evaluates, saves and stops
 //! as the configuration and the observer say, and leaves the writing of a model directory to the host. The weights of step 0
-//! (f32, on the run's device without autodiff) are given away, so that nobody holds them beside those that are trained.
+//! (f32, on the run's device) are given away, so that nobody holds them beside those that are trained.
 
 use conclave_model::config::Qwen2Config;
 use conclave_model::qwen2::Qwen2;

@@ -76,9 +76,9 @@ pub struct Run<'a> {
     pub shape: &'a Qwen2Config,
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The device, without autodiff.
+    /// The device.
     pub device: Device,
-    /// The weights, f32, without autodiff.
+    /// The weights, f32.
     pub model: Qwen2,
     /// Those of step 0, where the method [keeps](Method::keeps_start) them, and for `lora`.
     start: Option<Qwen2>,
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
         let head = self.head(model, temperature);
         let compute = ComputeOptions { recompute: true, ..self.compute() };
         let score = |(batch, targets): &(Batch, Targets)| {
-            // With `recompute` the forward pass keeps no graph.
+            // With `recompute` the forward pass keeps no values for a backward pass, which a score does not need.
             let forward = Forward::new(model, self.shape, batch, compute);
             head.score(forward.normed(), &targets.positions, &targets.tokens)
         };
@@ -291,7 +291,7 @@ pub fn gradable(mut sets: Vec<SampleSet>) -> Result<Vec<SampleSet>> {
     }
 }
 
-/// Trains `model`, the weights of step 0 in f32 without autodiff, by `method`.
+/// Trains `model`, the weights of step 0 in f32, by `method`.
 ///
 /// # Errors
 /// Whatever stops a run: data, a device, a disk. What was saved before stays good.

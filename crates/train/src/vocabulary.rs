@@ -98,7 +98,7 @@ impl<'a> Head<'a> {
     ///
     /// # Shapes
     ///
-    /// - `normed`: `[rows * seq, hidden_size]`, after the final norm, without autodiff
+    /// - `normed`: `[rows * seq, hidden_size]`, after the final norm
     ///
     /// # Errors
     /// Positions that are not ascending or not there, targets that are no token, numbers that are not finite.

@@ -16,6 +16,8 @@ export type {
   Grade,
   LoadOptions,
   LoadProgress,
+  NoAnswer,
+  Reading,
   SampleFailure,
   SampleOptions,
   SampleResult,

@@ -72,8 +72,34 @@ export interface AnswerCluster {
   share: number;
   /** Indices of the candidates, ascending. */
   candidates: number[];
+  /**
+   * The answers of other clusters that this one's would fit, where it stands alone because they differ: `12` beside `12 cm`
+   * and `12 ft`.
+   */
+  fits?: string[];
   /** Select mode: natural logarithm of the probability that the model gives the answer. */
   log_prob?: number;
+}
+
+/** Why a text has no answer. */
+export type NoAnswer =
+  | "empty"
+  | "api_error"
+  | "unclosed_thought"
+  | "truncated"
+  | "refusal"
+  | "hedge"
+  | "placeholder"
+  | "not_found";
+
+/** What was read in one candidate. */
+export interface Reading {
+  /** The answer; null where there is none. */
+  answer: string | null;
+  /** How it was found; null where there is none. */
+  found_by: "answer_tag" | "line" | "boxed" | "json" | "phrase" | "whole" | "last" | null;
+  /** Why there is none. */
+  no_answer?: NoAnswer;
 }
 
 /** One answer, and how it was reached. */
@@ -89,6 +115,8 @@ export interface AggregateResult {
   num_candidates: number;
   /** The candidates' answers by equivalence, largest first. */
   clusters: AnswerCluster[];
+  /** What was read in each candidate, in order. */
+  readings: Reading[];
   /** What the model wrote. */
   completion?: string;
   usage: { prompt_tokens: number; completion_tokens: number };
@@ -129,14 +157,20 @@ export interface Vote {
   answered: number;
   /** More votes first, ties by the earliest candidate; `forms` are the ways in which the answer was written. */
   clusters: (AnswerCluster & { forms: string[] })[];
+  /** What was read in each candidate, in order. */
+  readings: Reading[];
 }
 
 /** The verdict on one prediction. */
 export interface Grade {
   /** The answer found in the prediction; null where there is none. */
   answer: string | null;
-  /** Whether it is equivalent to the reference. */
+  /** Why there is none. */
+  no_answer?: NoAnswer;
+  /** Whether it is equivalent to the reference: the verdict is "same". */
   equivalent: boolean;
+  /** What is known of the two; "unknown" where neither could be shown. */
+  verdict: "same" | "different" | "unknown";
 }
 
 /** A model in the cache. */

@@ -15,7 +15,7 @@ test("the module is loaded at the first use, and again after a failure", async (
   await assert.rejects(majorityVote(["7"]), failure("unsupported", "offline"));
   const votes = await Promise.all([majorityVote(["7"]), majorityVote(["7", { text: "8" }])]);
   assert.deepEqual(votes.map(({ answered }) => answered), [1, 2]);
-  assert.deepEqual(await grade("7", "7"), { answer: "7", equivalent: true });
+  assert.deepEqual(await grade("7", "7"), { answer: "7", equivalent: true, verdict: "same" });
   assert.equal(loads, 2);
 });
 

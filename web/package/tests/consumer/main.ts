@@ -51,7 +51,7 @@ export async function plain(): Promise<void> {
   const verdict: Grade = await small.grade("7", vote.answer ?? "");
   const models: CachedModel[] = await listModels();
   const deleted: boolean = await deleteModel(models[0]?.model ?? "");
-  console.log(verdict.equivalent, deleted, (await small.majorityVote([])).confidence, await grade("1", "1"));
+  console.log(verdict.equivalent, verdict.verdict, vote.readings[0]?.no_answer, deleted, (await small.majorityVote([])).confidence, await grade("1", "1"));
 }
 
 export async function live(signal: AbortSignal): Promise<string | null> {

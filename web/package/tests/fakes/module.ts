@@ -1,6 +1,6 @@
 // A stand-in for the wasm module: an engine whose every step a test decides.
 
-import type { SampleSetInput, SampledCandidate, Vote } from "../../src/types.js";
+import type { Grade, SampleSetInput, SampledCandidate, Vote } from "../../src/types.js";
 import type {
   EngineModule,
   WasmAggregateOptions,
@@ -16,7 +16,7 @@ export function conclaveError(code: string, message = `${code} of the fake`): Er
   return Object.assign(new Error(message), { name: "ConclaveError", code });
 }
 
-const VOTE: Vote = { answer: "7", confidence: 0.5, answered: 0, clusters: [] };
+const VOTE: Vote = { answer: "7", confidence: 0.5, answered: 0, clusters: [], readings: [] };
 
 export class FakeModule implements EngineModule {
   /** Loads in order, and what each read of the weights. */
@@ -51,9 +51,10 @@ export class FakeModule implements EngineModule {
     return { ...VOTE, answered: (candidates as unknown[]).length };
   }
 
-  grade(reference: unknown, prediction: unknown) {
+  grade(reference: unknown, prediction: unknown): Grade {
     if (reference === "throw") throw conclaveError("input", "no");
-    return { answer: String(prediction), equivalent: reference === prediction };
+    const equivalent = reference === prediction;
+    return { answer: String(prediction), equivalent, verdict: equivalent ? "same" : "different" };
   }
 
   sampleCandidates(options: WasmSampleOptions): Promise<SampledCandidate[]> {
@@ -117,6 +118,7 @@ export class FakeModule implements EngineModule {
       confidence_kind: "token_product",
       num_candidates: set.candidates.length,
       clusters: [],
+      readings: [],
       usage: { prompt_tokens: 5, completion_tokens: this.steps },
     };
   }
