@@ -41,7 +41,7 @@ fn agrees_with_math_verify_and_accepts_none_of_its_negatives() {
     assert_eq!(pairs.len(), 160);
     let wrong = disagreements(&pairs);
     assert!(wrong.iter().all(|(_, expected)| *expected), "accepted a negative:\n{}", describe(&wrong));
-    assert!(wrong.len() * 20 <= pairs.len(), "under 95 %:\n{}", describe(&wrong));
+    assert!(wrong.len() <= 2, "docs/equivalence.md names two:\n{}", describe(&wrong));
 }
 
 #[test]
@@ -50,9 +50,8 @@ fn agrees_with_peers_on_mathematics_and_letters() {
     assert_eq!(pairs.len(), 164);
     pairs.retain(|(pair, _)| pair.extra["kind"] == "math" || pair.extra["kind"] == "letters");
     let wrong = disagreements(&pairs);
-    let share = 1.0 - wrong.len() as f64 / pairs.len() as f64;
-    println!("{} of {} pairs: {share:.3}", pairs.len() - wrong.len(), pairs.len());
-    assert!(share >= 0.85, "under 85 %:\n{}", describe(&wrong));
+    println!("{} of {} pairs", pairs.len() - wrong.len(), pairs.len());
+    assert!(wrong.len() <= 13, "docs/equivalence.md names thirteen:\n{}", describe(&wrong));
 }
 
 #[test]

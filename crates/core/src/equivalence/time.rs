@@ -112,7 +112,8 @@ pub(super) fn of_ratio(parts: &[Value], is_beside_time: bool) -> Option<Time> {
     match parts {
         [hour, minute] => {
             let (hour, minute) = (part(hour)?, part(minute)?);
-            (hour < 24 && minute < 60 && (is_beside_time || minute == 0 || minute >= 10)).then_some(Time {
+            // Not `then_some`, which would multiply any number.
+            (hour < 24 && minute < 60 && (is_beside_time || minute == 0 || minute >= 10)).then(|| Time {
                 minutes: hour * 60 + minute,
                 seconds: 0,
                 is_certain: hour == 0 || hour > 12,

@@ -295,6 +295,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Whether the text so far ends in a number and the letter m.
+    fn is_metre(&self) -> bool {
+        let [.., number, letter] = self.tokens.as_slice() else { return false };
+        matches!(&number.kind, Kind::Number(_))
+            && matches!(&letter.kind, Kind::Letters(name) if name == "m")
+            && !self.rest.trim_start().starts_with(['+', '-', '−', '=', '*', '^'])
+    }
+
     /// Superscript glyphs: `x²`, `10⁻³`.
     fn superscript(&mut self, first: char) {
         let mut digits = String::from(first);
@@ -303,6 +311,13 @@ impl<'a> Lexer<'a> {
         {
             digits.push(digit);
             self.skip(glyph.len_utf8());
+        }
+        if matches!(digits.as_str(), "2" | "3") && self.is_metre() {
+            // `20 m²`: people who square a variable behind a number write `20m^2`.
+            if let Some(Token { kind, .. }) = self.tokens.last_mut() {
+                *kind = Kind::Text(if digits == "2" { "m²" } else { "m³" }.to_owned());
+            }
+            return;
         }
         self.push(Kind::Symbol('^'));
         self.push(Kind::Symbol('{'));

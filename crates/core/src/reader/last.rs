@@ -172,14 +172,14 @@ fn without_clause(text: &str) -> &str {
     let start = last_sentence(text);
     let sentence = &text[start..];
     let cut = WORDS.iter().filter_map(|word| sentence.find(word)).min();
-    let remark = sentence.find(" (").filter(|at| {
-        let inside = &sentence[at + 2..];
-        inside.contains(')')
-            && inside
-                .split_whitespace()
-                .filter(|word| word.len() > 3 && word.bytes().all(|b| b.is_ascii_alphabetic()))
-                .count()
-                > 1
+    // Words in brackets behind the value, which hold none that is a step of a computation.
+    let remark = sentence.rfind(" (").filter(|at| {
+        let Some((inside, _)) = sentence[at + 2..].split_once(')') else { return false };
+        inside
+            .split_whitespace()
+            .filter(|word| word.len() > 3 && word.bytes().all(|b| b.is_ascii_alphabetic()))
+            .count()
+            > 1
     });
     let end = match (cut, remark) {
         (Some(a), Some(b)) => a.min(b),

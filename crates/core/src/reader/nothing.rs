@@ -37,7 +37,8 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
         "error code:", "error:", "[error]", "error -", "error ", "exception:", "litellm.", "openai.",
         "anthropic.", "google.api_core", "httpx.", "requests.exceptions", "aiohttp.", "urllib3.", "grpc.",
         "<!doctype html", "<html", "http error", "http/1.1 ", "api error", "request failed",
-        "request timed out",
+        "request timed out", "cuda out of memory", "cuda error", "torch.cuda.", "torch.outofmemory",
+        "runtimeerror: cuda", "outofmemoryerror", "out of memory",
     ];
     if text.len() > MOST_ERROR {
         return None;
@@ -192,7 +193,9 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     let found = starts.iter().any(|phrase| words.trim_start().starts_with(phrase))
         || is_between
         || first_phrase(&words, BOUNDS, true).is_some();
-    let is_negated = words.trim_start().starts_with("not ");
+    // "Not 10, it's 12" says what it is.
+    let is_corrected = words.contains(" it's ") || words.contains(" it is ");
+    let is_negated = words.trim_start().starts_with("not ") && !is_corrected;
     // `B or C`: one of several options was asked for.
     let mut parts = answer.split(" or ").map(|part| part.trim().trim_matches(['(', ')', '.', '*', '$']));
     let letters = answer.contains(" or ")

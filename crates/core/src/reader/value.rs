@@ -212,6 +212,9 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
         return false;
     }
     let lower = lowercase(cleaned);
+    if lower.contains(" it's ") {
+        return false;
+    }
     let words = || {
         lower.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').filter(|word| !word.is_empty())
     };
