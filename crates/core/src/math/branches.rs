@@ -75,7 +75,7 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
         samples.is_complete = false;
         return samples;
     }
-    let polynomials = polynomials(&branches, &mut samples.is_complete, budget);
+    let (polynomials, has_others) = polynomials(&branches, &mut samples.is_complete, budget);
     // With one variable there is one line to look at; with more, several in the direction of each.
     let seeds: &[usize] = if names.len() == 1 { &[0] } else { &[0, 3, 5, 6] };
     for name in &names {
@@ -150,6 +150,15 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
                 // A zero of a high order is found as several close to each other; nothing is certain between those.
                 let is_wide = pair[1] - pair[0] > 1e-3 * pair[0].abs().max(1.0);
                 push((pair[0] + pair[1]) / 2.0, is_wide);
+            }
+            // Pieces whose ends were not found end close to the others' more often than elsewhere.
+            if has_others {
+                for mark in &marks {
+                    for size in [0.0071, 0.23, 0.83, 2.9, 31.7] {
+                        push(mark - size, false);
+                        push(mark + size, false);
+                    }
+                }
             }
             if has_steps {
                 // Floors and ceilings differ at the steps alone.
@@ -236,9 +245,14 @@ struct Solvable {
 }
 
 /// The polynomials whose zeros are ends of pieces. An argument that has pieces of its own stands for each of them. What is
-/// no polynomial (`|\sin x|`) is left to the fixed sizes.
-fn polynomials(branches: &[Branch], is_complete: &mut bool, budget: &mut Budget) -> Vec<Solvable> {
+/// no polynomial (`|\sin x|`) is left to the fixed sizes; whether there was any.
+fn polynomials(
+    branches: &[Branch],
+    is_complete: &mut bool,
+    budget: &mut Budget,
+) -> (Vec<Solvable>, bool) {
     let mut polynomials: Vec<Solvable> = Vec::new();
+    let mut has_others = false;
     for branch in branches {
         let ends = branch.ends;
         let mut pieces = vec![branch.argument.clone()];
@@ -255,18 +269,35 @@ fn polynomials(branches: &[Branch], is_complete: &mut bool, budget: &mut Budget)
         for piece in pieces {
             if budget.take(piece.size()).is_none() || polynomials.len() > MOST_POINTS / 16 {
                 *is_complete = false;
-                return polynomials;
+                return (polynomials, has_others);
             }
-            if let Some(value) = exact(&piece, budget)
-                && value.has_atom(|atom| matches!(atom, Atom::Variable(_)))
-                && !value.has_atom(|atom| matches!(atom, Atom::Opaque(_) | Atom::I))
+            // A logarithm is zero where its argument is one.
+            let piece = match piece {
+                Node::Call(Function::Ln, inner) | Node::Log(_, inner) if ends == Ends::Zeros => {
+                    Node::Sum(vec![*inner, Node::integer(-1)])
+                }
+                piece => piece,
+            };
+            let Some(value) = exact(&piece, budget) else {
+                has_others = true;
+                continue;
+            };
+            let has_roots = value
+                .terms()
+                .any(|(monomial, _)| monomial.iter().any(|(_, exponent)| !exponent.is_integer()));
+            if value.has_atom(|atom| matches!(atom, Atom::Opaque(_) | Atom::I)) {
+                has_others = true;
+                continue;
+            }
+            has_others |= has_roots;
+            if value.has_atom(|atom| matches!(atom, Atom::Variable(_)))
                 && !polynomials.iter().any(|known| known.ends == ends && known.value == value)
             {
                 polynomials.push(Solvable { value, ends });
             }
         }
     }
-    polynomials
+    (polynomials, has_others)
 }
 
 /// The two pieces of the first absolute value or maximum of an expression.

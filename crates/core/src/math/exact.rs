@@ -375,6 +375,17 @@ fn constant_power(value: &BigRational, exponent: Rational64, budget: &mut Budget
     Some(result)
 }
 
+/// floor(p + n) = floor(p) + n for whole n, so that the constant in the brackets lies between 0 and 1.
+fn floor(argument: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
+    if let Some(value) = argument.as_rational() {
+        return Some(Polynomial::constant(value.floor()));
+    }
+    let constant = argument.terms().find(|(monomial, _)| monomial.is_empty());
+    let whole = constant.map(|(_, value)| value.floor()).unwrap_or_default();
+    let inside = argument.add(&Polynomial::constant(-whole.clone()), budget)?;
+    opaque(&format!("{:?}", Function::Floor), &[inside.key()], budget)?.add(&Polynomial::constant(whole), budget)
+}
+
 fn call(function: Function, argument: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
     let half = Rational64::new(1, 2);
     let turn = multiple_of_pi(argument, false);
@@ -411,8 +422,9 @@ fn call(function: Function, argument: &Polynomial, budget: &mut Budget) -> Optio
                 1
             })
         }),
-        Function::Floor => argument.as_rational().map(|value| Polynomial::constant(value.floor())),
-        Function::Ceil => argument.as_rational().map(|value| Polynomial::constant(value.ceil())),
+        Function::Floor => return floor(argument, budget),
+        // ceil(x) = -floor(-x)
+        Function::Ceil => return Some(floor(&argument.negative(), budget)?.negative()),
         Function::Sinh | Function::Tanh if argument.is_zero() => Some(Polynomial::default()),
         Function::Cosh if argument.is_zero() => Some(Polynomial::integer(1)),
         Function::Sinh | Function::Cosh | Function::Tanh => None,

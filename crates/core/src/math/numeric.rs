@@ -360,9 +360,14 @@ pub fn same_value(a: &Node, b: &Node, budget: &mut Budget) -> Verdict {
         if budget.is_spent() {
             return Verdict::Unknown;
         }
-        let (Some(left), Some(right)) = (left, right) else {
-            uncertain |= sample.is_needed;
-            continue;
+        let (left, right) = match (left, right) {
+            (Some(left), Some(right)) => (left, right),
+            // Outside of both domains: a root gives an imaginary number there, an inverse sine nothing.
+            (Some(value), None) | (None, Some(value)) if !complex && !value.is_real() => continue,
+            _ => {
+                uncertain |= sample.is_needed;
+                continue;
+            }
         };
         match compare(&left, &right) {
             Match::Equal => agreed += 1,

@@ -530,6 +530,7 @@ impl Parser<'_> {
 /// Tokens that can only be a unit, as one text: letters, powers, strokes. `None` where anything else is among them.
 fn unit_of(tokens: &[Token]) -> Option<String> {
     let mut unit = String::new();
+    let mut open = false;
     let separate = |unit: &mut String| {
         if !(unit.is_empty() || unit.ends_with(['/', '*', 'μ'])) {
             unit.push('*');
@@ -548,7 +549,9 @@ fn unit_of(tokens: &[Token]) -> Option<String> {
             Kind::Greek("Omega") => unit.push('Ω'),
             Kind::Symbol(mark @ ('/' | '*' | '^')) if !unit.is_empty() => unit.push(*mark),
             Kind::Symbol('-') if unit.ends_with('^') => unit.push('-'),
-            Kind::Symbol('{' | '}') if unit.contains('^') => {}
+            Kind::Symbol('{') if unit.ends_with('^') => open = true,
+            // Its own brace, not that of a root around it.
+            Kind::Symbol('}') if open => open = false,
             Kind::Number(power) if unit.ends_with(['^', '-']) => unit.push_str(power),
             _ => return None,
         }

@@ -194,7 +194,11 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
             return false;
         }
         // "12 is the answer" parses as a number and its unit; so do longer sentences.
-        return text.split_whitespace().count() <= 16 || text.contains(['\\', '[', '(']);
+        let words = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let count = text.split_whitespace().count();
+        return count <= 16
+            || text.contains(['\\', '[', '('])
+            || text.split_whitespace().filter(|word| words(word)).count() * 4 < count;
     }
     let cleaned = clean_answer(text);
     if cleaned.starts_with("\\begin{") && cleaned.ends_with('}') {

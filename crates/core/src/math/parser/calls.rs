@@ -55,8 +55,8 @@ impl Parser<'_> {
         })
     }
 
-    /// A logarithm's base: `_2`, `_{10}`, and `_10`, where nobody means base one.
-    fn argument_number(&mut self) -> Parsed {
+    /// A logarithm's base: `_2`, `_{10}`, and `_10`, where nobody means base one; an exponent before a fraction.
+    pub(super) fn argument_number(&mut self) -> Parsed {
         match self.kind() {
             Some(Kind::Number(digits)) => {
                 let value = parse_number(digits).ok_or(ParseError)?;

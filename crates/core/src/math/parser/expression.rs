@@ -165,7 +165,10 @@ impl Parser<'_> {
         {
             return Err(ParseError);
         }
-        let base = self.postfix()?;
+        // `x^2\frac{y}{2}`: no mixed number.
+        let is_alone = matches!(self.kind(), Some(Kind::Number(_)))
+            && matches!(self.kind_at(1), Some(Kind::Command(name)) if name == "frac");
+        let base = if is_alone { self.argument_number()? } else { self.postfix()? };
         if self.symbol() != Some('^') {
             return Ok(base);
         }

@@ -425,7 +425,13 @@ impl Parser<'_> {
             }
             _ => None,
         };
-        let Some((first, rest)) = split else { return self.primary() };
+        let Some((first, rest)) = split else {
+            // A number alone: behind an exponent no fraction makes it a mixed number, `x^2\frac{1}{2}`.
+            let Some(Kind::Number(digits)) = self.kind() else { return self.primary() };
+            let number = parse_number(digits).map(Node::Number).ok_or(ParseError)?;
+            self.at += 1;
+            return Ok(number);
+        };
         self.step()?;
         self.tokens[self.at].kind = rest;
         self.tokens[self.at].spaced = false;
