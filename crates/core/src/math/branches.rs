@@ -246,11 +246,7 @@ struct Solvable {
 
 /// The polynomials whose zeros are ends of pieces. An argument that has pieces of its own stands for each of them. What is
 /// no polynomial (`|\sin x|`) is left to the fixed sizes; whether there was any.
-fn polynomials(
-    branches: &[Branch],
-    is_complete: &mut bool,
-    budget: &mut Budget,
-) -> (Vec<Solvable>, bool) {
+fn polynomials(branches: &[Branch], is_complete: &mut bool, budget: &mut Budget) -> (Vec<Solvable>, bool) {
     let mut polynomials: Vec<Solvable> = Vec::new();
     let mut has_others = false;
     for branch in branches {

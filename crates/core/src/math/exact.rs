@@ -383,7 +383,8 @@ fn floor(argument: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
     let constant = argument.terms().find(|(monomial, _)| monomial.is_empty());
     let whole = constant.map(|(_, value)| value.floor()).unwrap_or_default();
     let inside = argument.add(&Polynomial::constant(-whole.clone()), budget)?;
-    opaque(&format!("{:?}", Function::Floor), &[inside.key()], budget)?.add(&Polynomial::constant(whole), budget)
+    opaque(&format!("{:?}", Function::Floor), &[inside.key()], budget)?
+        .add(&Polynomial::constant(whole), budget)
 }
 
 fn call(function: Function, argument: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
