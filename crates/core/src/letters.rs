@@ -39,7 +39,8 @@ fn lower(c: char) -> char {
 /// (zero-width characters, marks of direction). Superscripts, subscripts and fractions in one character stay: they mean
 /// something.
 pub fn normal(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_special) {
+    let is_plain = |byte: u8| matches!(byte, 7..=13 | b' '..=0x7f);
+    if text.bytes().all(is_plain) || !text.chars().any(is_special) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

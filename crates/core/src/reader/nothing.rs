@@ -122,14 +122,17 @@ pub(super) fn refusal(text: &str) -> Option<NoAnswer> {
 /// The first of some phrases that begins where a word does; `whole`: and ends where one does. One pass over the text, however
 /// many phrases there are.
 fn first_phrase<'a>(text: &str, phrases: &[&'a str], whole: bool) -> Option<(usize, &'a str)> {
-    // First bytes, so that most words need one look.
-    let mut firsts = [false; 256];
-    phrases.iter().for_each(|phrase| firsts[usize::from(phrase.as_bytes()[0])] = true);
+    // The first two bytes, so that most words need one look.
+    let slot = |bytes: &[u8]| {
+        let second = bytes.get(1).copied().unwrap_or_default();
+        (usize::from(bytes[0]) * 37 + usize::from(second)) % 1_024
+    };
+    let mut starts_at = [false; 1_024];
+    phrases.iter().for_each(|phrase| starts_at[slot(phrase.as_bytes())] = true);
     let mut starts = true;
     for (at, c) in text.char_indices() {
         let is_letter = c.is_alphanumeric();
-        let may = firsts[usize::from(text.as_bytes()[at])];
-        if may && (starts || !is_letter || c >= '\u{2e80}') {
+        if (starts || !is_letter || c >= '\u{2e80}') && starts_at[slot(&text.as_bytes()[at..])] {
             let rest = &text[at..];
             let first = rest.as_bytes()[0];
             let ends = |phrase: &str| {

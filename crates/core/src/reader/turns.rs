@@ -51,8 +51,7 @@ impl Scan {
     pub(super) fn conclusion<'a>(&mut self, text: &'a str) -> Result<Turn<'a>, NoAnswer> {
         self.charge(text.len());
         let text = channels(text)?;
-        // Every mark of a model begins with one of three characters: most texts have none of them.
-        if !text.contains(['<', '[', '◁']) {
+        if !may_have_marks(text) {
             return match text.trim().is_empty() {
                 true => Err(NoAnswer::Empty),
                 false => Ok(Turn { conclusion: text, thoughts: None, is_ended: false }),
@@ -121,9 +120,10 @@ pub(super) fn without_asides(text: &str) -> &str {
         let start = crate::letters::lowercase(&paragraph[..paragraph.floor_char_boundary(24)]);
         let is_rule = text[at..].trim().chars().all(|c| matches!(c, '-' | '*' | '_' | '='));
         // What is marked counts wherever it stands.
-        let is_marked =
-            ["\\boxed", "####", "<answer", "nswer is", "nswer:"].iter().any(|mark| text[at..].contains(mark));
-        let is_aside = STARTS.iter().any(|word| start.starts_with(word)) && !is_marked;
+        let is_marked = || {
+            ["\\boxed", "####", "<answer", "nswer is", "nswer:"].iter().any(|mark| text[at..].contains(mark))
+        };
+        let is_aside = STARTS.iter().any(|word| start.starts_with(word)) && !is_marked();
         if !(is_aside || is_rule) || text[..at].trim().is_empty() {
             break;
         }
@@ -150,6 +150,19 @@ pub(super) fn behind_question(segment: &str) -> Option<&str> {
         at += line.len();
     }
     None
+}
+
+/// Whether a mark of a model may be in a text: each begins with `<`, `◁`, or `[` before a capital letter or a stroke. One pass,
+/// since most texts have none.
+fn may_have_marks(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'<' => true,
+        b'[' => bytes.get(at + 1).is_some_and(|next| next.is_ascii_uppercase() || *next == b'/'),
+        // The first byte of `◁`.
+        0xe2 => text[at..].starts_with('◁'),
+        _ => false,
+    })
 }
 
 /// The final channel of gpt-oss, with its control tokens or without: then the names of channels stand glued to the text.
@@ -199,7 +212,8 @@ fn own_turn(text: &str) -> (&str, bool) {
         text = text[token.len()..].trim_start();
     }
     let is_token = |tokens: &[&str], at: usize| tokens.iter().any(|token| text[at..].starts_with(token));
-    let mut marks = text.match_indices(['<', '[']).map(|(at, _)| at);
+    let is_mark = |(_, byte): &(usize, u8)| matches!(byte, b'<' | b'[');
+    let mut marks = text.bytes().enumerate().filter(is_mark).map(|(at, _)| at);
     match marks.find(|at| is_token(END_TOKENS, *at) || *at > 0 && is_token(TURN_TOKENS, *at)) {
         Some(end) => (&text[..end], true),
         None => (text, false),
@@ -241,6 +255,9 @@ fn is_next_question(line: &str) -> bool {
         "题目", "pregunta", "frage", "вопрос",
     ];
     let trimmed = line.trim_start().trim_start_matches(['#', '*', '<', '|', '[', '>', ' ', '_']);
+    if trimmed.starts_with(|c: char| c.is_ascii() && !"quphieQUPHIEfF".contains(c)) {
+        return false;
+    }
     WORDS.iter().any(|word| {
         let start: String = trimmed.chars().take(word.chars().count()).collect();
         let rest = &trimmed[start.len()..];
