@@ -147,7 +147,7 @@ fn duration(text: &str) -> Option<Duration> {
         spaced.push(c);
     }
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    if words.len() < 4 || words.len() % 2 != 0 {
+    if words.len() < 4 || !words.len().is_multiple_of(2) {
         return None;
     }
     let mut parts = Vec::new();
@@ -244,7 +244,7 @@ fn date(text: &str) -> Option<Date> {
         if WEEKDAYS.contains(&word) {
             continue;
         }
-        if let Some(found) = MONTHS.iter().position(|name| is_name(&name)) {
+        if let Some(found) = MONTHS.iter().position(is_name) {
             month.is_none().then_some(())?;
             month = Some(found as u32 + 1);
             continue;

@@ -361,8 +361,7 @@ fn expression_at(text: &str, number: usize) -> usize {
         }
         // A letter or a root right behind: a factor.
         let letters = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let is_factor =
-            letters == 1 && rest[1..].starts_with(|c: char| matches!(c, '/' | '^' | '*' | '²' | '³'));
+        let is_factor = letters == 1 && rest[1..].starts_with(['/', '^', '*', '²', '³']);
         if is_factor && !text[..end].contains('%') {
             end += 1;
             continue;

@@ -182,7 +182,7 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     }
     let lower = lowercase(answer);
     let words: String = lower.replace("\\text{", " ").replace(['}', '$'], " ");
-    if !words.chars().any(|c| c.is_ascii_digit() || matches!(c, 'a'..='z')) {
+    if !words.chars().any(|c| c.is_ascii_digit() || c.is_ascii_lowercase()) {
         return None;
     }
     let has_value =

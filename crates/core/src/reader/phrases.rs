@@ -327,7 +327,7 @@ fn after_answer_word(line: &str, start: usize) -> Option<Found> {
     };
     // One word at a time, each searched from the end once: linear in the line.
     ANSWER_WORDS
-        .into_iter()
+        .iter()
         .filter(|word| word.is_ascii() || !line.is_ascii())
         .filter_map(|word| after_word(line, &lower, start, word))
         .max_by_key(|found| found.value)
@@ -352,9 +352,9 @@ fn after_word(line: &str, lower: &str, start: usize, word: &str) -> Option<Found
     let is_wide = word.chars().next().is_some_and(|c| c >= '\u{2e80}');
     let verbs: &[&str] = if word.is_ascii() && matches!(word, "answer" | "correct option" | "correct choice")
     {
-        &VERBS
+        VERBS
     } else {
-        &OTHER_VERBS
+        OTHER_VERBS
     };
     let mut end = lower.len();
     while let Some(at) = lower[..end].rfind(word) {

@@ -513,10 +513,10 @@ pub(super) fn cut(line: &str) -> (&str, bool) {
             }
             '{' | '(' | '[' => depth.push(c),
             '}' => {
-                if depth.pop().is_none() {
+                let Some(_) = depth.pop() else {
                     end = at;
                     break;
-                }
+                };
             }
             // Half-open intervals close with either bracket.
             ')' | ']' => {
