@@ -222,10 +222,15 @@ pub fn compare_within(a: &Answer, b: &Answer, budget: &mut Budget) -> Verdict {
     if budget.is_spent() { Verdict::Unknown } else { verdict }
 }
 
+/// [`compare`] for two numbers.
+pub(crate) fn compare_numbers(x: &PlainNumber, y: &PlainNumber) -> Verdict {
+    if x == y { Verdict::Same } else { plain_verdict(x, y) }
+}
+
 /// Two different numbers; but a decimal of ten digits is what the other one rounds to, where it does.
 fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
     let (a, b) = (x.numerator as f64 / x.denominator as f64, y.numerator as f64 / y.denominator as f64);
-    if (a - b).abs() > 1e-9 * a.abs() {
+    if (a - b).abs() > 1e-9 * a.abs().max(b.abs()) {
         return Verdict::Different;
     }
     let (x, y) = (of_rational(x), of_rational(y));

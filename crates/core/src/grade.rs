@@ -1,7 +1,7 @@
 //! Grading: one reference against one prediction. The reader and equivalence do the work.
 
-use crate::equivalence::{Answer, Verdict, compare};
-use crate::reader::{NoAnswer, read_parsed, read_reference};
+use crate::equivalence::{Answer, Verdict, compare, compare_numbers};
+use crate::reader::{NoAnswer, plain_number, read_parsed, read_reference};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,6 +34,12 @@ pub struct Grade {
 /// Grades `prediction` against `reference`. Either may be a bare answer or a whole text with an answer in it; both are read by
 /// the one reader that votes read by.
 pub fn grade(reference: &str, prediction: &str) -> Grade {
+    // Numbers need no scan and no canonical form.
+    if let (Some(expected), Some(number)) = (plain_number(reference), plain_number(prediction)) {
+        let verdict = compare_numbers(&expected, &number);
+        let answer = Some(prediction.trim().to_owned());
+        return Grade { answer, no_answer: None, equivalent: verdict.is_same(), verdict };
+    }
     let (reading, answer) = read_parsed(prediction, false);
     // A text is the same as itself, even where nobody can read an answer in it.
     if answer.is_none() && !prediction.trim().is_empty() && prediction.trim() == reference.trim() {

@@ -190,13 +190,16 @@ pub(crate) fn read_reference(text: &str) -> Answer {
     }
 }
 
+/// The number that a text is, in digits and with nothing around it.
+pub(crate) fn plain_number(text: &str) -> Option<PlainNumber> {
+    const MOST: usize = 40;
+    let may_be = text.len() <= MOST && text.bytes().any(|byte| byte.is_ascii_digit());
+    if may_be { PlainNumber::parse(text) } else { None }
+}
+
 fn read_all(text: &str, truncated: bool) -> (Reading, Option<Answer>, u64) {
     // Most bare answers: no scan at all.
-    if text.len() <= 40
-        && !truncated
-        && text.bytes().any(|byte| byte.is_ascii_digit())
-        && PlainNumber::parse(text).is_some()
-    {
+    if !truncated && plain_number(text).is_some() {
         return (Reading::found(text.trim(), Tier::Whole), None, 1);
     }
     // A bare answer without words: none of the questions below arises.
