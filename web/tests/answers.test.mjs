@@ -16,7 +16,7 @@ test("votes of the shared cases", () => {
 });
 
 test("a vote says who voted for what", () => {
-  const vote = conclave.majorityVote(["\\boxed{8}", "none", { text: "\\boxed{7}" }, "7.0", "7"]);
+  const vote = conclave.majorityVote(["\\boxed{8}", "I don't know.", { text: "\\boxed{7}" }, "7.0", "7"]);
   assert.deepEqual(vote, {
     answer: "7",
     confidence: 0.8125,
@@ -25,13 +25,31 @@ test("a vote says who voted for what", () => {
       { answer: "7", votes: 3, share: 0.75, candidates: [2, 3, 4], forms: ["7", "7.0"] },
       { answer: "8", votes: 1, share: 0.25, candidates: [0], forms: ["8"] },
     ],
+    readings: [
+      { answer: "8", found_by: "boxed" },
+      { answer: null, found_by: null, no_answer: "refusal" },
+      { answer: "7", found_by: "boxed" },
+      { answer: "7.0", found_by: "whole" },
+      { answer: "7", found_by: "whole" },
+    ],
   });
 });
 
+test("an answer that fits two that differ stands alone", () => {
+  const vote = conclave.majorityVote(["12 cm", "12", "12 ft", "12 cm"]);
+  assert.deepEqual(vote.clusters.map(({ answer, votes, fits }) => [answer, votes, fits]), [
+    ["12 cm", 2, undefined],
+    ["12", 1, ["12 cm", "12 ft"]],
+    ["12 ft", 1, undefined],
+  ]);
+});
+
 test("a grade says what was found", () => {
-  assert.deepEqual(conclave.grade("1234", "So the total is \\boxed{1,234}."), { answer: "1,234", equivalent: true });
-  assert.deepEqual(conclave.grade("1234", "\\boxed{1243}"), { answer: "1243", equivalent: false });
-  assert.deepEqual(conclave.grade("7", ""), { answer: null, equivalent: false });
+  const found = (reference, prediction) => conclave.grade(reference, prediction);
+  assert.deepEqual(found("1234", "So the total is \\boxed{1,234}."), { answer: "1,234", equivalent: true, verdict: "same" });
+  assert.deepEqual(found("1234", "\\boxed{1243}"), { answer: "1243", equivalent: false, verdict: "different" });
+  assert.deepEqual(found("7", ""), { answer: null, no_answer: "empty", equivalent: false, verdict: "different" });
+  assert.deepEqual(found("0", "\\infty - \\infty"), { answer: "\\infty - \\infty", equivalent: false, verdict: "unknown" });
 });
 
 test("wrong arguments are typed errors", () => {

@@ -61,7 +61,7 @@ export async function check(address) {
     assert.deepEqual([answer.info.model, answer.info.device, result.device], ["builtin", "cpu", "cpu"]);
     assert.equal(answer.vote.answer, clusters[0].answer);
     assert.deepEqual(answer.vote.clusters.map(({ votes }) => votes), clusters.map(({ votes }) => votes));
-    assert.deepEqual(answer.grade, { answer: "0.5", equivalent: true });
+    assert.deepEqual(answer.grade, { answer: "0.5", equivalent: true, verdict: "same" });
     assert.deepEqual(answer.warnings, []);
     assert.deepEqual(complaints, []);
   } finally {
