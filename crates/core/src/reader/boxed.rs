@@ -1,8 +1,8 @@
-//! Tier 2: `\boxed{...}`, with nested braces, several boxes, `\fbox{}` and `\boxed 5`.
+//! Boxes: `\boxed{...}`, with nested braces, several boxes, `\fbox{}` and `\boxed 5`.
 
 use std::ops::Range;
 
-use super::{Scan, value};
+use super::{Scan, prose, value};
 
 /// A box and what it holds.
 pub(super) struct Boxed {
@@ -115,7 +115,7 @@ fn plain(content: String) -> String {
     let sentence = content.strip_prefix("\\text{").and_then(|inner| inner.strip_suffix('}'));
     let sentence =
         sentence.filter(|inner| !inner.contains(['{', '}'])).map(|inner| inner.replace("\\$", "$"));
-    sentence.and_then(|sentence| value::value_in_prose(&sentence)).unwrap_or(content)
+    sentence.and_then(|sentence| prose::value_in_prose(&sentence)).unwrap_or(content)
 }
 
 /// Whether what stands between two boxes ends the line or clause of the first and gives the second a name or a number of

@@ -1,7 +1,7 @@
-//! Tier 3: the `answer` field of a JSON object, as models write JSON: unescaped backslashes and quotes, raw newlines,
+//! The `answer` field of a JSON object, as models write JSON: unescaped backslashes and quotes, raw newlines,
 //! single quotes, cut off, wrapped in code fences, or only the field without its object.
 
-use super::{MAX_ANSWER_BYTES, Scan, value};
+use super::{MAX_ANSWER_BYTES, Scan, prose, value};
 
 /// An `answer` field.
 pub(super) struct JsonAnswer {
@@ -53,7 +53,7 @@ impl Scan {
             };
             if let Some(answer) = value::answer_of(&raw).and_then(|answer| self.kept(answer)) {
                 let object = text[..key].find('{').unwrap_or(key);
-                let text = value::value_in_prose(&answer).unwrap_or(answer);
+                let text = prose::value_in_prose(&answer).unwrap_or(answer);
                 return Some(JsonAnswer { text, key, object });
             }
         }

@@ -1,6 +1,6 @@
-//! Tier 5: the last value in a text that announces none: a formula, a number or a choice letter.
+//! The last value in a text that announces none: a formula, a number or a choice letter.
 
-use super::{MAX_ANSWER_BYTES, Scan, phrases, value};
+use super::{MAX_ANSWER_BYTES, Scan, announced, value};
 
 /// How far from the end of the text a value is looked for, in bytes.
 const WINDOW: usize = 4_096;
@@ -243,7 +243,7 @@ pub(super) fn last_in(text: &str) -> Option<String> {
         let rest = &text[at..];
         if !word
             && matches!(c, '$' | '\\')
-            && let Some((inner, behind)) = phrases::math_span(rest)
+            && let Some((inner, behind)) = announced::math_span(rest)
         {
             // "for each $x$": a variable's name is no value.
             let is_name =

@@ -19,14 +19,17 @@
 //! What does not live here: what an answer means ([`crate::equivalence`]). Every scan is linear in the text and charged to a
 //! step count, which the tests bound.
 
+mod announced;
 mod boxed;
 mod json;
 mod last;
 mod nothing;
 mod phrases;
+mod prose;
 pub(crate) mod tags;
 mod turns;
 mod value;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +37,7 @@ use crate::equivalence::Answer;
 use crate::math::plain::PlainNumber;
 use crate::sample_set::{Candidate, SampleSet};
 pub use value::clean_answer;
-pub(crate) use value::has_words;
+pub(crate) use whole::has_words;
 
 /// Longest answer in bytes; anything longer is a text about an answer.
 pub const MAX_ANSWER_BYTES: usize = 4_096;
@@ -204,12 +207,12 @@ fn read_all(text: &str, truncated: bool) -> (Reading, Option<Answer>, u64) {
     }
     // A bare answer without words: none of the questions below arises.
     if !truncated
-        && value::is_plain(text)
+        && whole::is_plain(text)
         && let Some(shown) = value::answer_of(text)
     {
         let answer = Answer::parse(&shown);
         if !answer.is_text()
-            && value::letter_alone(&shown).is_none()
+            && whole::letter_alone(&shown).is_none()
             && (text.len() > 8 || nothing::placeholder(text).is_none())
         {
             return (Reading::found(shown, Tier::Whole), Some(answer), text.len() as u64);
@@ -248,7 +251,7 @@ impl Scan {
         }
         // A line of mathematics, in which no model left its marks.
         if !text.contains(['\n', '<', '[', ':'])
-            && (!value::has_words(text) || nothing::api_error(text).is_none())
+            && (!whole::has_words(text) || nothing::api_error(text).is_none())
             && let Some((reading, Some(answer))) = self.whole(text)
             && !answer.is_text()
         {
@@ -296,24 +299,24 @@ impl Scan {
     /// The whole text, where it is nothing but an answer.
     fn whole(&mut self, text: &str) -> Option<(Reading, Option<Answer>)> {
         let text = text.trim();
-        if self.truncated || text.is_empty() || text.len() > MAX_ANSWER_BYTES || !value::may_be_whole(text) {
+        if self.truncated || text.is_empty() || text.len() > MAX_ANSWER_BYTES || !whole::may_be_whole(text) {
             return None;
         }
         self.charge(text.len());
         // Only words, or a few signs, say that there is no answer.
-        if (text.len() <= 8 || value::has_words(text) || !text.contains(char::is_alphanumeric))
+        if (text.len() <= 8 || whole::has_words(text) || !text.contains(char::is_alphanumeric))
             && let Some(reason) = nothing::refusal(text).or_else(|| nothing::placeholder(text))
         {
             self.nothing = self.nothing.or(Some(reason));
             return None;
         }
-        if let Some(letter) = value::letter_alone(text) {
+        if let Some(letter) = whole::letter_alone(text) {
             return Some((Reading::found(letter.to_string(), Tier::Whole), None));
         }
         // What is shown is what is compared: without dollars, quotes and a final stop.
         let shown = value::answer_of(text)?;
         let answer = Answer::parse(&shown);
-        if !value::is_whole(text, &answer) {
+        if !whole::is_whole(text, &answer) {
             return None;
         }
         if let Some(reason) = nothing::hedge(text) {
@@ -420,7 +423,7 @@ impl Scan {
         {
             return Some(phrase.text);
         }
-        Some(value::value_in_prose(&plain).unwrap_or(plain))
+        Some(prose::value_in_prose(&plain).unwrap_or(plain))
     }
 
     /// An answer that was found, unless it is a blank to be filled in or no answer but a bound.

@@ -171,13 +171,13 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
         "in the range", "either", "or else", "or maybe", "or perhaps",
         "or possibly", "or so", "maybe", "perhaps", "might be", "may be", "could be", "possibly",
         "not sure", "unsure", "uncertain", "cannot be", "can't be", "is not", "isn't",
-        "certainly not", 
+        "certainly not",
     ];
     if answer.len() > 200 || !answer.contains(' ') {
         return None;
     }
     // Mathematics says what it means; only words hedge.
-    if !super::value::has_words(answer) {
+    if !super::whole::has_words(answer) {
         return None;
     }
     let lower = lowercase(answer);

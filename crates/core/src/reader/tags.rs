@@ -1,5 +1,5 @@
 //! The scanner for `<answer>` and `<think>` tags: tolerant of case and of spaces inside the tag, and never an XML parser
-//! (a `<` or `&` between the tags is text). Extraction, completion parsing and the neutralising of candidates in
+//! (a `<` or `&` between the tags is text). The reader, the parsing of completions and the neutralising of candidates in
 //! prompts all use it, so that they agree on what a tag is.
 
 /// The names that count as tags.

@@ -1,6 +1,6 @@
 //! Functions and logarithms: exponents, bases and arguments with and without brackets.
 
-use super::{Kind, ParseError, Parsed, Parser};
+use super::{Kind, Parsed, Parser};
 use crate::math::exact::parse_number;
 use crate::math::node::{Function, Node};
 
@@ -32,7 +32,7 @@ impl Parser<'_> {
             _ => None,
         };
         if self.eat('_') {
-            base = Some(self.argument_number()?);
+            base = Some(self.script()?);
         } else if let (Some(Kind::Number(digits)), Some('(')) = (self.kind().cloned(), self.symbol_at(1))
             && !self.spaced()
         {
@@ -53,18 +53,6 @@ impl Parser<'_> {
             Some(exponent) => Node::Power(Box::new(call), Box::new(exponent)),
             None => call,
         })
-    }
-
-    /// A logarithm's base: `_2`, `_{10}`, and `_10`, where nobody means base one; an exponent before a fraction.
-    pub(super) fn argument_number(&mut self) -> Parsed {
-        match self.kind() {
-            Some(Kind::Number(digits)) => {
-                let value = parse_number(digits).ok_or(ParseError)?;
-                self.at += 1;
-                Ok(Node::Number(value))
-            }
-            _ => self.argument(),
-        }
     }
 
     /// A bracketed argument, or the factors up to the next sign, function or end: `\sin 2x \cos y`.

@@ -1,6 +1,7 @@
 //! Sums, products and powers, with implicit multiplication and mixed numbers.
 
-use super::{Kind, ParseError, Parsed, Parser, calls, is_unit_word};
+use super::quantity::is_unit_word;
+use super::{Kind, ParseError, Parsed, Parser, calls};
 use crate::math::node::{Node, Operation};
 
 impl Parser<'_> {
@@ -168,7 +169,7 @@ impl Parser<'_> {
         // `x^2\frac{y}{2}`: no mixed number.
         let is_alone = matches!(self.kind(), Some(Kind::Number(_)))
             && matches!(self.kind_at(1), Some(Kind::Command(name)) if name == "frac");
-        let base = if is_alone { self.argument_number()? } else { self.postfix()? };
+        let base = if is_alone { self.script()? } else { self.postfix()? };
         if self.symbol() != Some('^') {
             return Ok(base);
         }
