@@ -1,4 +1,4 @@
-//! Tokens to trees: lists, relations, sets and units here; sums, products and below in `expression`.
+//! Tokens to trees: lists, relations and sets here; units in `quantity`; sums, products and below in `expression`.
 //!
 //! ```text
 //! list     = relation ((',' | ';' | 'and') relation)*
