@@ -10,11 +10,13 @@ pub mod arithmetic;
 pub mod cluster;
 pub mod equivalence;
 pub mod grade;
+pub mod json_lines;
 mod letters;
 pub mod math;
 pub mod metrics;
 pub mod prompt;
 pub mod reader;
+pub mod reference;
 pub mod report;
 pub mod result;
 pub mod router;
@@ -29,6 +31,7 @@ pub use prompt::{
     parse_completion,
 };
 pub use reader::{NoAnswer, Reading, Tier, read};
+pub use reference::{ParsedReference, Reference};
 pub use report::{EvalOptions, EvalRow, Evaluation, Report, ReportError, ResultsReport, SetsReport};
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
 pub use router::{Policy, Route, route};

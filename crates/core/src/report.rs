@@ -26,9 +26,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::equivalence::{Answer, equivalence_classes, is_equivalent};
-use crate::grade::reference_answer;
+use crate::equivalence::{Answer, equivalence_classes};
 use crate::metrics::{Figure, Majority, Ratio, paired_bootstrap};
+use crate::reference::Reference;
 use crate::result::AggregateResult;
 use crate::sample_set::SampleSet;
 use pool::PoolScore;
@@ -219,11 +219,11 @@ impl Evaluation {
         if let Some(field) = &self.options.labels {
             return Err(ReportError::LabelledResult { id: result.id.clone(), field: field.clone() });
         }
-        let Some(reference) = result.reference_answer.as_deref().map(reference_answer) else {
+        let Some(reference) = result.reference_answer.as_ref().map(Reference::parsed) else {
             self.skipped += 1;
             return Ok(());
         };
-        let correct = result.to_answer().is_some_and(|answer| is_equivalent(&reference, &answer));
+        let correct = result.to_answer().is_some_and(|answer| reference.accepts(&answer));
         self.results.push(ResultScore {
             id: result.id.clone(),
             pool: pool::of_result(result, &reference, self.most_candidates()),

@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::equivalence::{Answer, is_equivalent};
-use crate::grade::reference_answer;
+use crate::equivalence::Answer;
 use crate::reader::{Reading, Tier};
+use crate::reference::Reference;
 use crate::sample_set::SampleSet;
 use crate::vote::Vote;
 
@@ -97,7 +97,7 @@ pub struct AggregateResult {
     pub elapsed_ms: f64,
     /// The set's reference answer, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reference_answer: Option<String>,
+    pub reference_answer: Option<Reference>,
     /// Whether `answer` is equivalent to it; absent without a reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correct: Option<bool>,
@@ -140,9 +140,10 @@ impl AggregateResult {
     /// Sets the answer, and `correct` where there is a reference. No answer is not correct.
     pub fn set_answer(&mut self, answer: Option<String>) {
         self.answer = answer;
-        self.correct = self.reference_answer.as_deref().map(|reference| {
-            self.to_answer().is_some_and(|answer| is_equivalent(&reference_answer(reference), &answer))
-        });
+        self.correct = self
+            .reference_answer
+            .as_ref()
+            .map(|reference| self.to_answer().is_some_and(|answer| reference.accepts(&answer)));
     }
 
     /// The answer for comparisons: read as the candidate's that gave it, or as one that was announced, where a model

@@ -5,18 +5,20 @@
 //!
 //! Decisions:
 //! 1. Unknown fields are kept, in their order, behind the known ones, at the level of the set and of each candidate.
-//! 2. `id` and `reference_answer` may be JSON numbers and are read as their text (`18` is `"18"`). A number that a
-//!    64-bit float or integer cannot hold exactly is refused, because its digits would change silently.
+//! 2. What is meant is read: `id`, `reference_answer` and texts may be numbers, true or false and are read as their text (`18` is
+//!    `"18"`), a reference may be a list of which any is right, a candidate may be its text alone, and a text that is null or
+//!    missing is an empty one. A number that a 64-bit float or integer cannot hold exactly is refused, because its digits would
+//!    change silently.
 //! 3. A set with no candidates is valid (its vote has no answer), and so is one with ten thousand.
 //! 4. A bad line is reported with its number and reading goes on; nothing is dropped silently.
 
-use std::fmt;
-use std::io::{self, BufRead, Write};
-use std::marker::PhantomData;
+use std::io::BufRead;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use crate::json_lines::{JsonLines, LineError, write_json_line};
+pub use crate::reference::Reference;
 
 /// One problem and the candidate solutions sampled for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,9 +28,9 @@ pub struct SampleSet {
     pub id: String,
     /// The problem in plain text.
     pub problem: String,
-    /// The known final answer, where there is one: the answer alone, not a worked solution.
+    /// The known final answer, where there is one; several where any of them is right.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference_answer: Option<String>,
+    pub reference_answer: Option<Reference>,
     /// The candidates in the order they were drawn.
     pub candidates: Vec<Candidate>,
     /// Every other field of the line, in its order.
@@ -65,110 +67,9 @@ impl Candidate {
     }
 }
 
-/// A line of a JSONL file that could not be used, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LineError {
-    /// Line number, from 1.
-    pub line: u64,
-    /// What was expected, what was found, and what to do about it.
-    pub reason: String,
-}
-
-impl fmt::Display for LineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.reason)
-    }
-}
-
-impl std::error::Error for LineError {}
-
-/// The values of a JSONL stream, one a line.
-///
-/// Blank lines are skipped (and counted), a UTF-8 byte order mark and CRLF line ends are accepted. A line that is not
-/// UTF-8, not JSON or not a `T` gives a [`LineError`] and reading goes on after it; a failing reader gives one and ends.
-pub struct JsonLines<R, T> {
-    reader: R,
-    line: u64,
-    buffer: Vec<u8>,
-    failed: bool,
-    value: PhantomData<fn() -> T>,
-}
-
-impl<R: BufRead, T: DeserializeOwned> JsonLines<R, T> {
-    /// Reads from `reader`, whose first line is line 1.
-    pub fn new(reader: R) -> Self {
-        Self { reader, line: 0, buffer: Vec::new(), failed: false, value: PhantomData }
-    }
-
-    /// Number of the line read last, from 1 (0 before the first).
-    pub fn line(&self) -> u64 {
-        self.line
-    }
-}
-
-impl<R: BufRead, T: DeserializeOwned> Iterator for JsonLines<R, T> {
-    type Item = Result<T, LineError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.failed {
-            self.buffer.clear();
-            self.line += 1;
-            match self.reader.read_until(b'\n', &mut self.buffer) {
-                Ok(0) => return None,
-                Ok(_) => {}
-                Err(error) => {
-                    self.failed = true;
-                    let reason = format!("cannot read on: {error}");
-                    return Some(Err(LineError { line: self.line, reason }));
-                }
-            }
-            let mut bytes = self.buffer.as_slice();
-            if self.line == 1 {
-                bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-            }
-            let bytes = bytes.trim_ascii();
-            if !bytes.is_empty() {
-                return Some(parse_line(bytes).map_err(|reason| LineError { line: self.line, reason }));
-            }
-        }
-        None
-    }
-}
-
-/// Parses one line that is not blank.
-fn parse_line<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let utf16 = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
-        let looks = if utf16 { "it looks like UTF-16; " } else { "" };
-        format!("not UTF-8 at byte {}: {looks}convert the file to UTF-8", error.valid_up_to() + 1)
-    })?;
-    serde_json::from_str(text).map_err(|error| {
-        // A line of JSONL is one JSON line: serde_json's "at line 1" would only confuse beside the file's line number.
-        let message = error.to_string();
-        let message = message.split(" at line 1 column ").next().unwrap_or_default();
-        match error.classify() {
-            serde_json::error::Category::Data => message.to_string(),
-            _ => {
-                format!("not JSON at column {}: {message} (expected one JSON object a line)", error.column())
-            }
-        }
-    })
-}
-
 /// Reads sample sets, one a line, each checked as described at [`SampleSet`] and in the module's documentation.
 pub fn read_sample_sets<R: BufRead>(reader: R) -> JsonLines<R, SampleSet> {
     JsonLines::new(reader)
-}
-
-/// Writes `value` as one line of JSON.
-///
-/// # Errors
-/// What the writer reports: a full disk, a closed pipe.
-pub fn write_json_line<W: Write, T: Serialize>(writer: &mut W, value: &T) -> io::Result<()> {
-    // Serialised first, so that a value that cannot be serialised leaves no half line behind.
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
-    writer.write_all(&line)
 }
 
 impl TryFrom<Value> for SampleSet {
@@ -187,15 +88,9 @@ impl TryFrom<Value> for SampleSet {
         };
         let problem = required_text(fields.shift_remove("problem"), "problem")?;
         let reference_answer = match fields.shift_remove("reference_answer") {
-            None | Some(Value::Null) => None,
-            Some(Value::Number(number)) => Some(number_text(&number, "reference_answer")?),
-            Some(Value::String(text)) => Some(checked_reference(&id, text)?),
-            Some(other) => {
-                return Err(format!(
-                    "`reference_answer`: expected a string or a number, found {}",
-                    kind(&other)
-                ));
-            }
+            None => None,
+            Some(value) => Reference::read(value)
+                .map_err(|reason| format!("`reference_answer` of set `{id}`: {reason}"))?,
         };
         let candidates = match fields.shift_remove("candidates") {
             Some(Value::Array(candidates)) => candidates,
@@ -217,11 +112,23 @@ impl TryFrom<Value> for Candidate {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let Value::Object(mut fields) = value else {
-            return Err(format!("expected an object {{\"text\": \"...\"}}, found {}", kind(&value)));
+        let mut fields = match value {
+            Value::Object(fields) => fields,
+            Value::Array(_) => {
+                return Err("expected a text or an object {\"text\": \"...\"}, found an array".to_owned());
+            }
+            bare => return Ok(Self { text: text_of(Some(bare), "text")?, ..Self::default() }),
         };
+        // The name that chat APIs have for it, where there is no other.
+        let text = match fields.shift_remove("text") {
+            None if fields.contains_key("content") => fields.shift_remove("content"),
+            text => text,
+        };
+        if text.is_none() && !fields.keys().any(|name| WITHOUT_TEXT.contains(&name.as_str())) {
+            return Err("`text`: missing; expected a string".to_owned());
+        }
         Ok(Self {
-            text: required_text(fields.shift_remove("text"), "text")?,
+            text: text_of(text, "text")?,
             model: optional_text(fields.shift_remove("model"), "model")?,
             finish_reason: optional_text(fields.shift_remove("finish_reason"), "finish_reason")?,
             usage: fields.shift_remove("usage").filter(|usage| !usage.is_null()),
@@ -230,20 +137,28 @@ impl TryFrom<Value> for Candidate {
     }
 }
 
-/// Refuses references that are no answers, by the set's name.
-fn checked_reference(id: &str, text: String) -> Result<String, String> {
-    if text.trim_start().starts_with('#') {
-        return Err(format!(
-            "`reference_answer` of set `{id}` starts with `#`: expected the final answer alone; \
-             of a last line such as `#### 18` keep only what follows the mark"
-        ));
+/// What an answer of an API holds where it has no text: calls, a thought, a refusal, an error.
+const WITHOUT_TEXT: &[&str] =
+    &["tool_calls", "function_call", "reasoning_content", "reasoning", "refusal", "error", "finish_reason"];
+
+/// The text of a value that is meant as one. Null is no text; an object or a list is its JSON, as an API's structured output.
+fn text_of(value: Option<Value>, field: &str) -> Result<String, String> {
+    match value {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text),
+        Some(Value::Number(number)) => number_text(&number, field),
+        Some(Value::Array(parts)) if is_parts(&parts) => Ok(joined(&parts)),
+        Some(other) => Ok(other.to_string()),
     }
-    if text.trim().is_empty() {
-        return Err(format!(
-            "`reference_answer` of set `{id}` is empty: leave the field out where there is none"
-        ));
-    }
-    Ok(text)
+}
+
+/// Whether a list is the content of a message in parts: `[{"type": "text", "text": "..."}]`.
+fn is_parts(parts: &[Value]) -> bool {
+    !parts.is_empty() && parts.iter().all(|part| part.get("type").is_some_and(Value::is_string))
+}
+
+fn joined(parts: &[Value]) -> String {
+    parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()
 }
 
 fn required_text(value: Option<Value>, field: &str) -> Result<String, String> {
@@ -263,7 +178,7 @@ fn optional_text(value: Option<Value>, field: &str) -> Result<Option<String>, St
 }
 
 /// The text of a number whose digits are certain.
-fn number_text(number: &serde_json::Number, field: &str) -> Result<String, String> {
+pub(crate) fn number_text(number: &serde_json::Number, field: &str) -> Result<String, String> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     match number.as_f64() {
         Some(value) if number.is_f64() && value.abs() >= EXACT => Err(format!(
@@ -274,7 +189,7 @@ fn number_text(number: &serde_json::Number, field: &str) -> Result<String, Strin
 }
 
 /// What a JSON value is, in words.
-fn kind(value: &Value) -> &'static str {
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
@@ -288,6 +203,7 @@ fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
 
     fn read(bytes: &[u8]) -> Vec<Result<SampleSet, LineError>> {
         read_sample_sets(bytes).collect()
@@ -329,12 +245,12 @@ mod tests {
             "`candidates`: missing; expected an array (it may be empty)"
         );
         assert_eq!(
-            reason(r#"{"id":"a","problem":"p","candidates":[{"text":"x"},{"text":null}]}"#),
-            "candidate 2: `text`: expected a string, found null"
+            reason(r#"{"id":"a","problem":"p","candidates":[{"text":"x"},[]]}"#),
+            "candidate 2: expected a text or an object {\"text\": \"...\"}, found an array"
         );
         assert_eq!(reason(r#"{"problem":"p","candidates":[]}"#), "`id`: missing; expected a string");
         assert!(
-            reason(r#"{"id":"gsm-4","problem":"p","candidates":[],"reference_answer":"\n#### 18"}"#)
+            reason(r#"{"id":"gsm-4","problem":"p","candidates":[],"reference_answer":" "}"#)
                 .contains("`gsm-4`")
         );
         assert!(
@@ -345,6 +261,18 @@ mod tests {
             reason(r#"{"id":"a","problem":"p","candidates":[],"reference_answer":" "}"#)
                 .contains("leave the field out")
         );
+    }
+
+    #[test]
+    fn what_is_meant_is_read() {
+        let candidates = r#"["a",7,true,null,{"text":null,"reasoning_content":"so"},{"content":"b"},{"tool_calls":[]},{"text":{"x":1}},{"content":[{"type":"text","text":"c"},{"type":"image"}]}]"#;
+        let line =
+            format!(r#"{{"id":"a","problem":"p","reference_answer":"\n#### 18","candidates":{candidates}}}"#);
+        let set = read(line.as_bytes()).remove(0).unwrap();
+        let texts: Vec<&str> = set.candidates.iter().map(|candidate| candidate.text.as_str()).collect();
+        assert_eq!(texts, ["a", "7", "true", "", "", "b", "", r#"{"x":1}"#, "c"]);
+        assert_eq!(set.reference_answer.unwrap().first(), "18");
+        assert!(reason(r#"{"id":"a","problem":"p","candidates":[{}]}"#).contains("`text`: missing"));
     }
 
     #[test]

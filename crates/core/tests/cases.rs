@@ -28,7 +28,7 @@ fn set_of(reference: &str, texts: &[&str]) -> SampleSet {
     SampleSet {
         id: "case".to_owned(),
         problem: String::new(),
-        reference_answer: Some(reference.to_owned()),
+        reference_answer: Some(reference.into()),
         candidates: texts
             .iter()
             .map(|text| Candidate { text: (*text).to_owned(), ..Candidate::default() })
@@ -202,7 +202,7 @@ fn all_sets() -> Vec<SampleSet> {
 fn grading_is_reflexive() {
     let mut answers: BTreeSet<String> = BTreeSet::new();
     for set in all_sets() {
-        answers.extend(set.reference_answer.clone());
+        answers.extend(set.reference_answer.iter().map(|reference| reference.first().to_owned()));
         for candidate in &set.candidates {
             for field in ["peer_answer", "source_answer"] {
                 answers.extend(candidate.extra.get(field).and_then(Value::as_str).map(str::to_owned));

@@ -8,10 +8,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use conclave_core::grade::reference_answer;
 use conclave_core::reader::read_candidates;
 use conclave_core::report::{EvalOptions, Evaluation, Report, SetsReport};
-use conclave_core::{SampleSet, is_equivalent, read_sample_sets};
+use conclave_core::{SampleSet, read_sample_sets};
 use serde_json::{Value, json};
 
 /// A file of the data's table: labelled problems, labelled candidates each, label, mean@1, any correct; and the
@@ -64,10 +63,10 @@ fn agreement(file: &str, sets: &[SampleSet], label: &str, out: &mut Option<File>
     let (mut agree, mut all) = (0, 0);
     for set in sets {
         let Some(text) = &set.reference_answer else { continue };
-        let reference = reference_answer(text);
+        let reference = text.parsed();
         for (index, (reading, candidate)) in read_candidates(set).iter().zip(&set.candidates).enumerate() {
             let Some(expected) = candidate.extra.get(label).and_then(Value::as_bool) else { continue };
-            let ours = reading.to_answer().is_some_and(|answer| is_equivalent(&reference, &answer));
+            let ours = reading.to_answer().is_some_and(|answer| reference.accepts(&answer));
             all += 1;
             agree += usize::from(ours == expected);
             if ours != expected

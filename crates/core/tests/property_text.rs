@@ -158,7 +158,7 @@ fn set() -> impl Strategy<Value = SampleSet> {
         |(id, problem, reference_answer, candidates, extra)| SampleSet {
             id,
             problem,
-            reference_answer,
+            reference_answer: reference_answer.map(Into::into),
             candidates,
             extra,
         },

@@ -29,7 +29,7 @@ fn set(answers: &[&str], reference: Option<&str>) -> SampleSet {
     SampleSet {
         id: "s".to_owned(),
         problem: "What is it?".to_owned(),
-        reference_answer: reference.map(str::to_owned),
+        reference_answer: reference.map(Into::into),
         candidates: answers.iter().map(candidate).collect(),
         extra: Default::default(),
     }

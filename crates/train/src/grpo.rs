@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use conclave_core::sample_set::SampleSet;
+use conclave_core::sample_set::{Reference, SampleSet};
 use conclave_model::qwen2::Qwen2;
 
 use crate::advantage::{Advantage, Reward, group_advantages};
@@ -144,9 +144,9 @@ pub(crate) fn grade(prefill: &str, set: &SampleSet, group: &[Rollout]) -> Result
 }
 
 /// What a set's completions are graded by.
-pub(crate) fn reference(set: &SampleSet) -> Result<&str> {
+pub(crate) fn reference(set: &SampleSet) -> Result<&Reference> {
     let missing = || TrainError::Data(format!("set `{}` has no `reference_answer` to reward by", set.id));
-    set.reference_answer.as_deref().ok_or_else(missing)
+    set.reference_answer.as_ref().ok_or_else(missing)
 }
 
 /// 1 for a correct answer, the format reward for another well-formed one.

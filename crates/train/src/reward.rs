@@ -3,8 +3,8 @@
 //! Answers are compared as everywhere else in Conclave: found in the text and judged by the equivalence of
 //! `conclave-core`. What is not here: what follows from a reward (`advantage`).
 
-use conclave_core::equivalence::{Answer, is_equivalent};
-use conclave_core::grade::reference_answer;
+use conclave_core::Reference;
+use conclave_core::equivalence::Answer;
 use conclave_core::prompt::parse_completion;
 use conclave_core::reader::read;
 
@@ -26,11 +26,10 @@ pub struct Graded {
 
 /// Grades what an aggregator wrote behind `prefill`. The prompt is not looked at, so no tag in it can be taken for an
 /// answer. Only what is well-formed is correct: of anything else the aggregator would return the vote.
-pub fn aggregator_reward(prefill: &str, completion: &str, reference: &str) -> Graded {
+pub fn aggregator_reward(prefill: &str, completion: &str, reference: &Reference) -> Graded {
     let parsed = parse_completion(prefill, completion);
     let answer = parsed.answer.as_deref().filter(|_| parsed.well_formed);
-    let correct =
-        answer.is_some_and(|answer| is_equivalent(&reference_answer(reference), &Answer::announced(answer)));
+    let correct = answer.is_some_and(|answer| reference.accepts(&Answer::announced(answer)));
     let reward = match (correct, parsed.well_formed) {
         (true, _) => 1.0,
         (false, true) => WELL_FORMED_REWARD,
@@ -41,10 +40,8 @@ pub fn aggregator_reward(prefill: &str, completion: &str, reference: &str) -> Gr
 
 /// Whether a generator's solution gives the reference's answer, which is read out of it as out of any candidate.
 /// `truncated`: it was cut off at the length limit, so that its last number is no answer.
-pub fn generator_correct(text: &str, truncated: bool, reference: &str) -> bool {
-    read(text, truncated)
-        .to_answer()
-        .is_some_and(|answer| is_equivalent(&reference_answer(reference), &answer))
+pub fn generator_correct(text: &str, truncated: bool, reference: &Reference) -> bool {
+    read(text, truncated).to_answer().is_some_and(|answer| reference.accepts(&answer))
 }
 
 #[cfg(test)]
@@ -70,7 +67,7 @@ mod tests {
             ("<answer>", "", "42", 0.0),
         ];
         for (prefill, completion, reference, reward) in cases {
-            let graded = aggregator_reward(prefill, completion, reference);
+            let graded = aggregator_reward(prefill, completion, &reference.into());
             assert_eq!(graded.reward, Reward(reward), "of {prefill}{completion}");
             assert_eq!((graded.correct, graded.well_formed), (reward == 1.0, reward > 0.0));
         }
@@ -78,17 +75,19 @@ mod tests {
 
     #[test]
     fn references_may_be_solutions() {
-        assert!(aggregator_reward("<answer>", "18</answer>", "She has 9 * 2 = 18 left.\n#### 18").correct);
+        assert!(
+            aggregator_reward("<answer>", "18</answer>", &"She has 9 * 2 = 18 left.\n#### 18".into()).correct
+        );
     }
 
     #[test]
     fn generators() {
-        assert!(generator_correct("155*77=11935;11935+95=12030;#12030", false, "12030"));
-        assert!(!generator_correct("155*77=11935;11935+95=12030;#12031", false, "12030"));
-        assert!(generator_correct("so it is \\boxed{\\frac12}.", false, "0.5"));
-        assert!(!generator_correct("", false, "0"));
+        assert!(generator_correct("155*77=11935;11935+95=12030;#12030", false, &"12030".into()));
+        assert!(!generator_correct("155*77=11935;11935+95=12030;#12031", false, &"12030".into()));
+        assert!(generator_correct("so it is \\boxed{\\frac12}.", false, &"0.5".into()));
+        assert!(!generator_correct("", false, &"0".into()));
         // The last number is an answer only where the text was not cut off behind it.
-        assert!(generator_correct("3 + 4 = 7", false, "7"));
-        assert!(!generator_correct("3 + 4 = 7", true, "7"));
+        assert!(generator_correct("3 + 4 = 7", false, &"7".into()));
+        assert!(!generator_correct("3 + 4 = 7", true, &"7".into()));
     }
 }

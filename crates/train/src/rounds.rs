@@ -264,7 +264,7 @@ pub fn report(pools: &[SampleSet], round: u64, k: usize) -> Result<PoolReport> {
 
 /// Which candidates of a pool are correct; none where there is no reference.
 pub fn correct(pool: &SampleSet) -> Option<Vec<bool>> {
-    let reference = pool.reference_answer.as_deref()?;
+    let reference = pool.reference_answer.as_ref()?;
     let correct =
         |candidate: &Candidate| generator_correct(&candidate.text, candidate.is_truncated(), reference);
     Some(pool.candidates.iter().map(correct).collect())

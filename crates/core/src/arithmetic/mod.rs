@@ -132,7 +132,7 @@ pub fn sample_set(seed: u64, index: u64, options: &Options) -> SampleSet {
             Numbers::Small => format!("arithmetic-small-{seed}-{index}"),
         },
         problem: problem.text,
-        reference_answer: Some(problem.answer.to_string()),
+        reference_answer: Some(problem.answer.to_string().into()),
         candidates: candidates.collect(),
         extra,
     }

@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use super::ReportError;
 use crate::cluster::cluster_readings;
-use crate::equivalence::{Answer, is_equivalent};
-use crate::grade::reference_answer;
 use crate::metrics::{GradedClass, Majority, majority, pass_at_k};
 use crate::reader::{NoAnswer, Reading, Tier, clean_answer, read_candidates};
+use crate::reference::ParsedReference;
 use crate::result::AggregateResult;
 use crate::sample_set::{Candidate, SampleSet};
 
@@ -22,12 +21,12 @@ pub(super) struct PoolScore {
 
 /// The score of the first `most` candidates of a set by the reference; none where there is no reference.
 pub(super) fn graded(set: &SampleSet, most: usize) -> Option<PoolScore> {
-    let reference = reference_answer(set.reference_answer.as_deref()?);
+    let reference = set.reference_answer.as_ref()?.parsed();
     let mut readings = read_candidates(set);
     readings.truncate(most);
     let clusters = cluster_readings(&readings);
     let classes = clusters.iter().map(|cluster| {
-        let correct = is_equivalent(&reference, &cluster.to_answer());
+        let correct = reference.accepts(&cluster.to_answer());
         (cluster.candidates.as_slice(), f64::from(u8::from(correct)))
     });
     Some(pool(readings.len(), classes))
@@ -56,9 +55,9 @@ pub(super) fn labelled(set: &SampleSet, field: &str, most: usize) -> Result<Opti
 }
 
 /// The score of the first `most` candidates of a result, from its clusters.
-pub(super) fn of_result(result: &AggregateResult, reference: &Answer, most: usize) -> PoolScore {
+pub(super) fn of_result(result: &AggregateResult, reference: &ParsedReference, most: usize) -> PoolScore {
     let kept = result.clusters.iter().map(|cluster| {
-        let correct = is_equivalent(reference, &result.cluster_answer(cluster));
+        let correct = reference.accepts(&result.cluster_answer(cluster));
         let candidates = cluster.candidates.iter().copied().filter(|&candidate| candidate < most).collect();
         (candidates, f64::from(u8::from(correct)))
     });

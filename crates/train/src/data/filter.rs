@@ -9,8 +9,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use conclave_core::equivalence::is_equivalent;
-use conclave_core::grade::reference_answer;
 use conclave_core::prompt::{PromptOptions, build_prompt};
 use conclave_core::reader::{Reading, read_candidates};
 use conclave_core::sample_set::SampleSet;
@@ -125,9 +123,8 @@ pub fn filter(
 
 /// Whether each candidate is right; none where there is no reference.
 pub fn correct_candidates(set: &SampleSet) -> Option<Vec<bool>> {
-    let reference = reference_answer(set.reference_answer.as_ref()?);
-    let right =
-        |reading: &Reading| reading.to_answer().is_some_and(|answer| is_equivalent(&reference, &answer));
+    let reference = set.reference_answer.as_ref()?.parsed();
+    let right = |reading: &Reading| reading.to_answer().is_some_and(|answer| reference.accepts(&answer));
     Some(read_candidates(set).iter().map(right).collect())
 }
 

@@ -156,7 +156,10 @@ fn whole<'a>(preparation: &Preparation, set: &SampleSet, text: &'a str) -> Resul
     let prefill = preparation.variant.prefill();
     let text = text.strip_prefix(prefill).unwrap_or(text);
     let written = parse_completion(prefill, text).answer.ok_or(Unusable::Malformed)?;
-    let right = set.reference_answer.as_ref().is_none_or(|reference| grade(reference, &written).equivalent);
+    let right = set
+        .reference_answer
+        .as_ref()
+        .is_none_or(|reference| reference.answers().any(|reference| grade(reference, &written).equivalent));
     if right { Ok(text) } else { Err(Unusable::WrongTarget) }
 }
 

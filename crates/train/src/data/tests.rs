@@ -55,7 +55,7 @@ fn set(id: &str, reference: Option<&str>, texts: &[&str]) -> SampleSet {
     SampleSet {
         id: id.into(),
         problem: "What is 2 + 2?".into(),
-        reference_answer: reference.map(str::to_owned),
+        reference_answer: reference.map(Into::into),
         candidates: candidates.collect(),
         extra: Default::default(),
     }
@@ -169,7 +169,7 @@ fn every_target_of_every_variant_is_well_formed() {
                     let text = written(tokenizer, &prepared);
                     let parsed = parse_completion(prepared.prefill, &text);
                     assert!(parsed.well_formed, "{name} {variant:?} {target:?}: {text}");
-                    assert_eq!(parsed.answer, prepared.set.reference_answer, "{name}");
+                    assert_eq!(parsed.answer.as_deref(), prepared.set.reference_answer.as_deref(), "{name}");
                     let thinks = matches!(target, TargetKind::Derivation | TargetKind::Field(_))
                         && variant != PromptVariant::NoThink;
                     let chain = prepared.set.extra["derivation"].as_str().unwrap();

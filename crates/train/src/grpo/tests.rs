@@ -19,7 +19,7 @@ pub(crate) fn sets(count: usize) -> Vec<SampleSet> {
     let set = |index: usize| SampleSet {
         id: index.to_string(),
         problem: (index % 10).to_string(),
-        reference_answer: Some("7".to_owned()),
+        reference_answer: Some("7".into()),
         candidates: vec![candidate("3"), candidate("7")],
         extra: Default::default(),
     };

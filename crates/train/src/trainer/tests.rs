@@ -343,7 +343,7 @@ fn only_sets_that_can_be_graded_are_measured_by() {
     let set = |reference: Option<&str>| SampleSet {
         id: "a".into(),
         problem: "1 + 1".into(),
-        reference_answer: reference.map(str::to_owned),
+        reference_answer: reference.map(Into::into),
         candidates: Vec::new(),
         extra: Default::default(),
     };
