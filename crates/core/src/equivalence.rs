@@ -15,7 +15,7 @@ mod chain;
 mod classes;
 mod clean;
 mod compare;
-mod time;
+pub(crate) mod time;
 mod value;
 
 use crate::math::budget::Budget;

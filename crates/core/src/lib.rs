@@ -16,11 +16,13 @@ pub mod math;
 pub mod metrics;
 pub mod prompt;
 pub mod reader;
+pub mod record;
 pub mod reference;
 pub mod report;
 pub mod result;
 pub mod router;
 pub mod sample_set;
+pub mod tool_call;
 pub mod vote;
 
 pub use cluster::{Cluster, cluster_readings};

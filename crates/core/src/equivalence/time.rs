@@ -263,6 +263,15 @@ fn date(text: &str) -> Option<Date> {
     Some(Date { year, month: month?, day: day?, is_ambiguous: false })
 }
 
+/// The year, the month and the day of a text that is one date and nothing else; none where one of them is missing or the
+/// day may be the month (`03/04/2024`).
+pub(crate) fn calendar_date(text: &str) -> Option<(u32, u32, u32)> {
+    match parse(text.trim())? {
+        Value::Date(Date { year: Some(year), month, day, is_ambiguous: false }) => Some((year, month, day)),
+        _ => None,
+    }
+}
+
 fn numeric_date(text: &str) -> Option<Date> {
     let mark = text.chars().find(|c| !c.is_ascii_digit()).filter(|mark| matches!(mark, '/' | '-' | '.'))?;
     let parts: Vec<&str> = text.split(mark).collect();

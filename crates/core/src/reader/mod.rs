@@ -26,6 +26,7 @@ mod last;
 mod nothing;
 mod phrases;
 mod prose;
+mod said;
 pub(crate) mod tags;
 mod turns;
 mod value;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::equivalence::Answer;
 use crate::math::plain::PlainNumber;
 use crate::sample_set::{Candidate, SampleSet};
+pub(crate) use said::{nothing_said, said};
 pub use value::clean_answer;
 pub(crate) use whole::has_words;
 
@@ -82,6 +84,8 @@ pub enum NoAnswer {
     Placeholder,
     /// Nothing in the text is an answer.
     NotFound,
+    /// A record or a call was asked for, and this is none: no JSON, or JSON that its schema does not allow.
+    Invalid,
 }
 
 impl NoAnswer {
@@ -96,6 +100,7 @@ impl NoAnswer {
             NoAnswer::Hedge => "hedge",
             NoAnswer::Placeholder => "placeholder",
             NoAnswer::NotFound => "not_found",
+            NoAnswer::Invalid => "invalid",
         }
     }
 }
