@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::equivalence::Answer;
 use crate::math::plain::PlainNumber;
 use crate::sample_set::{Candidate, SampleSet};
-pub(crate) use said::{nothing_said, said};
+pub(crate) use said::{concluded, nothing_said, said, said_nothing};
 pub use value::clean_answer;
 pub(crate) use whole::has_words;
 
@@ -86,6 +86,8 @@ pub enum NoAnswer {
     NotFound,
     /// A record or a call was asked for, and this is none: no JSON, or JSON that its schema does not allow.
     Invalid,
+    /// An answer that is none of the labels.
+    OtherLabel,
 }
 
 impl NoAnswer {
@@ -101,6 +103,7 @@ impl NoAnswer {
             NoAnswer::Placeholder => "placeholder",
             NoAnswer::NotFound => "not_found",
             NoAnswer::Invalid => "invalid",
+            NoAnswer::OtherLabel => "other_label",
         }
     }
 }
