@@ -186,6 +186,7 @@ fn lines(result: &AggregateResult) -> Vec<String> {
     let agrees = |cluster: &&ClusterResult| is_equivalent(&chosen, &Answer::parse(&cluster.answer));
     let votes = result.clusters.iter().find(agrees).map_or(0, |cluster| cluster.votes);
     let meaning = match result.confidence_kind {
+        ConfidenceKind::Share => "share of the votes",
         ConfidenceKind::LeadProbability => "that the vote would stay the same, not that it is right",
         ConfidenceKind::AnswerMass => "the aggregator's probability of this answer",
         ConfidenceKind::TokenProduct => "the product of the probabilities of the answer's tokens",
