@@ -171,8 +171,9 @@ impl Scalar {
             (Scalar::Text(a) | Scalar::Free(_, a), Scalar::Text(b) | Scalar::Free(_, b)) => {
                 let (a, b) = (head(a), head(b));
                 let digits = |text: &str| -> String { text.chars().filter(|c| c.is_numeric()).collect() };
-                // `Item 1` and `Item 2` are two things.
-                let weight = if digits(a) == digits(b) { 1.0 } else { 0.5 };
+                // `Item 1` and `Item 2` are two things; one without a number leaves it out.
+                let (of_a, of_b) = (digits(a), digits(b));
+                let weight = if of_a == of_b || of_a.is_empty() || of_b.is_empty() { 1.0 } else { 0.5 };
                 weight * strsim::normalized_levenshtein(a, b)
             }
             _ => f64::from(u8::from(self.is_near(other, 0.0))),
