@@ -12,6 +12,7 @@ mod compare;
 mod find;
 mod lists;
 mod merge;
+pub(crate) mod order;
 mod parse;
 mod scalar;
 pub(crate) mod similar;

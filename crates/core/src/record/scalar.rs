@@ -2,6 +2,8 @@
 
 use serde_json::{Number, Value};
 
+use super::order::sorted;
+
 use crate::equivalence::time::calendar_date;
 use crate::letters::{lowercase, normal};
 
@@ -71,16 +73,16 @@ impl Quantity {
             && (!has_groups || first.len() <= 3)
             && (!first.starts_with('0') || whole_part == "0")
             && fraction.is_none_or(is_digits);
-        if !is_number || digits.len() > 20 {
+        if !is_number || digits.len() > 18 {
             return None;
         }
         let plain = digits.replace(',', "");
-        let float: f64 = plain.parse().ok()?;
-        let integer: Option<i128> = plain.parse().ok().or_else(|| whole(float));
+        // By serde_json, since the standard library's own way has tables of its own.
+        let plain = Self::of(&plain.parse().ok()?)?;
         let turn = |value: i128| if sign { -value } else { value };
         Some(Self {
-            integer: integer.map(turn),
-            float: if sign { -float } else { float },
+            integer: plain.integer.map(turn),
+            float: if sign { -plain.float } else { plain.float },
             unit: before.or(behind),
         })
     }
@@ -143,7 +145,10 @@ impl Scalar {
             Scalar::Number(Quantity { integer: Some(integer), unit, .. }) => {
                 format!("n{integer}{}", unit.unwrap_or(' '))
             }
-            Scalar::Number(Quantity { float, unit, .. }) => format!("n{float}{}", unit.unwrap_or(' ')),
+            Scalar::Number(Quantity { float, unit, .. }) => {
+                // Its bits: a float that is no integer has one form.
+                format!("f{}{}", float.to_bits(), unit.unwrap_or(' '))
+            }
             Scalar::Date(year, month, day) => format!("d{year}-{month}-{day}"),
             Scalar::Text(text) | Scalar::Free(_, text) => format!("t{text}"),
         }
@@ -218,8 +223,7 @@ fn words_of(words: Vec<String>) -> Vec<String> {
             break;
         }
     }
-    out.sort_unstable();
-    out
+    sorted(out)
 }
 
 /// The words that turn what the others say: numbers, and negations.
