@@ -1,9 +1,9 @@
 //! Tool calls: which calls an answer makes, and when two answers make the same.
 //!
-//! Calls are read from what the API gave (`tool_calls`, `function_call`) or, where there is none, from the text, in the formats
-//! of the common models. Two answers are the same where they make the same calls with the same arguments, in any order: calls
-//! that are made together have none. Keys have no order, numbers are compared by value, texts as they stand without blanks
-//! around them.
+//! Calls are read from what the API gave (`tool_calls`, `function_call`) or, where there is none, from the
+//! text, in the formats of the common models. Two answers are the same where they make the same calls with
+//! the same arguments, in any order: calls that are made together have none. Keys have no order, numbers are
+//! compared by value, texts as they stand without blanks around them.
 
 mod read;
 
@@ -28,7 +28,8 @@ pub struct Call {
 /// Answers that make the same calls.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CallClass {
-    /// The calls as most of them wrote them, as JSON: `{"name": .., "arguments": {..}}`, or an array of several.
+    /// The calls as most of them wrote them, as JSON: `{"name": .., "arguments": {..}}`, or an array of
+    /// several.
     pub answer: String,
     /// Indices of its candidates, ascending.
     pub candidates: Vec<usize>,
@@ -37,7 +38,8 @@ pub struct CallClass {
 /// The outcome of reading calls in several candidates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallClasses {
-    /// Larger first; of equally large ones the first by its canonical form, whatever the order of the candidates.
+    /// Larger first; of equally large ones the first by its canonical form, whatever the order of the
+    /// candidates.
     pub classes: Vec<CallClass>,
     /// Why each candidate makes no call, in their order; none where it makes one.
     pub no_answer: Vec<Option<NoAnswer>>,
@@ -55,8 +57,8 @@ pub fn answer_text(calls: &[Call]) -> String {
     }
 }
 
-/// A text that is the same for calls that are the same. `ignore`: arguments that do not count, by their name or path: `id`,
-/// `options.seed`, and `items.id` for the `id` of each item. Those of one tool: `search:id`.
+/// A text that is the same for calls that are the same. `ignore`: arguments that do not count, by their name
+/// or path: `id`, `options.seed`, and `items.id` for the `id` of each item. Those of one tool: `search:id`.
 pub fn canonical(calls: &[Call], ignore: &[String]) -> String {
     let texts: Vec<String> = calls
         .iter()

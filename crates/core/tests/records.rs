@@ -22,7 +22,6 @@ fn the_records_of_the_document_are_as_expected() {
             })
             .collect();
         let found = json!({"record": vote.record, "fields": fields});
-        continue;
         assert_eq!(found.to_string(), set.extra["expected"].to_string(), "{}", set.id);
         let turned: Vec<_> = set.candidates.iter().rev().cloned().collect();
         let turned = vote_records(&turned, None, &RecordOptions::default());

@@ -1,9 +1,9 @@
 //! The vote among single values: classes around the value that most others agree with.
 //!
-//! Whether two values are the same is not transitive where there is a tolerance, a unit that may be left out, or free text. So
-//! nothing is chained: a class is one value with those that are the same as *it*. The first class is that of the value which
-//! most candidates agree with; the others share what is left. Everything depends on how often each value was given, and nothing
-//! on the order of the candidates.
+//! Whether two values are the same is not transitive where there is a tolerance, a unit that may be left out,
+//! or free text. So nothing is chained: a class is one value with those that are the same as *it*. The first
+//! class is that of the value which most candidates agree with; the others share what is left. Everything
+//! depends on how often each value was given, and nothing on the order of the candidates.
 
 use std::cmp::Ordering;
 
@@ -44,8 +44,8 @@ impl Group<'_> {
     }
 }
 
-/// The order of values that have equally many votes: numbers and true or false before texts, these before null, and that before
-/// a field that is missing; then the smaller.
+/// The order of values that have equally many votes: numbers and true or false before texts, these before
+/// null, and that before a field that is missing; then the smaller.
 pub(super) fn canonical_order(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     let rank = |value: Option<&Value>| match value {
         Some(Value::Number(_) | Value::Bool(_)) => 0,

@@ -1,8 +1,8 @@
 //! Which elements of several lists are the same element.
 //!
-//! Equal elements are, in their order. What is left is assigned by the Hungarian method, so that the pairs are as alike as they
-//! can be together, and only pairs that are alike enough. The lists are taken one after the other, so the caller puts them in an
-//! order that does not depend on that of the candidates.
+//! Equal elements are, in their order. What is left is assigned by the Hungarian method, so that the pairs
+//! are as alike as they can be together, and only pairs that are alike enough. The lists are taken one after
+//! the other, so the caller puts them in an order that does not depend on that of the candidates.
 
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;

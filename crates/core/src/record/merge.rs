@@ -17,7 +17,8 @@ pub(super) struct Merge<'a> {
     pub fields: Vec<FieldVote>,
 }
 
-/// What can stand at a path, in the order in which one of equally many votes wins: what holds more comes first.
+/// What can stand at a path, in the order in which one of equally many votes wins: what holds more comes
+/// first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Object,
@@ -40,8 +41,8 @@ fn kind_of(value: Option<&Value>) -> Kind {
 }
 
 impl Merge<'_> {
-    /// Decides what stands at `path`, given what each voter has there; none: the field is missing. `review`: something above
-    /// it was decided by no majority.
+    /// Decides what stands at `path`, given what each voter has there; none: the field is missing. `review`:
+    /// something above it was decided by no majority.
     pub(super) fn decide(&mut self, path: &str, held: &[Option<&Value>], review: bool) -> Option<Value> {
         let count = |kind: Kind| held.iter().filter(|value| kind_of(**value) == kind).count();
         let counts = KINDS.map(count);
@@ -168,8 +169,8 @@ impl Merge<'_> {
     }
 
     fn array(&mut self, path: &str, arrays: &[&Vec<Value>], review: bool) -> Vec<Value> {
-        // Which elements belong together depends on the different lists alone, not on how many gave them: a copy of a
-        // candidate adds votes and moves nothing.
+        // Which elements belong together depends on the different lists alone, not on how many gave them: a
+        // copy of a candidate adds votes and moves nothing.
         let texts: Vec<String> =
             arrays.iter().map(|items| items.iter().map(exact_text).collect::<Vec<_>>().join(",")).collect();
         let longest_first = order(arrays.len(), &|a, b| {

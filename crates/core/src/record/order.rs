@@ -1,5 +1,5 @@
-//! Sorting by places. One sort for all types: each that the standard library makes is as large in the wasm module as the rest of
-//! what sorts.
+//! Sorting by places. One sort for all types: each that the standard library makes is as large in the wasm
+//! module as the rest of what sorts.
 
 use std::cmp::Ordering;
 

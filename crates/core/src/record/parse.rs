@@ -1,9 +1,9 @@
 //! JSON as models write it: strict JSON is read as it is, and what is nearly JSON as it was meant.
 //!
-//! Repaired: commas before a closing bracket, comments, strings in single quotes, raw line breaks in strings, keys without
-//! quotes, Python's `True`, `False`, `None`, and `NaN` (which is null). The last of two equal keys wins. A number that neither
-//! a 64-bit integer nor a 64-bit float can hold is kept as text, with all its digits. What is deeper than [`MOST_DEPTH`] is not
-//! read.
+//! Repaired: commas before a closing bracket, comments, strings in single quotes, raw line breaks in strings,
+//! keys without quotes, Python's `True`, `False`, `None`, and `NaN` (which is null). The last of two equal
+//! keys wins. A number that neither a 64-bit integer nor a 64-bit float can hold is kept as text, with all
+//! its digits. What is deeper than [`MOST_DEPTH`] is not read.
 
 use serde_json::{Map, Number, Value};
 

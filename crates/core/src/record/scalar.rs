@@ -46,8 +46,8 @@ impl Quantity {
         Some(Self { integer: integer.or_else(|| whole(float)), float, unit: None })
     }
 
-    /// `1,234.50`, `$12`, `-3 %`. None with zeros before it (`007`), as names of things have them, or with so many digits that
-    /// it would not be exact.
+    /// `1,234.50`, `$12`, `-3 %`. None with zeros before it (`007`), as names of things have them, or with so
+    /// many digits that it would not be exact.
     fn parse(text: &str) -> Option<Self> {
         const UNITS: [char; 7] = ['$', '€', '£', '¥', '₹', '%', '₩'];
         let (sign, rest) = match text.strip_prefix(['-', '+']) {
@@ -154,7 +154,8 @@ impl Scalar {
         }
     }
 
-    /// Whether two values are the same, beyond those whose keys are equal. Not transitive: `$12` is 12, and so is `€12`.
+    /// Whether two values are the same, beyond those whose keys are equal. Not transitive: `$12` is 12, and
+    /// so is `€12`.
     pub(super) fn is_near(&self, other: &Self, tolerance: f64) -> bool {
         match (self, other) {
             (Scalar::Number(a), Scalar::Number(b)) => a.is_near(b, tolerance),

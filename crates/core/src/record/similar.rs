@@ -10,7 +10,8 @@ const TEXT_WEIGHT: f64 = 3.0;
 /// Elements of lists inside elements that are compared.
 const MOST_ITEMS: usize = 16;
 
-/// The JSON of a value with its keys sorted. Equal for values that differ in nothing but the order of their keys.
+/// The JSON of a value with its keys sorted. Equal for values that differ in nothing but the order of their
+/// keys.
 pub(crate) fn exact_text(value: &Value) -> String {
     let mut out = String::new();
     write(value, &|scalar, out| out.push_str(&scalar.to_string()), &mut out);
