@@ -40,7 +40,9 @@ fn lower(c: char) -> char {
 /// something.
 pub fn normal(text: &str) -> Cow<'_, str> {
     let is_plain = |byte: u8| matches!(byte, 7..=13 | b' '..=0x7f);
-    if text.bytes().all(is_plain) || !text.chars().any(is_special) {
+    // Without a way out of the loop, so that many bytes are looked at together.
+    let all_plain = text.bytes().fold(true, |all, byte| all & is_plain(byte));
+    if all_plain || !text.chars().any(is_special) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

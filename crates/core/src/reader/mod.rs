@@ -23,6 +23,7 @@ mod announced;
 mod boxed;
 mod json;
 mod last;
+mod list;
 mod nothing;
 mod phrases;
 mod prose;
@@ -250,12 +251,14 @@ impl Scan {
             return (Reading::none(NoAnswer::Empty), None);
         }
         // A line of mathematics, in which no model left its marks.
-        if !text.contains(['\n', '<', '[', ':'])
-            && (!whole::has_words(text) || nothing::api_error(text).is_none())
-            && let Some((reading, Some(answer))) = self.whole(text)
+        let is_line = !text.contains(['\n', '<', '[', ':']);
+        let error = if is_line && whole::has_words(text) { nothing::api_error(text) } else { None };
+        let mut as_line = (is_line && error.is_none()).then(|| self.whole(text));
+        if let Some(Some((_, Some(answer)))) = &as_line
             && !answer.is_text()
+            && let Some(found) = as_line.take().flatten()
         {
-            return (reading, Some(answer));
+            return found;
         }
         let turn = match self.conclusion(text) {
             Ok(turn) => turn,
@@ -264,7 +267,10 @@ impl Scan {
         let conclusion = turns::without_asides(turn.conclusion.trim());
         // A turn that ended by itself was not cut off, whatever stands behind it.
         self.truncated &= !turn.is_ended;
-        if let Some(reason) = nothing::api_error(conclusion) {
+        // Most texts conclude with all that they say, of which both questions were asked already.
+        let is_all = is_line && conclusion.len() == text.len();
+        let error = if is_all && whole::has_words(text) { error } else { nothing::api_error(conclusion) };
+        if let Some(reason) = error {
             return (Reading::none(reason), None);
         }
         // What runs on into a next question: the first part with an answer counts.
@@ -272,7 +278,11 @@ impl Scan {
         let was_truncated = self.truncated;
         for (at, segment) in segments.iter().enumerate().take(MOST_SEGMENTS) {
             self.truncated = was_truncated && at + 1 == segments.len();
-            if let Some(found) = self.whole(segment) {
+            let whole = match as_line.take() {
+                Some(whole) if is_all => whole,
+                _ => self.whole(segment),
+            };
+            if let Some(found) = whole {
                 return found;
             }
             if let Some(found) = self.explicit(segment) {

@@ -329,7 +329,8 @@ fn after_answer_word(line: &str, start: usize) -> Option<Found> {
     // One word at a time, each searched from the end once: linear in the line.
     ANSWER_WORDS
         .iter()
-        .filter(|word| word.is_ascii() || !line.is_ascii())
+        // Most of them are not on the line, which is found out faster from the front.
+        .filter(|word| (word.is_ascii() || !line.is_ascii()) && lower.contains(**word))
         .filter_map(|word| after_word(line, &lower, start, word))
         .max_by_key(|found| found.value)
 }

@@ -152,13 +152,22 @@ pub(super) fn behind_question(segment: &str) -> Option<&str> {
     None
 }
 
-/// Whether a mark of a model may be in a text: each begins with `<`, `◁`, or `[` before a capital letter or a stroke. One pass,
-/// since most texts have none.
+/// Whether a mark of a model is in a text: each begins with `<`, `◁` or `[`. One pass, since most texts have none; `<` is a
+/// relation far more often.
 fn may_have_marks(text: &str) -> bool {
     let bytes = text.as_bytes();
+    let is_token = |at: usize| {
+        let begins = |token: &str| bytes[at..].starts_with(token.as_bytes());
+        [END_TOKENS, TURN_TOKENS, OWN_TOKENS].iter().any(|tokens| tokens.iter().any(|token| begins(token)))
+            || THOUGHTS.iter().any(|(open, close)| begins(open) || begins(close))
+    };
     bytes.iter().enumerate().any(|(at, byte)| match byte {
-        b'<' => true,
-        b'[' => bytes.get(at + 1).is_some_and(|next| next.is_ascii_uppercase() || *next == b'/'),
+        b'<' => match bytes.get(at + 1) {
+            Some(b'|') => true,
+            Some(b'a'..=b'z' | b'A'..=b'Z' | b'/') if is_token(at) => true,
+            _ => tags::tag_at(bytes, at).is_some(),
+        },
+        b'[' => bytes.get(at + 1).is_some_and(|next| next.is_ascii_uppercase() || *next == b'/') && is_token(at),
         // The first byte of `◁`.
         0xe2 => text[at..].starts_with('◁'),
         _ => false,

@@ -15,21 +15,36 @@ pub fn clean_answer(text: &str) -> &str {
         if !next.ends_with("...") {
             next = next.trim_end_matches(['.', ';', ',', '。', '，', '।', '۔', '、']);
         }
-        for (open, close) in WRAPPERS {
-            let inner = next.strip_prefix(open).and_then(|inner| inner.strip_suffix(close));
-            if let Some(inner) = inner
-                && !inner.contains(open)
-            {
-                next = inner;
+        // Most values wear nothing.
+        if is_marked(next.as_bytes()) {
+            for (open, close) in WRAPPERS {
+                let inner = next.strip_prefix(open).and_then(|inner| inner.strip_suffix(close));
+                if let Some(inner) = inner
+                    && !inner.contains(open)
+                {
+                    next = inner;
+                }
             }
+            next = unmatched_ends(next);
         }
-        next = unmatched_ends(next);
         if next.len() == text.len() {
             break;
         }
         text = next;
     }
     text
+}
+
+/// Whether a text begins or ends with a mark of [`WRAPPERS`].
+fn is_marked(text: &[u8]) -> bool {
+    let is_mark =
+        |byte: u8| matches!(byte, b'$' | b'*' | b'_' | b'`' | b'"' | b'\'') || !byte.is_ascii();
+    match text {
+        [b'\\', b'(' | b'[', ..] | [.., b'\\', b')' | b']'] => true,
+        [first, .., last] => is_mark(*first) || is_mark(*last),
+        [only] => is_mark(*only),
+        [] => false,
+    }
 }
 
 #[rustfmt::skip]
@@ -81,6 +96,9 @@ pub(super) fn answer_of(raw: &str) -> Option<String> {
 
 /// `text` with its blanks of TeX as blanks, where whole sentences are written with them: `The\ sum\ is\ 5`.
 pub(super) fn unspaced(text: &str) -> Option<String> {
+    if !text.contains("\\ ") {
+        return None;
+    }
     let is_between = |at: usize| {
         text[..at].ends_with(|c: char| c.is_ascii_alphabetic())
             && text[at + 2..].starts_with(|c: char| c.is_alphanumeric() || c == '\\')
@@ -103,6 +121,11 @@ pub(super) fn repaired(text: &str) -> Option<String> {
         (0xc, "\\f", &["rac", "orall", "box", "loor"]),
         (b'\r', "\\r", &["ight", "angle", "ho", "floor", "ceil", "brace", "brack", "vert"]),
     ];
+    // Without a way out of the loop, so that many bytes are looked at together.
+    let is_control = |byte: u8| matches!(byte, 0x7..=0xd);
+    if !text.bytes().fold(false, |any, byte| any | is_control(byte)) {
+        return None;
+    }
     let command = |at: usize, byte: u8| {
         let rest = &text[at + 1..];
         let (_, command, rests) = REST.iter().find(|(control, ..)| *control == byte)?;
@@ -113,7 +136,7 @@ pub(super) fn repaired(text: &str) -> Option<String> {
     };
     let mut out = String::new();
     let mut from = 0;
-    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| matches!(byte, 0x7..=0xd)) {
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_control(*byte)) {
         if let Some(command) = command(at, byte) {
             out.push_str(&text[from..at]);
             out.push_str(command);

@@ -178,6 +178,9 @@ pub(crate) fn has_words(text: &str) -> bool {
 /// Whether a text is mathematics and nothing else, as far as its characters go: no words, no mark that a reader looks for.
 pub(super) fn is_plain(text: &str) -> bool {
     const MOST: usize = 400;
+    if text.len() > MOST {
+        return false;
+    }
     let is_mark = |byte: u8| matches!(byte, b'<' | b'#' | b'`' | b'"' | b'?' | b':' | b'!') || byte < b' ';
     let mut before = 0;
     let mut has_value = false;
@@ -191,14 +194,15 @@ pub(super) fn is_plain(text: &str) -> bool {
         depth += i32::from(byte == b'{') - i32::from(byte == b'}');
         before = byte;
     }
-    text.len() <= MOST && has_value && depth == 0 && !has_words(text) && !has_text_command(text)
+    has_value && depth == 0 && !has_words(text) && !has_text_command(text)
 }
 
 /// Whether a command of TeX holds words or a box.
 fn has_text_command(text: &str) -> bool {
     text.match_indices('\\').any(|(at, _)| {
         let rest = &text[at + 1..];
-        ["text", "box", "fbox", "mbox", "frame", "hbox", "mathrm", "operatorname"]
+        rest.starts_with(['t', 'b', 'f', 'm', 'h', 'o'])
+            && ["text", "box", "fbox", "mbox", "frame", "hbox", "mathrm", "operatorname"]
             .iter()
             .any(|name| rest.starts_with(name))
     })
