@@ -29,10 +29,8 @@ impl Scan {
     /// The value of the last `answer` key that has one.
     pub(super) fn json_answer(&mut self, text: &str) -> Option<JsonAnswer> {
         self.charge(text.len());
-        // Most texts have none, which is found out faster from the front.
-        let last = |word: &str| if text.contains(word) { text.rfind(word) } else { None };
         // The last of either spelling; each is searched for again only when it was used.
-        let (mut small, mut capital) = (last("nswer"), last("NSWER"));
+        let (mut small, mut capital) = (super::last(text, "nswer"), super::last(text, "NSWER"));
         // A text may be full of keys without values; each try looks at a bounded window.
         let mut tries = 0;
         while tries < MOST_TRIES {

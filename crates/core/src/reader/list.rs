@@ -3,16 +3,17 @@
 /// Phrases of four bytes or more, in lower case.
 pub(super) struct Phrases {
     all: &'static [&'static str],
-    /// A bit for the first four bytes of each, so that most words of a text need one look.
+    /// Two bits for the first four bytes of each, so that most words of a text need one look.
     starts: [u64; WORDS],
 }
 
-/// 512 bits: of the words that begin no phrase one in ten is looked at twice.
-const WORDS: usize = 8;
+/// 1024 bits.
+const WORDS: usize = 16;
 
-const fn slot(bytes: [u8; 4]) -> (usize, u64) {
-    let hash = u32::from_le_bytes(bytes).wrapping_mul(0x9e37_79b1) >> (32 - 9);
-    (hash as usize / 64, 1 << (hash % 64))
+/// The places of two bits.
+const fn slots(bytes: [u8; 4]) -> [u32; 2] {
+    let hash = u32::from_le_bytes(bytes).wrapping_mul(0x9e37_79b1);
+    [hash >> 22, (hash >> 12) & 0x3ff]
 }
 
 impl Phrases {
@@ -21,23 +22,24 @@ impl Phrases {
         let mut at = 0;
         while at < all.len() {
             let bytes = all[at].as_bytes();
-            let (word, bit) = slot([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            starts[word] |= bit;
+            let [one, two] = slots([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            starts[one as usize / 64] |= 1 << (one % 64);
+            starts[two as usize / 64] |= 1 << (two % 64);
             at += 1;
         }
         Self { all, starts }
     }
 
-    fn may_begin(&self, text: &[u8]) -> bool {
-        text.first_chunk().is_some_and(|start| {
-            let (word, bit) = slot(*start);
-            self.starts[word] & bit != 0
-        })
+    /// Whether one of them may begin with these bytes.
+    fn may_begin(&self, start: [u8; 4]) -> bool {
+        let [one, two] = slots(start).map(|slot| self.starts[slot as usize / 64] >> (slot % 64));
+        one & two & 1 != 0
     }
 
     /// Whether a text begins with one of them.
     pub fn begin(&self, text: &str) -> bool {
-        self.may_begin(text.as_bytes()) && self.all.iter().any(|phrase| text.starts_with(phrase))
+        text.as_bytes().first_chunk().is_some_and(|start| self.may_begin(*start))
+            && self.all.iter().any(|phrase| text.starts_with(phrase))
     }
 
     /// The first of them that begins where a word does; `whole`: and ends where one does.
@@ -45,22 +47,27 @@ impl Phrases {
         let bytes = text.as_bytes();
         let mut starts = true;
         for (at, byte) in bytes.iter().enumerate() {
-            // Of the others whole characters; scripts without blanks have words anywhere.
+            // Of the others whole characters; scripts without blanks have words anywhere. One phrase begins with a mark.
             let (is_letter, is_wide) = if byte.is_ascii() {
-                (byte.is_ascii_alphanumeric(), false)
+                (matches!(byte | 0x20, b'a'..=b'z') || byte.is_ascii_digit(), *byte == b'%')
             } else if let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
                 (c.is_alphanumeric(), c >= '\u{2e80}')
             } else {
                 continue;
             };
-            if (starts || !is_letter || is_wide) && self.may_begin(&bytes[at..]) {
+            if (starts && is_letter || is_wide)
+                && let Some(start) = bytes[at..].first_chunk::<4>()
+                && self.may_begin(*start)
+            {
                 let ends = |phrase: &str| {
                     let behind = text[at + phrase.len()..].chars().next();
-                    !whole || is_wide || behind.is_none_or(|c| !c.is_alphanumeric() || c >= '\u{2e80}')
+                    !whole
+                        || !byte.is_ascii() && is_wide
+                        || behind.is_none_or(|c| !c.is_alphanumeric() || c >= '\u{2e80}')
                 };
                 let begins = |phrase: &&&str| {
                     let phrase = phrase.as_bytes();
-                    phrase[0] == *byte && bytes[at..].starts_with(phrase)
+                    phrase.starts_with(start) && bytes[at..].starts_with(phrase)
                 };
                 let found = self.all.iter().filter(begins).find(|phrase| ends(phrase));
                 if let Some(phrase) = found {

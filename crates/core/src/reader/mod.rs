@@ -454,6 +454,16 @@ fn same_line(text: &str) -> usize {
     if line.contains("####") { 0 } else { line.len() }
 }
 
+/// Where `word` stands first in a text. Most words are not in it, which the library finds out many bytes at a time.
+fn first(text: &str, word: &str) -> Option<usize> {
+    if text.contains(word) { text.find(word) } else { None }
+}
+
+/// Where `word` stands last in a text; see [`first`].
+fn last(text: &str, word: &str) -> Option<usize> {
+    if text.contains(word) { text.rfind(word) } else { None }
+}
+
 /// The start of the window of at most `bytes` bytes at the end of `text`, on a character boundary.
 fn window_start(text: &str, bytes: usize) -> usize {
     text.ceil_char_boundary(text.len().saturating_sub(bytes))

@@ -115,7 +115,7 @@ pub(super) fn without_asides(text: &str) -> &str {
     ];
     let mut text = text;
     for _ in 0..4 {
-        let Some(at) = text.rfind("\n\n") else { break };
+        let Some(at) = super::last(text, "\n\n") else { break };
         let paragraph = text[at..].trim_start().trim_start_matches(['*', '#', '_', '>', '-', '(', ' ']);
         let start = crate::letters::lowercase(&paragraph[..paragraph.floor_char_boundary(24)]);
         let is_rule = text[at..].trim().chars().all(|c| matches!(c, '-' | '*' | '_' | '='));
@@ -152,8 +152,8 @@ pub(super) fn behind_question(segment: &str) -> Option<&str> {
     None
 }
 
-/// Whether a mark of a model is in a text: each begins with `<`, `◁` or `[`. One pass, since most texts have none; `<` is a
-/// relation far more often.
+/// Whether a mark of a model is in a text: each begins with `<`, `[` or `◁`. Most texts have none, and
+/// relations and brackets far more often.
 fn may_have_marks(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_token = |at: usize| {
@@ -161,17 +161,12 @@ fn may_have_marks(text: &str) -> bool {
         [END_TOKENS, TURN_TOKENS, OWN_TOKENS].iter().any(|tokens| tokens.iter().any(|token| begins(token)))
             || THOUGHTS.iter().any(|(open, close)| begins(open) || begins(close))
     };
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
-        b'<' => match bytes.get(at + 1) {
-            Some(b'|') => true,
-            Some(b'a'..=b'z' | b'A'..=b'Z' | b'/') if is_token(at) => true,
-            _ => tags::tag_at(bytes, at).is_some(),
-        },
-        b'[' => bytes.get(at + 1).is_some_and(|next| next.is_ascii_uppercase() || *next == b'/') && is_token(at),
-        // The first byte of `◁`.
-        0xe2 => text[at..].starts_with('◁'),
-        _ => false,
-    })
+    let is_mark = |at: usize| match bytes.get(at + 1) {
+        Some(b'|') => true,
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'/') if is_token(at) => true,
+        _ => bytes[at] == b'<' && tags::tag_at(bytes, at).is_some(),
+    };
+    ['<', '['].iter().any(|open| text.match_indices(*open).any(|(at, _)| is_mark(at))) || text.contains('◁')
 }
 
 /// The final channel of gpt-oss, with its control tokens or without: then the names of channels stand glued to the text.
@@ -211,7 +206,7 @@ fn own_turn(text: &str) -> (&str, bool) {
             at == text.len() - text.trim_start().len()
                 || TURN_TOKENS.iter().any(|turn| text[..at].trim_start().starts_with(turn))
         };
-        if let Some(at) = text.find(token).filter(|at| before_answer(*at)) {
+        if let Some(at) = super::first(text, token).filter(|at| before_answer(*at)) {
             text = &text[at + token.len()..];
         }
     }
@@ -236,7 +231,7 @@ fn thought_end(text: &str) -> Option<(usize, usize)> {
         .last()
         .map(|tag| (tag.start, tag.end));
     let mark =
-        THOUGHTS.iter().filter_map(|(_, close)| text.rfind(close).map(|at| (at, at + close.len()))).max();
+        THOUGHTS.iter().filter_map(|(_, close)| super::last(text, close).map(|at| (at, at + close.len()))).max();
     tag.max(mark)
 }
 
@@ -249,7 +244,7 @@ fn thought_start(text: &str) -> Option<usize> {
     let tag = tags::tags(text)
         .find(|tag| tag.name.is_thought() && !tag.closing && tag.complete && is_at_start(tag.start))
         .map(|tag| tag.start);
-    let mark = THOUGHTS.iter().filter_map(|(open, _)| text.find(open).filter(|at| is_at_start(*at))).min();
+    let mark = THOUGHTS.iter().filter_map(|(open, _)| super::first(text, open).filter(|at| is_at_start(*at))).min();
     match (tag, mark) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
