@@ -127,7 +127,11 @@ pub(super) fn math_span(text: &str) -> Option<(&str, &str)> {
 /// `line` up to the end of its first sentence.
 fn sentence(line: &str) -> &str {
     let ends = [". ", "! ", "。", "।", "۔", ".**", "; "];
-    let end = ends.iter().filter_map(|end| super::first(line, end).filter(|at| *at > 0)).min().unwrap_or(line.len());
+    let end = ends
+        .iter()
+        .filter_map(|end| super::first(line, end).filter(|at| *at > 0))
+        .min()
+        .unwrap_or(line.len());
     &line[..end]
 }
 

@@ -37,9 +37,9 @@ impl Scan {
             // Every key ends with "nswer" and a quote.
             let at = small.max(capital)?;
             if small == Some(at) {
-                small = text[..at].rfind("nswer");
+                small = super::last(&text[..at], "nswer");
             } else {
-                capital = text[..at].rfind("NSWER");
+                capital = super::last(&text[..at], "NSWER");
             }
             let Some((key, content)) = key_around(text, at) else { continue };
             tries += 1;

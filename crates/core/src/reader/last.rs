@@ -36,8 +36,10 @@ fn without_instructions(text: &str) -> &str {
     let mut text = text.trim_end();
     for _ in 0..4 {
         let body = text.trim_end_matches(['.', '!', '?', ' ', '\n', '*']);
-        let start =
-            body.rfind(['\n', '!', '?']).map_or(0, |at| at + 1).max(super::last(body, ". ").map_or(0, |at| at + 2));
+        let start = body
+            .rfind(['\n', '!', '?'])
+            .map_or(0, |at| at + 1)
+            .max(super::last(body, ". ").map_or(0, |at| at + 2));
         if !super::nothing::is_instruction(&body[start..]) {
             break;
         }

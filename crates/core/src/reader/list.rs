@@ -83,9 +83,7 @@ impl Phrases {
     pub fn count_in(&self, text: &str) -> usize {
         match self.first_in(text, false) {
             None => 0,
-            Some((at, phrase)) => {
-                1 + usize::from(self.first_in(&text[at + phrase.len()..], false).is_some())
-            }
+            Some((at, phrase)) => 1 + usize::from(self.first_in(&text[at + phrase.len()..], false).is_some()),
         }
     }
 }

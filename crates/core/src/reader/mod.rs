@@ -312,12 +312,21 @@ impl Scan {
         if self.truncated || text.is_empty() || text.len() > MAX_ANSWER_BYTES || !whole::may_be_whole(text) {
             return None;
         }
+        // Before the line is searched for an announcement, which takes longer.
+        let is_sentences = whole::is_sentences(text);
+        if !is_sentences && phrases::announces(text) {
+            return None;
+        }
         self.charge(text.len());
         // Only words, or a few signs, say that there is no answer.
         if (text.len() <= 8 || whole::has_words(text) || !text.contains(char::is_alphanumeric))
             && let Some(reason) = nothing::refusal(text).or_else(|| nothing::placeholder(text))
+            && !(is_sentences && phrases::announces(text))
         {
             self.nothing = self.nothing.or(Some(reason));
+            return None;
+        }
+        if is_sentences {
             return None;
         }
         if let Some(letter) = whole::letter_alone(text) {

@@ -44,17 +44,20 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
     if text.len() > MOST_ERROR {
         return None;
     }
-    let lower = lowercase(text.trim());
-    let plain = lower.trim_start_matches(['*', '`', '"', '\'', '(', '⚠', '❌', '\u{fe0f}', ' ', '\n']);
-    let begins = STARTS.begin(plain);
+    let plain_of =
+        |text| str::trim_start_matches(text, ['*', '`', '"', '\'', '(', '⚠', '❌', '\u{fe0f}', ' ', '\n']);
+    let start = plain_of(text.trim());
+    let begins = STARTS.begin(&lowercase(&start[..start.floor_char_boundary(32)]));
     // A long text is one only if it begins like one.
-    if !begins && text.len() > 1_000 && !plain.starts_with('{') {
+    if !begins && text.len() > 1_000 && !start.starts_with('{') {
         return None;
     }
+    let lower = lowercase(text.trim());
+    let plain = plain_of(&lower);
     let is_marked =
         || ["\\boxed{", "####", "<answer>", "answer is", "answer:"].iter().any(|mark| lower.contains(mark));
     // What only speaks of errors marks its answer.
-    if !begins && !plain.starts_with('{') && is_marked() {
+    if !begins && text.len() > 200 && !plain.starts_with('{') && is_marked() {
         return None;
     }
     let signs = SIGNS.count_in(&lower);
@@ -195,6 +198,16 @@ pub(super) fn hedge_at_end(text: &str) -> bool {
 
 /// Whether an answer is a blank to be filled in.
 pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
+    #[rustfmt::skip]
+    const WORDS: &[&str] = &[
+        "insert", "your", "the", "final", "answer", "answers", "here", "result", "value", "number",
+        "numeric", "numerical", "integer", "letter", "option", "choice", "solution", "response", "of", "in",
+        "goes", "put", "write", "fill", "enter", "correct", "a", "an", "only", "without", "quotes", "tbd",
+        "todo", "na", "placeholder", "blank", "expression", "simplified", "exact", "boxed", "box", "and",
+        "or", "as", "to", "provide", "place", "my", "is", "this", "type", "will", "be", "added", "later",
+        "calculated", "computed", "question", "from", "between", "digits", "digit", "decimal", "places",
+        "rounded", "nearest", "single", "null", "nil",
+    ];
     const MOST: usize = 100;
     if answer.len() > MOST {
         return None;
@@ -216,8 +229,12 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
     {
         return Some(NoAnswer::Placeholder);
     }
-    // What is left to be told are words, and `n/a`.
+    // What is left to be told has words, or is `n/a`, and ends with one of a few words, or is a name behind a dollar.
     if !super::whole::has_words(text) && !text.contains('/') {
+        return None;
+    }
+    let last = text.rsplit(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty());
+    if !text.contains('$') && !last.is_some_and(|word| WORDS.contains(&lowercase(word).as_str())) {
         return None;
     }
     let mut bracketed = false;
@@ -257,16 +274,6 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
             return Some(NoAnswer::Placeholder);
         }
     }
-    #[rustfmt::skip]
-    const WORDS: &[&str] = &[
-        "insert", "your", "the", "final", "answer", "answers", "here", "result", "value", "number",
-        "numeric", "numerical", "integer", "letter", "option", "choice", "solution", "response", "of", "in",
-        "goes", "put", "write", "fill", "enter", "correct", "a", "an", "only", "without", "quotes", "tbd",
-        "todo", "na", "placeholder", "blank", "expression", "simplified", "exact", "boxed", "box", "and",
-        "or", "as", "to", "provide", "place", "my", "is", "this", "type", "will", "be", "added", "later",
-        "calculated", "computed", "question", "from", "between", "digits", "digit", "decimal", "places",
-        "rounded", "nearest", "single", "null", "nil",
-    ];
     #[rustfmt::skip]
     const KEYS: &[&str] = &[
         "answer", "answers", "result", "value", "number", "placeholder", "insert", "tbd", "todo",

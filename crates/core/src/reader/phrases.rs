@@ -181,34 +181,53 @@ fn announced(line: &str) -> Option<Found> {
     [hashes, labelled, words, chain].into_iter().flatten().max_by_key(|found| found.value)
 }
 
-/// How a word of an announcement begins, in small letters.
-const STARTS: [&[u8; 3]; 12] =
-    [b"ans", b"cor", b"res", b"rep", b"ant", b"jaw", b"ris", b"cev", b"sva", b"odp", b"a:\0", b"a :"];
+/// The bit of the first three letters of a word of an announcement, in small letters; zero for any others.
+fn bit_of(start: [u8; 3]) -> u16 {
+    match &start {
+        b"ans" => 1,
+        b"cor" => 1 << 1,
+        b"res" => 1 << 2,
+        b"rep" => 1 << 3,
+        b"ant" => 1 << 4,
+        b"jaw" => 1 << 5,
+        b"ris" => 1 << 6,
+        b"cev" => 1 << 7,
+        b"sva" => 1 << 8,
+        b"odp" => 1 << 9,
+        b"a :" | [b'a', b':', _] => 1 << 10,
+        _ => 0,
+    }
+}
 
-/// Which of [`STARTS`] begin a word on a line, as bits: one pass over its bytes, since most lines have none. All of them where
-/// other scripts or marks may announce something.
+/// The bit of "ans" with no letter behind it, so that "answer" needs no second look.
+const ABBREVIATED: u16 = 1 << 11;
+
+/// How the words on a line begin ([`bit_of`]): one pass over its bytes, since most lines have none. All of them where
+/// other scripts or marks may announce something; none where only commands of TeX begin so.
 fn starts_on(line: &str) -> u16 {
+    if !line.is_ascii() || line.contains('#') {
+        return u16::MAX;
+    }
     let bytes = line.as_bytes();
-    let mut found = 0;
+    let (mut found, mut announces) = (0, false);
     let mut before = b' ';
     for (at, byte) in bytes.iter().enumerate() {
-        match byte | 0x20 {
-            b'a' | b'c' | b'r' | b'j' | b's' | b'o'
-                if byte.is_ascii_alphabetic() && !before.is_ascii_alphabetic() && before != b'\\' =>
-            {
-                let lower = |offset: usize| bytes.get(at + offset).map_or(0, u8::to_ascii_lowercase);
-                let start = [lower(0), lower(1), lower(2)];
-                for (bit, known) in STARTS.iter().enumerate() {
-                    let begins = **known == start || known[2] == 0 && known[..2] == start[..2];
-                    found |= u16::from(begins) << bit;
-                }
+        if matches!(byte | 0x20, b'a' | b'c' | b'r' | b'j' | b's' | b'o')
+            && byte.is_ascii_alphabetic()
+            && !before.is_ascii_alphabetic()
+        {
+            let lower = |offset: usize| bytes.get(at + offset).map_or(0, u8::to_ascii_lowercase);
+            let start = [lower(0), lower(1), lower(2)];
+            let bit = bit_of(start);
+            found |= bit;
+            announces |= bit != 0 && before != b'\\';
+            if start == *b"ans" && !lower(3).is_ascii_alphabetic() {
+                found |= ABBREVIATED;
             }
-            _ if !byte.is_ascii() || *byte == b'#' => return u16::MAX,
-            _ => {}
         }
         before = *byte;
     }
-    found
+    if announces { found } else { 0 }
 }
 
 /// Labels that need no other word.
@@ -342,9 +361,10 @@ fn after_answer_word(line: &str, start: usize, starts: u16) -> Option<Found> {
     ANSWER_WORDS
         .iter()
         .filter(|word| match word.is_ascii() {
+            true if ***word == *"ans" => starts & ABBREVIATED != 0,
             true => {
-                let bit = STARTS.iter().position(|known| word.as_bytes().starts_with(*known));
-                bit.is_none_or(|bit| starts & 1 << bit != 0)
+                let bit = word.as_bytes().first_chunk().map_or(0, |start| bit_of(*start));
+                bit == 0 || starts & bit != 0
             }
             false => !is_ascii,
         })
@@ -392,7 +412,7 @@ fn after_word(line: &str, lower: &str, start: usize, word: &str) -> Option<Found
         let sentence = &room[..room.find(". ").unwrap_or(room.len())];
         // Behind a comma or a bracket the verb is that of another clause, save for "answer, then, is".
         let verb = verbs.iter().filter_map(|verb| {
-            let found = sentence.find(verb)?;
+            let found = super::first(sentence, verb)?;
             let after = &sentence[found + verb.len()..];
             let between = &sentence[..found];
             let is_near = match verbs.len() == VERBS.len() {

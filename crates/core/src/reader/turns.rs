@@ -201,7 +201,8 @@ fn channels(text: &str) -> Result<&str, NoAnswer> {
 fn own_turn(text: &str) -> (&str, bool) {
     let mut text = text;
     // A whole conversation: what stands before the assistant's turn is a prompt.
-    for token in OWN_TOKENS {
+    let has_bars = text.contains("<|");
+    for token in OWN_TOKENS.iter().filter(|token| has_bars || !token.starts_with("<|")) {
         let before_answer = |at: usize| {
             at == text.len() - text.trim_start().len()
                 || TURN_TOKENS.iter().any(|turn| text[..at].trim_start().starts_with(turn))
@@ -216,9 +217,9 @@ fn own_turn(text: &str) -> (&str, bool) {
         text = text[token.len()..].trim_start();
     }
     let is_token = |tokens: &[&str], at: usize| tokens.iter().any(|token| text[at..].starts_with(token));
-    let is_mark = |(_, byte): &(usize, u8)| matches!(byte, b'<' | b'[');
-    let mut marks = text.bytes().enumerate().filter(is_mark).map(|(at, _)| at);
-    match marks.find(|at| is_token(END_TOKENS, *at) || *at > 0 && is_token(TURN_TOKENS, *at)) {
+    let ends = |at: &usize| is_token(END_TOKENS, *at) || *at > 0 && is_token(TURN_TOKENS, *at);
+    let end = |open: char| text.match_indices(open).map(|(at, _)| at).find(ends);
+    match ['<', '['].into_iter().filter_map(end).min() {
         Some(end) => (&text[..end], true),
         None => (text, false),
     }
@@ -226,12 +227,16 @@ fn own_turn(text: &str) -> (&str, bool) {
 
 /// The end of the last thought: where its closing mark starts and where it ends.
 fn thought_end(text: &str) -> Option<(usize, usize)> {
+    let has_bars = text.contains("<|");
     let tag = tags::tags(text)
         .filter(|tag| tag.name.is_thought() && tag.closing && tag.complete)
         .last()
         .map(|tag| (tag.start, tag.end));
-    let mark =
-        THOUGHTS.iter().filter_map(|(_, close)| super::last(text, close).map(|at| (at, at + close.len()))).max();
+    let mark = THOUGHTS
+        .iter()
+        .filter(|(_, close)| has_bars || !close.starts_with("<|"))
+        .filter_map(|(_, close)| super::last(text, close).map(|at| (at, at + close.len())))
+        .max();
     tag.max(mark)
 }
 
@@ -244,7 +249,8 @@ fn thought_start(text: &str) -> Option<usize> {
     let tag = tags::tags(text)
         .find(|tag| tag.name.is_thought() && !tag.closing && tag.complete && is_at_start(tag.start))
         .map(|tag| tag.start);
-    let mark = THOUGHTS.iter().filter_map(|(open, _)| super::first(text, open).filter(|at| is_at_start(*at))).min();
+    let mark =
+        THOUGHTS.iter().filter_map(|(open, _)| super::first(text, open).filter(|at| is_at_start(*at))).min();
     match (tag, mark) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

@@ -37,8 +37,7 @@ pub fn clean_answer(text: &str) -> &str {
 
 /// Whether a text begins or ends with a mark of [`WRAPPERS`].
 fn is_marked(text: &[u8]) -> bool {
-    let is_mark =
-        |byte: u8| matches!(byte, b'$' | b'*' | b'_' | b'`' | b'"' | b'\'') || !byte.is_ascii();
+    let is_mark = |byte: u8| matches!(byte, b'$' | b'*' | b'_' | b'`' | b'"' | b'\'') || !byte.is_ascii();
     match text {
         [b'\\', b'(' | b'[', ..] | [.., b'\\', b')' | b']'] => true,
         [first, .., last] => is_mark(*first) || is_mark(*last),
@@ -206,7 +205,12 @@ pub(super) fn label_stripped(content: &str) -> Option<String> {
     };
     let lower = label.to_ascii_lowercase();
     // Of the last word for it: "the final answer is".
-    let at = lower.rfind("answer").map(|at| at + "answer".len()).or_else(|| {
+    let answer = if lower.contains('w') { lower.rfind("answer") } else { None };
+    let at = answer.map(|at| at + "answer".len()).or_else(|| {
+        // Most boxes hold no such mark.
+        if lower.is_ascii() && !lower.contains(':') {
+            return None;
+        }
         ["result:", "solution:", "答案", "ans:"]
             .iter()
             .find_map(|word| lower.find(word).map(|at| at + word.len() - usize::from(word.ends_with(':'))))
