@@ -49,7 +49,7 @@ impl Phrases {
         for (at, byte) in bytes.iter().enumerate() {
             // Of the others whole characters; scripts without blanks have words anywhere. One phrase begins with a mark.
             let (is_letter, is_wide) = if byte.is_ascii() {
-                (matches!(byte | 0x20, b'a'..=b'z') || byte.is_ascii_digit(), *byte == b'%')
+                (byte.is_ascii_alphanumeric(), *byte == b'%')
             } else if let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
                 (c.is_alphanumeric(), c >= '\u{2e80}')
             } else {
