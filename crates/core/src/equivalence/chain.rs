@@ -10,9 +10,8 @@ use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
 use crate::math::node::{Function, Node, Relation, Shape};
+use crate::math::number::BigRational;
 use crate::math::polynomial::{Atom, Polynomial};
-use num_rational::BigRational;
-use num_traits::Signed;
 
 /// The meaning of a chain of relations.
 pub(super) fn chain(sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Budget) -> Option<Value> {

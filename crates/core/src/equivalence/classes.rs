@@ -168,10 +168,7 @@ impl Sum {
 
     fn scalar(&mut self, scalar: &Scalar, budget: &mut Budget) {
         self.items += 1;
-        let exact = scalar.exact.as_ref().and_then(|exact| exact.as_rational()).and_then(|value| {
-            use num_traits::ToPrimitive;
-            value.to_f64()
-        });
+        let exact = scalar.exact.as_ref().and_then(|exact| exact.as_rational()).map(|value| value.to_f64());
         self.total += match exact {
             Some(value) => weight(value, 0.0),
             // Undefined here is undefined for every form of it that could be shown equal, or else the forms

@@ -3,7 +3,6 @@
 use super::value::Value;
 use crate::letters::lowercase;
 use crate::math::verdict::Verdict;
-use num_traits::ToPrimitive;
 
 /// A time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +104,7 @@ impl Date {
 pub(super) fn of_ratio(parts: &[Value], is_beside_time: bool) -> Option<Time> {
     let part = |value: &Value| -> Option<u32> {
         match value {
-            Value::Scalar(scalar) => scalar.exact.as_ref()?.as_integer()?.to_u32(),
+            Value::Scalar(scalar) => scalar.exact.as_ref()?.as_integer()?.try_into().ok(),
             _ => None,
         }
     };

@@ -10,10 +10,9 @@ use crate::math::budget::Budget;
 use crate::math::exact::exact;
 use crate::math::infinity;
 use crate::math::node::{Node, Relation, Shape};
+use crate::math::number::{BigInt, BigRational};
 use crate::math::polynomial::{Atom, Polynomial};
 use crate::math::units;
-use num_rational::BigRational;
-use num_traits::{Signed, ToPrimitive, Zero};
 
 /// An expression with its exact value where there is one.
 #[derive(Clone, Debug)]
@@ -64,7 +63,7 @@ impl Scalar {
                     monomial.iter().filter(|(atom, _)| !matches!(atom, Atom::Prime(_) | Atom::Pi | Atom::E));
                 match (variables.next(), variables.next()) {
                     (None, _) => true,
-                    (Some((Atom::Variable(_), exponent)), None) => *exponent == 1.into(),
+                    (Some((Atom::Variable(_), exponent)), None) => exponent.is_one(),
                     _ => false,
                 }
             })
@@ -90,7 +89,7 @@ pub(super) fn long_decimal(value: &BigRational) -> Option<(u32, usize)> {
     if rest != 1 || places == 0 || places > MOST_PLACES {
         return None;
     }
-    let digits = value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom();
+    let digits = value.numer().abs() * BigInt::from(10).pow(places) / value.denom();
     if digits.bits() < 30 {
         return None;
     }

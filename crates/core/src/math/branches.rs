@@ -12,7 +12,6 @@ use super::exact::exact;
 use super::node::{Function, Node, Operation};
 use super::numeric::{POINTS, Point, hash};
 use super::polynomial::{Atom, Polynomial};
-use num_traits::ToPrimitive;
 
 /// One point of comparison.
 pub(super) struct Sample {
@@ -332,7 +331,7 @@ fn piece_of(node: &Node, visited: &mut u32) -> Option<(Node, Node)> {
 fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<Vec<f64>> {
     let mut coefficients = vec![0.0];
     // Times a power of the variable where it stands below a line: the zeros are the same.
-    let own = |(atom, exponent): &(Atom, num_rational::Rational64)| match atom {
+    let own = |(atom, exponent): &(Atom, super::number::Rational64)| match atom {
         Atom::Variable(own) if **own == *name => Some(*exponent.numer()),
         _ => None,
     };
@@ -343,7 +342,7 @@ fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<
         .unwrap_or(0)
         .min(0);
     for (monomial, coefficient) in polynomial.terms() {
-        let mut value = coefficient.to_f64()?;
+        let mut value = coefficient.to_f64();
         let mut degree = usize::try_from(lowest.unsigned_abs()).ok()?;
         for (atom, exponent) in monomial {
             let power = *exponent.numer() as f64 / *exponent.denom() as f64;

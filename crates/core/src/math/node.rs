@@ -1,6 +1,6 @@
 //! The tree that the parser builds: expressions, and the structures that answers are made of.
 
-use num_rational::BigRational;
+use super::number::BigRational;
 
 /// A named function of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

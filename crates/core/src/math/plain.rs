@@ -1,7 +1,7 @@
 //! The fast path: plain integers, decimals, thousands separators and small fractions, in 128-bit integers.
 //! Anything else (LaTeX, big numbers, scientific notation) is for the parser.
 
-use num_integer::Integer;
+use super::number::gcd;
 
 /// An exact rational number that fits 128 bits, in lowest terms with a positive denominator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl PlainNumber {
         if denominator == 0 {
             return None;
         }
-        let divisor = numerator.gcd(&denominator) * denominator.signum();
+        let divisor =
+            gcd(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128 * denominator.signum();
         Some(Self { numerator: numerator / divisor, denominator: denominator / divisor })
     }
 

@@ -6,10 +6,7 @@
 
 use super::budget::Budget;
 use super::node::Node;
-use num_bigint::BigInt;
-use num_integer::Integer;
-use num_rational::{BigRational, Rational64};
-use num_traits::{One, Signed, Zero};
+use super::number::{BigInt, BigRational, Rational64};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -119,7 +116,7 @@ impl Polynomial {
     /// The value, if it is a small integer.
     pub fn as_integer(&self) -> Option<i64> {
         let value = self.as_rational()?;
-        if value.is_integer() { value.numer().try_into().ok() } else { None }
+        if value.is_integer() { value.numer().to_i64() } else { None }
     }
 
     /// The only term.
@@ -181,7 +178,7 @@ impl Polynomial {
                 vacant.insert(coefficient);
             }
             std::collections::btree_map::Entry::Occupied(mut occupied) => {
-                let sum = occupied.get() + coefficient;
+                let sum = occupied.get() + &coefficient;
                 if sum.is_zero() {
                     occupied.remove();
                 } else {
@@ -264,7 +261,7 @@ impl Polynomial {
             let mut inverse = coefficient.recip();
             let mut inverted = Vec::new();
             for (atom, exponent) in monomial {
-                push_power(&mut inverted, &mut inverse, atom.clone(), -exponent)?;
+                push_power(&mut inverted, &mut inverse, atom.clone(), -*exponent)?;
             }
             check_bits(&inverse)?;
             return Some(Self::term(inverted, inverse));
@@ -329,7 +326,7 @@ impl Polynomial {
             let raised = exponent + Rational64::one();
             let scale = BigRational::new((*raised.denom()).into(), (*raised.numer()).into());
             let power = Self::atom_power(Atom::Variable(variable.into()), raised)?;
-            sum = sum.add(&Self::term(rest, coefficient * scale).multiply(&power, budget)?, budget)?;
+            sum = sum.add(&Self::term(rest, coefficient * &scale).multiply(&power, budget)?, budget)?;
         }
         Some(sum)
     }
@@ -463,18 +460,19 @@ fn push_power(
             if !exponent.is_integer() {
                 return None;
             }
-            let turns = exponent.to_integer().rem_euclid(4);
+            let turns = exponent.numer().rem_euclid(4);
             if turns >= 2 {
                 *coefficient = -&*coefficient;
             }
             exponent = Rational64::from_integer(turns % 2);
         }
         Atom::Prime(prime) => {
-            let whole = exponent.floor().to_integer();
+            let whole = exponent.floor();
             if whole != 0 {
                 let power = integer_power(&BigInt::from(*prime), whole.unsigned_abs())?;
-                *coefficient = if whole > 0 { &*coefficient * power } else { &*coefficient / power };
-                exponent -= whole;
+                *coefficient =
+                    if whole > 0 { &*coefficient * &power.into() } else { &*coefficient / &power.into() };
+                exponent = exponent - Rational64::from_integer(whole);
             }
         }
         _ => {}
@@ -490,7 +488,7 @@ pub fn integer_power(base: &BigInt, n: u64) -> Option<BigInt> {
     if base.is_zero() || base.abs().is_one() {
         return Some(if n == 0 {
             BigInt::one()
-        } else if n.is_even() {
+        } else if n % 2 == 0 {
             base * base
         } else {
             base.clone()
