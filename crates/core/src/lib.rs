@@ -13,6 +13,7 @@ pub mod grade;
 mod letters;
 pub mod math;
 pub mod metrics;
+mod order;
 pub mod prompt;
 pub mod reader;
 pub mod report;

@@ -171,7 +171,7 @@ pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
         Node::Inverse(inner) if is_point(inner) => Some(format!("1/{}", name_of(inner, budget)?)),
         Node::Product(parts) if parts.iter().all(is_point) => {
             let mut names = names_of(parts, budget)?;
-            names.sort_unstable();
+            crate::order::sort_texts(&mut names);
             Some(names.join("*"))
         }
         Node::Ratio(parts) => Some(names_of(parts, budget)?.join(":")),

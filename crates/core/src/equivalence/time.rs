@@ -95,7 +95,8 @@ impl Date {
     }
 
     pub(super) fn key(&self) -> String {
-        format!("date {:?} {} {} {}", self.year, self.month, self.day, self.is_ambiguous)
+        let year = self.year.map_or_else(String::new, |year| year.to_string());
+        format!("date {year} {} {} {}", self.month, self.day, self.is_ambiguous)
     }
 }
 

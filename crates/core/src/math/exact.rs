@@ -184,7 +184,7 @@ fn many(operation: Operation, items: &[Node], budget: &mut Budget) -> Option<Pol
     }
     let mut keys: Vec<String> = values.iter().map(Polynomial::key).collect();
     if operation != Operation::Mod {
-        keys.sort_unstable();
+        crate::order::sort_texts(&mut keys);
         keys.dedup();
         if keys.len() == 1 && matches!(operation, Operation::Max | Operation::Min) {
             return values.pop();

@@ -287,6 +287,62 @@ impl Node {
         }
     }
 
+    /// A text that is the same for equal trees alone: what the node is, its names with their lengths, and its children.
+    /// (It could be printed for debugging, which would bring much code into the smallest wasm module.)
+    pub fn key(&self) -> String {
+        let mut key = String::new();
+        self.write_key(&mut key);
+        key
+    }
+
+    fn write_key(&self, key: &mut String) {
+        let name = |name: &str| format!("{}:{name}", name.len());
+        let (kind, own) = match self {
+            Node::Number(value) => ('#', value.to_string()),
+            Node::Pi => ('π', String::new()),
+            Node::E => ('e', String::new()),
+            Node::I => ('i', String::new()),
+            Node::Variable(variable) => ('x', name(variable)),
+            Node::Sum(_) => ('+', String::new()),
+            Node::Product(_) => ('*', String::new()),
+            Node::Negative(_) => ('-', String::new()),
+            Node::Inverse(_) => ('/', String::new()),
+            Node::Power(..) => ('^', String::new()),
+            Node::Root(..) => ('√', String::new()),
+            Node::Call(function, _) => ('f', format!("{function:?}")),
+            Node::Log(..) => ('l', String::new()),
+            Node::Apply(function, _) => ('a', name(function)),
+            Node::Factorial(_) => ('!', String::new()),
+            Node::Binomial(..) => ('C', String::new()),
+            Node::Many(operation, _) => ('m', format!("{operation:?}")),
+            Node::Repeated { index, is_product, .. } => (if *is_product { '∏' } else { '∑' }, name(index)),
+            Node::Integral { variable, .. } => ('∫', name(variable)),
+            Node::Degrees(_) => ('°', String::new()),
+            Node::Percent(_) => ('%', String::new()),
+            Node::PlusMinus(_, opposite) => (if *opposite { '∓' } else { '±' }, String::new()),
+            Node::Sequence(shape, _) => ('s', format!("{shape:?}")),
+            Node::Matrix(rows) => ('M', rows.iter().map(|row| format!("{},", row.len())).collect()),
+            Node::Union(_) => ('∪', String::new()),
+            Node::SetOperation(operator, _) => ('S', operator.to_string()),
+            Node::Chain(_, relations) => {
+                ('=', relations.iter().map(|relation| format!("{relation:?},")).collect())
+            }
+            Node::Based(digits, base) => ('b', format!("{digits}_{base}")),
+            Node::Ratio(_) => (':', String::new()),
+            Node::Quantity(_, unit) => ('q', name(unit)),
+            Node::UnitLetter { unit, .. } => ('u', name(unit)),
+            Node::Text(words) => ('t', name(words)),
+            Node::Reals => ('R', String::new()),
+        };
+        key.push(kind);
+        key.push_str(&own);
+        key.push('(');
+        for child in self.children() {
+            child.write_key(key);
+        }
+        key.push(')');
+    }
+
     /// The tree with a variable replaced.
     pub fn substituted(self, name: &str, value: &Node) -> Node {
         match self {
