@@ -82,7 +82,7 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
             let fixed = samples.points[seed].set.clone();
             let point = Point { seed, set: &fixed };
             let mut points = Vec::new();
-            let mut push_with = |value: f64, is_needed: bool, is_step: bool| {
+            let push_with: &mut dyn FnMut(f64, bool, bool) = &mut |value, is_needed, is_step| {
                 let mut set = fixed.clone();
                 set.push((name.clone(), value));
                 points.push(Sample { seed, set, is_needed, is_step });
