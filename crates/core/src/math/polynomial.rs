@@ -481,7 +481,7 @@ pub fn integer_power(base: &BigInt, n: u64) -> Option<BigInt> {
     if base.is_zero() || base.abs().is_one() {
         return Some(if n == 0 {
             BigInt::one()
-        } else if n % 2 == 0 {
+        } else if n.is_multiple_of(2) {
             base * base
         } else {
             base.clone()
