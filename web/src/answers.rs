@@ -1,9 +1,8 @@
 //! Votes and grades of plain values: what a page can do without a model.
 
 use conclave_core::grade::grade as grade_pair;
-use conclave_core::{Candidate, Reading, SampleSet, majority_vote as vote_on};
-use js_sys::{Array, Reflect};
-use serde::Serialize;
+use conclave_core::{Candidate, SampleSet, Tier, majority_vote as vote_on};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -71,26 +70,6 @@ export interface Grade {
 }
 "#;
 
-#[derive(Serialize)]
-struct VoteFace<'a> {
-    answer: Option<&'a str>,
-    confidence: f64,
-    answered: usize,
-    clusters: Vec<ClusterFace<'a>>,
-    readings: &'a [Reading],
-}
-
-#[derive(Serialize)]
-struct ClusterFace<'a> {
-    answer: &'a str,
-    votes: usize,
-    share: f64,
-    candidates: &'a [usize],
-    forms: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    fits: &'a [String],
-}
-
 /// Groups the answers of the candidates by equivalence and counts them.
 ///
 /// # Errors
@@ -107,21 +86,41 @@ pub fn majority_vote(
         extra: serde_json::Map::new(),
     };
     let vote = vote_on(&set);
-    let clusters = vote.clusters.iter().map(|cluster| ClusterFace {
-        answer: &cluster.answer,
-        votes: cluster.candidates.len(),
-        share: cluster.candidates.len() as f64 / vote.answered.max(1) as f64,
-        candidates: &cluster.candidates,
-        forms: &cluster.forms,
-        fits: &cluster.fits,
+    let clusters = vote.clusters.iter().map(|cluster| {
+        let votes = cluster.candidates.len() as f64;
+        let face = object(&[
+            ("answer", cluster.answer.as_str().into()),
+            ("votes", votes.into()),
+            ("share", (votes / vote.answered.max(1) as f64).into()),
+            (
+                "candidates",
+                cluster.candidates.iter().map(|at| JsValue::from(*at as f64)).collect::<Array>().into(),
+            ),
+            ("forms", texts(&cluster.forms)),
+        ]);
+        if !cluster.fits.is_empty() {
+            put(&face, "fits", &texts(&cluster.fits));
+        }
+        face
     });
-    to_js(&VoteFace {
-        answer: vote.answer(),
-        confidence: vote.confidence,
-        answered: vote.answered,
-        clusters: clusters.collect(),
-        readings: &vote.readings,
-    })
+    let readings = vote.readings.iter().map(|reading| {
+        let found_by = reading.found_by.map(Tier::name);
+        let face = object(&[
+            ("answer", text_or_null(reading.answer.as_deref())),
+            ("found_by", text_or_null(found_by)),
+        ]);
+        if let Some(reason) = reading.no_answer {
+            put(&face, "no_answer", &reason.name().into());
+        }
+        face
+    });
+    Ok(object(&[
+        ("answer", text_or_null(vote.answer())),
+        ("confidence", vote.confidence.into()),
+        ("answered", (vote.answered as f64).into()),
+        ("clusters", clusters.collect::<Array>().into()),
+        ("readings", readings.collect::<Array>().into()),
+    ]))
 }
 
 /// Whether the answer found in `prediction` is equivalent to `reference`.
@@ -133,7 +132,14 @@ pub fn grade(
     #[wasm_bindgen(unchecked_param_type = "string")] reference: &JsValue,
     #[wasm_bindgen(unchecked_param_type = "string")] prediction: &JsValue,
 ) -> Result<JsValue, JsValue> {
-    to_js(&grade_pair(&error::text(reference, "reference")?, &error::text(prediction, "prediction")?))
+    let grade = grade_pair(&error::text(reference, "reference")?, &error::text(prediction, "prediction")?);
+    let face = object(&[("answer", text_or_null(grade.answer.as_deref()))]);
+    if let Some(reason) = grade.no_answer {
+        put(&face, "no_answer", &reason.name().into());
+    }
+    put(&face, "equivalent", &grade.equivalent.into());
+    put(&face, "verdict", &grade.verdict.name().into());
+    Ok(face)
 }
 
 fn read_candidates(value: &JsValue) -> Result<Vec<Candidate>, JsValue> {
@@ -155,8 +161,32 @@ fn read_candidate(index: usize, item: &JsValue) -> Result<Candidate, JsValue> {
     Ok(Candidate { text, finish_reason: field("finish_reason")?.as_string(), ..Candidate::default() })
 }
 
+// Set by hand: `serde-wasm-bindgen` would be a larger part of the smallest module.
+
+fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new().into();
+    for (name, value) in fields {
+        put(&object, name, value);
+    }
+    object
+}
+
+fn put(object: &JsValue, name: &str, value: &JsValue) {
+    // Setting a property of a plain new object cannot fail.
+    let _set = Reflect::set(object, &name.into(), value);
+}
+
+fn texts(texts: &[String]) -> JsValue {
+    texts.iter().map(JsValue::from).collect::<Array>().into()
+}
+
+fn text_or_null(text: Option<&str>) -> JsValue {
+    text.map_or(JsValue::NULL, JsValue::from)
+}
+
 /// A plain object, with null where there is nothing.
-pub(crate) fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
+#[cfg(feature = "model")]
+pub(crate) fn to_js(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
     value
         .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
         .map_err(|error| error::input(&error.to_string()))

@@ -10,7 +10,8 @@ pub fn lowercase(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(lower).collect() }
 }
 
-fn lower(c: char) -> char {
+/// The character in lower case.
+pub(crate) fn lower(c: char) -> char {
     let by = |distance: u32| char::from_u32(u32::from(c) + distance).unwrap_or(c);
     // Of pairs that stand side by side, the capital comes first.
     let of_pair = |capital_is_odd: bool| if (u32::from(c) % 2 == 1) == capital_is_odd { by(1) } else { c };

@@ -3,7 +3,6 @@
 use super::value::Value;
 use crate::letters::lowercase;
 use crate::math::verdict::Verdict;
-use num_traits::ToPrimitive;
 
 /// A time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +95,8 @@ impl Date {
     }
 
     pub(super) fn key(&self) -> String {
-        format!("date {:?} {} {} {}", self.year, self.month, self.day, self.is_ambiguous)
+        let year = self.year.map_or_else(String::new, |year| year.to_string());
+        format!("date {year} {} {} {}", self.month, self.day, self.is_ambiguous)
     }
 }
 
@@ -105,7 +105,7 @@ impl Date {
 pub(super) fn of_ratio(parts: &[Value], is_beside_time: bool) -> Option<Time> {
     let part = |value: &Value| -> Option<u32> {
         match value {
-            Value::Scalar(scalar) => scalar.exact.as_ref()?.as_integer()?.to_u32(),
+            Value::Scalar(scalar) => scalar.exact.as_ref()?.as_integer()?.try_into().ok(),
             _ => None,
         }
     };

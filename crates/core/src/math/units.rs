@@ -1,8 +1,7 @@
 //! Units of measurement, as answers write them, in one spelling. No conversion: 100 cm is not 1 m here.
 
 use crate::letters::lowercase;
-use num_bigint::BigInt;
-use num_rational::BigRational;
+use crate::math::number::{BigInt, BigRational};
 
 /// Spellings that mean the same; the first is the canonical one.
 #[rustfmt::skip]

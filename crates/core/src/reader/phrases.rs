@@ -3,7 +3,7 @@
 
 use super::announced::{FILLERS, announced_value};
 use super::{NoAnswer, Scan, value};
-use crate::letters::lowercase;
+use crate::letters::{lower, lowercase};
 
 /// How far from the end of the text phrases are looked for, in bytes.
 const WINDOW: usize = 1 << 16;
@@ -353,9 +353,7 @@ fn after_answer_word(line: &str, start: usize, starts: u16) -> Option<Found> {
     let lower: String = if is_ascii {
         line.to_ascii_lowercase()
     } else {
-        line.chars()
-            .map(|c| c.to_lowercase().next().filter(|l| l.len_utf8() == c.len_utf8()).unwrap_or(c))
-            .collect()
+        line.chars().map(|c| Some(lower(c)).filter(|l| l.len_utf8() == c.len_utf8()).unwrap_or(c)).collect()
     };
     // One word at a time, each searched from the end once: linear in the line.
     ANSWER_WORDS
