@@ -778,8 +778,15 @@ impl Add for &BigRational {
     type Output = BigRational;
 
     fn add(self, other: Self) -> BigRational {
-        let top = &self.numer * &other.denom + &other.numer * &self.denom;
-        BigRational::new(top, &self.denom * &other.denom)
+        if self.is_integer() && other.is_integer() {
+            return BigRational::from_integer(&self.numer + &other.numer);
+        }
+        // Divisors of the denominators alone, which are found sooner than those of the sum.
+        let divisor = self.denom.gcd(&other.denom);
+        let (left, right) = (&self.denom / &divisor, &other.denom / &divisor);
+        let top = &self.numer * &right + &other.numer * &left;
+        let divisor = top.gcd(&divisor);
+        BigRational { numer: top / &divisor, denom: left * (&other.denom / &divisor) }
     }
 }
 
