@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use anyhow::Result;
 use conclave_core::result::{AggregateResult, ClusterResult};
-use conclave_core::sample_set::read_sample_sets;
 use conclave_core::vote::majority_vote;
 
 use crate::Outcome;
@@ -12,6 +11,7 @@ use crate::arguments::VoteArguments;
 use crate::input::{Source, Tally};
 use crate::messages::{count, visible_clipped};
 use crate::output::Output;
+use crate::sets::read_sets;
 use crate::table::{Align, Table};
 
 /// Characters of an id and of an answer that the table shows.
@@ -32,23 +32,22 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         ("confidence", Align::Right),
         ("note", Align::Left),
     ]);
-    for source in &sources {
-        source.read(&mut tally, read_sample_sets, |set| {
-            let started = Instant::now();
-            let mut result = AggregateResult::from_vote(&set, &majority_vote(&set));
-            result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-            summary.add(&result);
-            if json {
-                output.json_line(&result)?;
-            } else {
-                table.push(row(&result));
-                if arguments.verbose {
-                    readings(&result).for_each(|line| table.push_note(line));
-                }
+    let options = arguments.reading.options(&mut tally)?;
+    read_sets(&sources, &options, &mut tally, |set| {
+        let started = Instant::now();
+        let mut result = AggregateResult::from_vote(&set, &majority_vote(&set));
+        result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+        summary.add(&result);
+        if json {
+            output.json_line(&result)?;
+        } else {
+            table.push(row(&result));
+            if arguments.verbose {
+                readings(&result).for_each(|line| table.push_note(line));
             }
-            Ok(())
-        })?;
-    }
+        }
+        Ok(())
+    })?;
     if !json && table.len() > 0 {
         for line in table.lines() {
             output.line(&line)?;

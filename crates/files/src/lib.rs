@@ -30,10 +30,11 @@ pub mod table;
 mod text;
 pub mod unpack;
 
+pub use elements::Element;
 pub use join::Join;
 pub use layout::Layout;
 pub use options::{Fields, Options};
 pub use problems::read_problems;
-pub use read::{Counts, SetReader};
+pub use read::{Counts, SetReader, values};
 pub use row::{Note, Notes, Row, Used};
 pub use unpack::{Unpacked, unpack};

@@ -1,6 +1,6 @@
 //! The beginning of a file, read ahead so that what it is can be found out: its first values, the last of them perhaps cut off.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 use conclave_core::json_lines::parse_json;
 use serde_json::Value;
@@ -11,12 +11,30 @@ pub const LENGTH: usize = 1 << 20;
 /// Nesting beyond which serde_json gives up too.
 const MOST_DEPTH: usize = 120;
 
-/// The first bytes of a reader, and whether they are all.
-pub fn read_ahead(reader: &mut dyn BufRead) -> io::Result<(Vec<u8>, bool)> {
+/// The first bytes of a reader: as many as are looked at, or as `is_enough` asks for, so that who pipes line by line is not waited
+/// for.
+///
+/// # Errors
+/// Of the reader.
+pub fn read_ahead(reader: &mut dyn BufRead, is_enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(LENGTH as u64).read_to_end(&mut bytes)?;
-    let is_whole = bytes.len() < LENGTH;
-    Ok((bytes, is_whole))
+    while bytes.len() < LENGTH {
+        let buffer = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            buffer => buffer?,
+        };
+        let used = buffer.len().min(LENGTH - bytes.len());
+        if used == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&buffer[..used]);
+        reader.consume(used);
+        // What has been looked at need not be looked at again, save where a line ended.
+        if bytes[bytes.len() - used..].contains(&b'\n') && is_enough(&bytes) {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 /// A value that stands at the beginning of some bytes.

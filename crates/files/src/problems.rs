@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead};
 
-use conclave_core::sample_set::SampleSet;
+use conclave_core::sample_set::{LineError, SampleSet};
 use serde_json::{Map, Value};
 
 use crate::options::Options;
@@ -19,7 +19,7 @@ pub fn read_problems(
     reader: Box<dyn BufRead + '_>,
     name: &str,
     problems: &mut HashMap<String, SampleSet>,
-) -> io::Result<Result<Vec<String>, String>> {
+) -> io::Result<Result<Vec<LineError>, String>> {
     let options = Options { problems_only: true, ..Options::default() };
     let mut reader = match SetReader::open(reader, name, &options)? {
         Ok(reader) => reader,
@@ -33,7 +33,7 @@ pub fn read_problems(
                 problems.entry(set.id.clone()).or_insert(set);
             }
             Ok(_) => {}
-            Err(error) => bad.push(format!("{name}:{}: {}", error.line, error.reason)),
+            Err(error) => bad.push(error),
         }
     }
     Ok(Ok(bad))

@@ -12,7 +12,7 @@ use crate::fields::{self, PRESETS};
 use crate::known::refusal;
 use crate::layout::Layout;
 use crate::options::Options;
-use crate::prefix::read_ahead;
+use crate::prefix::{first, read_ahead};
 use crate::row::{Context, Note, Notes, Row, Used, cleared, hash};
 use crate::shape::{Shape, beginning, layout};
 use crate::{batch, chat, evalscope, inspect, lm_eval, problems, promptfoo, table};
@@ -30,6 +30,7 @@ pub struct SetReader<'a> {
     place: Option<&'static str>,
     context: Context<'a>,
     record: u64,
+    line: u64,
 }
 
 impl<'a> SetReader<'a> {
@@ -42,7 +43,7 @@ impl<'a> SetReader<'a> {
         name: &str,
         options: &'a Options,
     ) -> io::Result<Result<Self, String>> {
-        let (bytes, _) = read_ahead(&mut *reader)?;
+        let bytes = read_ahead(&mut *reader, is_ours)?;
         if let Some(reason) = refusal(&bytes, name) {
             return Ok(Err(reason));
         }
@@ -81,12 +82,12 @@ impl<'a> SetReader<'a> {
             Some(delimiter) => Box::new(table::Rows::new(reader, delimiter)),
             None => Box::new(Elements::new(reader, &beginning.shape)),
         };
-        Ok(Ok(Self { elements, layout, place, context: Context::new(options), record: 0 }))
+        Ok(Ok(Self { elements, layout, place, context: Context::new(options), record: 0, line: 0 }))
     }
 
     /// Reads values that come from elsewhere, such as the files of an archive.
     pub fn of_elements(elements: Box<dyn Iterator<Item = Element> + 'a>, layout: Layout, place: &'static str, options: &'a Options) -> Self {
-        Self { elements, layout, place: Some(place), context: Context::new(options), record: 0 }
+        Self { elements, layout, place: Some(place), context: Context::new(options), record: 0, line: 0 }
     }
 
     /// The layout.
@@ -94,14 +95,14 @@ impl<'a> SetReader<'a> {
         self.layout
     }
 
-    /// Whether these are sample sets of ours, one a line, of which there is nothing to say.
-    pub fn is_ours(&self) -> bool {
-        self.layout == Layout::Sets && self.place.is_none()
-    }
-
     /// What the file is in, where that is worth a word.
     pub fn place(&self) -> Option<&'static str> {
         self.place
+    }
+
+    /// The line of the last row.
+    pub fn line(&self) -> u64 {
+        self.line
     }
 
     /// Which fields the parts of the sets came from so far.
@@ -148,6 +149,7 @@ impl Iterator for SetReader<'_> {
         loop {
             let Element { line, name, value } = self.elements.next()?;
             self.record += 1;
+            self.line = line;
             let row = value.and_then(|value| self.row(value, name));
             return Some(match row {
                 Ok(Row::Nothing) => continue,
@@ -163,6 +165,36 @@ impl Iterator for SetReader<'_> {
             });
         }
     }
+}
+
+/// Whether the first line of a file is whole and a set of ours.
+fn is_ours(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
+    let value = line.and_then(|line| first(line).filter(|first| first.is_whole && first.length == line.len()));
+    value.is_some_and(|first| Layout::of(&first.value, false) == Some(Layout::Sets))
+}
+
+/// The values of a file of which each is a row of its own, wherever they stand; `is_row` says whether a value is one. The inner
+/// error is why they cannot be read.
+///
+/// # Errors
+/// Of the reader.
+pub fn values<'a>(
+    mut reader: Box<dyn BufRead + 'a>,
+    name: &str,
+    is_row: &dyn Fn(&Value) -> bool,
+) -> io::Result<Result<Box<dyn Iterator<Item = Element> + 'a>, String>> {
+    let is_enough = |bytes: &[u8]| first(bytes).is_some_and(|first| first.is_whole && is_row(&first.value));
+    let bytes = read_ahead(&mut *reader, is_enough)?;
+    if let Some(reason) = refusal(&bytes, name) {
+        return Ok(Err(reason));
+    }
+    let beginning = beginning(&bytes, name, is_row);
+    let reader: Box<dyn BufRead + 'a> = Box::new(Cursor::new(bytes).chain(reader));
+    Ok(Ok(match beginning.table {
+        Some(delimiter) => Box::new(table::Rows::new(reader, delimiter)),
+        None => Box::new(Elements::new(reader, &beginning.shape)),
+    }))
 }
 
 /// A set of ours, or a result.
