@@ -81,7 +81,7 @@ impl<R: BufRead> Read for Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(frame) = &mut self.frame {
-                let read = frame.read(buffer)?;
+                let read = frame.read(buffer).map_err(|error| damage(&error))?;
                 if read > 0 || buffer.is_empty() {
                     return Ok(read);
                 }
@@ -93,10 +93,14 @@ impl<R: BufRead> Read for Frames<R> {
             }
             match StreamingDecoder::new(reader) {
                 Ok(frame) => self.frame = Some(Box::new(frame)),
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {error}"))),
+                Err(error) => return Err(damage(&error)),
             }
         }
     }
+}
+
+fn damage(error: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {error}"))
 }
 
 /// UTF-16 as UTF-8; half a surrogate pair becomes U+FFFD.

@@ -1,4 +1,5 @@
 //! Reading bytes as a host reads files: unpacked, looked at, joined, counted.
+#![allow(dead_code)]
 
 use std::io::{BufRead, BufReader};
 
@@ -28,7 +29,7 @@ pub fn read_all(files: &[(&str, &[u8])], options: &Options) -> Read {
 pub fn read_by(files: &[(&str, &[u8])], options: &Options, capacity: usize) -> Read {
     let (mut read, mut notes, mut counts) = (Read::default(), Notes::default(), Counts::default());
     let mut join = Join::new(tempfile::tempfile);
-    let (mut place, mut used, mut is_ours) = (None, Used::default(), false);
+    let (mut place, mut used) = (None, Used::default());
     for (name, bytes) in files {
         let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(capacity, *bytes));
         let opened = unpack(reader, name).and_then(|unpacked| SetReader::open(unpacked.reader, name, options));
@@ -44,7 +45,7 @@ pub fn read_by(files: &[(&str, &[u8])], options: &Options, capacity: usize) -> R
             }
         };
         read.layout = Some(reader.layout());
-        is_ours = reader.layout() == Layout::Sets;
+        let is_ours = reader.layout() == Layout::Sets;
         place = reader.place();
         while let Some(row) = reader.next() {
             match row {
@@ -79,4 +80,22 @@ pub fn read_by(files: &[(&str, &[u8])], options: &Options, capacity: usize) -> R
 /// Reads one file.
 pub fn read(name: &str, bytes: &[u8]) -> Read {
     read_all(&[(name, bytes)], &Options::default())
+}
+
+/// Bytes written as base64.
+pub fn base64(text: &str) -> Vec<u8> {
+    let value = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let mut bytes = Vec::new();
+    for chunk in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let bits = chunk.iter().fold(0_u32, |bits, &byte| bits << 6 | u32::from(value(byte)));
+        let bits = bits << (6 * (4 - chunk.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..chunk.len()]);
+    }
+    bytes
 }
