@@ -99,3 +99,22 @@ pub fn base64(text: &str) -> Vec<u8> {
     }
     bytes
 }
+
+/// Reads an archive of inspect.
+pub fn read_archive(reader: impl std::io::Read + std::io::Seek, options: &Options) -> Read {
+    let mut read = Read::default();
+    let samples = conclave_files::archive::samples(reader).unwrap().unwrap();
+    let mut reader = SetReader::of_elements(samples, Layout::Inspect, "an archive", options);
+    let (mut join, mut counts, mut notes) = (Join::new(tempfile::tempfile), Counts::default(), Notes::default());
+    while let Some(row) = reader.next() {
+        match row {
+            Ok(Row::Part(key, set)) => join.push(key, set).unwrap(),
+            other => read.bad.push(format!("{other:?}")),
+        }
+    }
+    read.sets = join.finish().unwrap().collect::<std::io::Result<_>>().unwrap();
+    read.sets.iter().for_each(|set| counts.add(set, false, &mut notes));
+    read.layout = Some(reader.layout());
+    read.phrase = counts.phrase(reader.layout(), reader.place(), reader.used());
+    read
+}
