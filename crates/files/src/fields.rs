@@ -118,10 +118,12 @@ pub const PRESETS: &[Preset] = &[
     },
     Preset { name: "lists", title: "rows with a list of candidates", ..NONE },
     Preset { name: "rows", title: "rows with a candidate each", ..NONE },
+    Preset { name: "table", title: "a table", ..NONE },
     Preset { name: "problems", title: "problems", ..NONE },
 ];
 
-fn general(name: &str) -> Option<&'static Preset> {
+/// The preset of this name.
+pub fn general(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 

@@ -8,7 +8,7 @@ use conclave_core::sample_set::{LineError, SampleSet};
 use serde_json::Value;
 
 use crate::elements::{Element, Elements};
-use crate::fields::{self, PRESETS};
+use crate::fields;
 use crate::known::refusal;
 use crate::layout::Layout;
 use crate::options::Options;
@@ -52,13 +52,15 @@ impl<'a> SetReader<'a> {
         let is_row = |value: &Value| {
             Layout::of(value, options.problems_only).is_some() || has(value, &chosen.candidates) || has(value, &chosen.problem)
         };
-        let beginning = beginning(&bytes, name, &is_row);
+        // Who says that it is a table is believed.
+        let is_table = options.from.is_some_and(|layout| layout.name() == "table");
+        let beginning = beginning(&bytes, if is_table { ".csv" } else { name }, &is_row);
         let found = layout(&beginning, options.problems_only);
-        let general = PRESETS.iter().find(|preset| preset.name == "lists").map(Layout::Fields);
-        let is_table = beginning.table.is_some();
+        let general = if beginning.table.is_some() { "table" } else { "lists" };
+        let is_general = beginning.table.is_some() || !chosen.is_empty();
         let layout = match options.from {
             Some(layout) => layout,
-            None if is_table || !chosen.is_empty() => general.unwrap_or(Layout::Sets),
+            None if is_general => fields::general(general).map_or(Layout::Sets, Layout::Fields),
             None => found.unwrap_or(Layout::Sets),
         };
         if layout == Layout::BatchInput && !options.problems_only {
@@ -70,7 +72,7 @@ impl<'a> SetReader<'a> {
         }
         let reader: Box<dyn BufRead + 'a> = Box::new(Cursor::new(bytes).chain(reader));
         let place = match (&beginning.shape, beginning.table) {
-            (_, Some(_)) => Some("a table"),
+            (_, Some(_)) => None,
             (Shape::Inside(container), _) if container.is_members => Some("an object"),
             // A log's own array needs no word.
             (Shape::Inside(container), _) if !container.path.is_empty() && layout != Layout::Sets => None,
@@ -133,7 +135,10 @@ impl<'a> SetReader<'a> {
                 Layout::Inspect => inspect::row(object, context),
                 Layout::EvalScope => evalscope::row(object, context),
                 Layout::Promptfoo => promptfoo::row(object, context),
-                Layout::Messages => fields::row(object, &PRESETS[PRESETS.len() - 2], name, context),
+                Layout::Messages => match fields::general("rows") {
+                    Some(preset) => fields::row(object, preset, name, context),
+                    None => Err("expected a conversation".to_owned()),
+                },
                 Layout::Fields(preset) => fields::row(object, preset, name, context),
                 Layout::Sets | Layout::Transcripts => Err("expected a sample set".to_owned()),
             },

@@ -25,7 +25,8 @@ pub struct Unpacked<'a> {
 ///
 /// # Errors
 /// What the reader says. Damage inside is reported where it is read.
-pub fn unpack<'a>(mut reader: Box<dyn BufRead + 'a>, name: &str) -> io::Result<Unpacked<'a>> {
+pub fn unpack<'a>(reader: Box<dyn BufRead + 'a>, name: &str) -> io::Result<Unpacked<'a>> {
+    let mut reader = with_start(reader)?;
     let start = reader.fill_buf()?;
     let ends = |ending: &str| {
         name.len() > ending.len()
@@ -39,8 +40,11 @@ pub fn unpack<'a>(mut reader: Box<dyn BufRead + 'a>, name: &str) -> io::Result<U
     } else {
         reader
     };
-    let first = match inner.fill_buf() {
-        Ok(first) => first,
+    let first = match with_start(inner) {
+        Ok(reader) => {
+            inner = reader;
+            inner.fill_buf()?
+        }
         // Found by whoever reads, as damage further behind is.
         Err(error) => {
             let reader = Box::new(BufReader::new(Broken(Some(error))));
@@ -60,6 +64,16 @@ pub fn unpack<'a>(mut reader: Box<dyn BufRead + 'a>, name: &str) -> io::Result<U
         inner = Box::new(BufReader::with_capacity(BUFFER, Utf16 { reader: inner, order, lead: None, out: Vec::new() }));
     }
     Ok(Unpacked { reader: inner, encoding })
+}
+
+/// The same bytes, of which the first that decide stand in one buffer: a pipe may give them one by one.
+fn with_start<'a>(mut reader: Box<dyn BufRead + 'a>) -> io::Result<Box<dyn BufRead + 'a>> {
+    if reader.fill_buf()?.len() >= ZSTD.len() {
+        return Ok(reader);
+    }
+    let mut start = Vec::new();
+    Read::by_ref(&mut reader).take(ZSTD.len() as u64).read_to_end(&mut start)?;
+    Ok(Box::new(io::Cursor::new(start).chain(reader)))
 }
 
 /// A reader that is broken from its first byte.
