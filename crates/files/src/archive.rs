@@ -16,7 +16,9 @@ const MOST_BYTES: u64 = 2 << 30;
 ///
 /// # Errors
 /// Of the reader, or where this is no archive.
-pub fn samples<'a, R: Read + Seek + 'a>(reader: R) -> io::Result<Option<Box<dyn Iterator<Item = Element> + 'a>>> {
+pub fn samples<'a, R: Read + Seek + 'a>(
+    reader: R,
+) -> io::Result<Option<Box<dyn Iterator<Item = Element> + 'a>>> {
     let mut archive = ZipArchive::new(BufReader::new(reader)).map_err(io::Error::other)?;
     let mut names: Vec<String> = archive
         .file_names()
@@ -37,7 +39,11 @@ pub fn samples<'a, R: Read + Seek + 'a>(reader: R) -> io::Result<Option<Box<dyn 
             let text = utf8(&bytes)?;
             parse_json(text).map_err(|error| format!("not JSON: {error}"))
         });
-        Element { line: at as u64 + 1, name: None, value: value.map_err(|reason| format!("`{name}` of the archive: {reason}")) }
+        Element {
+            line: at as u64 + 1,
+            name: None,
+            value: value.map_err(|reason| format!("`{name}` of the archive: {reason}")),
+        }
     };
     Ok(Some(Box::new(names.into_iter().enumerate().map(element))))
 }
@@ -51,7 +57,9 @@ fn json<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Vec<u
     let file = archive.by_index_raw(at).map_err(|error| error.to_string())?;
     let method = file.compression();
     let mut bytes = Vec::new();
-    let read = |reader: &mut dyn Read, bytes: &mut Vec<u8>| reader.take(MOST_BYTES).read_to_end(bytes).map_err(|error| error.to_string());
+    let read = |reader: &mut dyn Read, bytes: &mut Vec<u8>| {
+        reader.take(MOST_BYTES).read_to_end(bytes).map_err(|error| error.to_string())
+    };
     if method == CompressionMethod::STORE {
         read(&mut { file }, &mut bytes)?;
     } else if method == CompressionMethod::DEFLATE {
@@ -60,7 +68,9 @@ fn json<R: Read + Seek>(archive: &mut ZipArchive<R>, name: &str) -> Result<Vec<u
         let mut decoder = StreamingDecoder::new(file).map_err(|error| format!("zstd: {error}"))?;
         read(&mut decoder, &mut bytes)?;
     } else {
-        return Err(format!("is packed by a method ({method:?}) other than deflate and Zstandard: unpack the archive"));
+        return Err(format!(
+            "is packed by a method ({method:?}) other than deflate and Zstandard: unpack the archive"
+        ));
     }
     Ok(bytes)
 }

@@ -18,7 +18,9 @@ pub fn openai(mut object: Map<String, Value>, context: &mut Context<'_>) -> Resu
     let status = response.get("status_code").and_then(Value::as_u64);
     let body = response.as_object_mut().and_then(|response| response.shift_remove("body"));
     let error = object.shift_remove("error").filter(|error| !error.is_null());
-    let error = error.or_else(|| body.as_ref().and_then(|body| body.get("error")).filter(|error| !error.is_null()).cloned());
+    let error = error.or_else(|| {
+        body.as_ref().and_then(|body| body.get("error")).filter(|error| !error.is_null()).cloned()
+    });
     let candidates = match (body, error) {
         (Some(Value::Object(body)), None) if status.is_none_or(|status| status < 400) => chat::answers(body)?,
         (_, error) => {
@@ -54,15 +56,26 @@ pub fn input(object: &Map<String, Value>) -> String {
 }
 
 fn finish(id: String, candidates: Vec<Candidate>, context: &mut Context<'_>) -> Result<Row, String> {
-    let mut set = SampleSet { id: id.clone(), problem: String::new(), reference_answer: None, candidates, extra: Map::new() };
+    let mut set = SampleSet {
+        id: id.clone(),
+        problem: String::new(),
+        reference_answer: None,
+        candidates,
+        extra: Map::new(),
+    };
     context.join_problem(&id, &mut set);
     Ok(Row::Part(id, set))
 }
 
 /// A request without an answer, as the API says why.
 fn failed(id: &str, error: Value, context: &mut Context<'_>) -> Candidate {
-    let code = ["code", "type", "message", "status_code"].iter().find_map(|name| error.get(*name).filter(|code| !code.is_null()));
-    let code = code.map_or_else(|| error.to_string(), |code| code.as_str().map_or_else(|| code.to_string(), str::to_owned));
+    let code = ["code", "type", "message", "status_code"]
+        .iter()
+        .find_map(|name| error.get(*name).filter(|code| !code.is_null()));
+    let code = code.map_or_else(
+        || error.to_string(),
+        |code| code.as_str().map_or_else(|| code.to_string(), str::to_owned),
+    );
     context.notes.add(Note::Failed, || format!("`{id}`: {code}"));
     Candidate { extra: Map::from_iter([("error".to_owned(), error)]), ..Candidate::default() }
 }

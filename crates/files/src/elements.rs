@@ -126,7 +126,8 @@ impl<R: BufRead> Walk<R> {
                     if !opens {
                         return Ok(Some(self.element(None)?));
                     }
-                    let path = self.container.as_ref().map(|container| container.path.clone()).unwrap_or_default();
+                    let path =
+                        self.container.as_ref().map(|container| container.path.clone()).unwrap_or_default();
                     let opening = self.container.as_ref().map_or(b'[', Container::opening);
                     if self.descend(&path, opening)? {
                         self.state = State::Within(false);
@@ -147,7 +148,9 @@ impl<R: BufRead> Walk<R> {
                 }
                 (State::Within(true), Some(byte)) => {
                     let found = char::from(byte).escape_default();
-                    return Err(Stop::Syntax(format!("not JSON: expected a comma or the end of the array, found `{found}`")));
+                    return Err(Stop::Syntax(format!(
+                        "not JSON: expected a comma or the end of the array, found `{found}`"
+                    )));
                 }
                 (State::Within(false), Some(_)) => {
                     let is_members = self.container.as_ref().is_some_and(|container| container.is_members);
@@ -210,7 +213,9 @@ impl<R: BufRead> Walk<R> {
                 }
                 Some(b',' | b':') => self.bytes.consume(1),
                 Some(_) => self.skip_value()?,
-                None => return Err(Stop::Syntax("the file ends within an object: is it cut off?".to_owned())),
+                None => {
+                    return Err(Stop::Syntax("the file ends within an object: is it cut off?".to_owned()));
+                }
             }
         }
         Ok(())
@@ -293,14 +298,19 @@ impl<R: BufRead> Bytes<R> {
 
     /// Goes over one value by its brackets and quotes, and copies it.
     fn value(&mut self, mut copy: Option<&mut Vec<u8>>) -> Result<(), Stop> {
-        let (mut depth, mut in_string, mut escaped, mut in_scalar, mut any) = (0_u64, false, false, false, false);
+        let (mut depth, mut in_string, mut escaped, mut in_scalar, mut any) =
+            (0_u64, false, false, false, false);
         loop {
             let buffer = self.reader.fill_buf()?;
             if buffer.is_empty() {
                 if in_scalar && depth == 0 {
                     return Ok(());
                 }
-                let reason = if any { "the file ends within a value: is it cut off?" } else { "the file ends where a value should be" };
+                let reason = if any {
+                    "the file ends within a value: is it cut off?"
+                } else {
+                    "the file ends where a value should be"
+                };
                 return Err(Stop::Syntax(reason.to_owned()));
             }
             let (mut end, mut used) = (None, buffer.len());
@@ -318,7 +328,9 @@ impl<R: BufRead> Bytes<R> {
                         _ => {}
                     }
                 } else if depth == 0 && in_scalar {
-                    if matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"' | b':') || byte.is_ascii_whitespace() {
+                    if matches!(byte, b',' | b']' | b'}' | b'{' | b'[' | b'"' | b':')
+                        || byte.is_ascii_whitespace()
+                    {
                         end = Some(at);
                     }
                 } else {
@@ -368,7 +380,8 @@ mod tests {
     use std::io::BufReader;
 
     fn read(text: &str, shape: &Shape) -> Vec<(u64, Option<String>, Result<Value, String>)> {
-        let whole: Vec<_> = Elements::new(text.as_bytes(), shape).map(|e| (e.line, e.name, e.value)).collect();
+        let whole: Vec<_> =
+            Elements::new(text.as_bytes(), shape).map(|e| (e.line, e.name, e.value)).collect();
         // However the reader is cut up, it reads the same.
         for size in [1, 2, 7] {
             let reader = BufReader::with_capacity(size, text.as_bytes());
@@ -408,7 +421,10 @@ mod tests {
     fn arrays_within_objects_and_members() {
         let log = "{\"version\": [1, {\"results\": []}], \"results\": {\"stats\": {}, \"results\": [{\"a\": 1}, {\"a\": 2}], \"z\": 1}, \"b\": [3]}";
         let found = read(log, &inside(&["results", "results"], false));
-        assert_eq!(found.iter().map(|element| element.2.clone()).collect::<Vec<_>>(), [Ok(json!({"a": 1})), Ok(json!({"a": 2}))]);
+        assert_eq!(
+            found.iter().map(|element| element.2.clone()).collect::<Vec<_>>(),
+            [Ok(json!({"a": 1})), Ok(json!({"a": 2}))]
+        );
         let found = read("{\"q \\u0031\": {\"a\": 1}, \"q 2\": {\"a\": 2}}\n", &inside(&[], true));
         assert_eq!(found[0].1.as_deref(), Some("q 1"));
         assert_eq!(found[1], (1, Some("q 2".to_owned()), Ok(json!({"a": 2}))));

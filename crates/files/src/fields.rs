@@ -130,14 +130,20 @@ pub fn general(name: &str) -> Option<&'static Preset> {
 /// The preset that an object is of: one that has a problem or a name, and candidates.
 pub fn preset(object: &Map<String, Value>, is_problems: bool) -> Option<&'static Preset> {
     let has = |name: &&&str| object.contains_key(**name);
-    let is_list = |preset: &&Preset| preset.list.is_none_or(|list| object.get(list).is_some_and(Value::is_array));
+    let is_list =
+        |preset: &&Preset| preset.list.is_none_or(|list| object.get(list).is_some_and(Value::is_array));
     let known = PRESETS.iter().filter(|preset| !preset.known_by.is_empty());
-    if let Some(preset) = known.filter(is_list).find(|preset| preset.known_by.iter().all(|name| object.contains_key(*name)))
+    if let Some(preset) =
+        known.filter(is_list).find(|preset| preset.known_by.iter().all(|name| object.contains_key(*name)))
     {
         return Some(preset);
     }
     // By temperature.
-    if object.get("responses").and_then(Value::as_object).is_some_and(|lists| !lists.is_empty() && lists.values().all(Value::is_array)) {
+    if object
+        .get("responses")
+        .and_then(Value::as_object)
+        .is_some_and(|lists| !lists.is_empty() && lists.values().all(Value::is_array))
+    {
         return general("skythought");
     }
     let named = names::PROBLEM.iter().chain(names::ID).any(|name| has(&name));
@@ -159,7 +165,9 @@ fn list_field<'a>(object: &'a Map<String, Value>, first: &[&'a str]) -> Option<&
     let is_list = |name: &str| match object.get(name) {
         // One conversation is one candidate.
         Some(Value::Array(list)) => !is_messages(list) && !is_parts(list),
-        Some(Value::Object(lists)) => name == "responses" && !lists.is_empty() && lists.values().all(Value::is_array),
+        Some(Value::Object(lists)) => {
+            name == "responses" && !lists.is_empty() && lists.values().all(Value::is_array)
+        }
         _ => false,
     };
     let mut named = first.iter().copied().chain(names::LISTS.iter().copied());
@@ -168,7 +176,10 @@ fn list_field<'a>(object: &'a Map<String, Value>, first: &[&'a str]) -> Option<&
 
 /// Whether a list is one text in parts.
 fn is_parts(list: &[Value]) -> bool {
-    !list.is_empty() && list.iter().all(|part| part.get("type").is_some_and(Value::is_string) && part.get("text").is_some())
+    !list.is_empty()
+        && list
+            .iter()
+            .all(|part| part.get("type").is_some_and(Value::is_string) && part.get("text").is_some())
 }
 
 fn text_field<'a>(object: &'a Map<String, Value>, first: &[&'a str]) -> Option<&'a str> {
@@ -182,7 +193,11 @@ fn text_field<'a>(object: &'a Map<String, Value>, first: &[&'a str]) -> Option<&
 }
 
 /// A field that is there and says something; a dotted name leads into objects.
-fn taken(object: &mut Map<String, Value>, names: &[&str], says: impl Fn(&Value) -> bool) -> Option<(String, Value)> {
+fn taken(
+    object: &mut Map<String, Value>,
+    names: &[&str],
+    says: impl Fn(&Value) -> bool,
+) -> Option<(String, Value)> {
     for name in names {
         if let Some(value) = object.get(*name) {
             if says(value) {
@@ -211,18 +226,29 @@ fn is_something(value: &Value) -> bool {
 }
 
 /// The row that an object is.
-pub fn row(mut object: Map<String, Value>, preset: &'static Preset, name: Option<String>, context: &mut Context<'_>) -> Result<Row, String> {
+pub fn row(
+    mut object: Map<String, Value>,
+    preset: &'static Preset,
+    name: Option<String>,
+    context: &mut Context<'_>,
+) -> Result<Row, String> {
     let chosen = context.fields();
     let one = |chosen: &Option<String>| chosen.clone().into_iter().collect::<Vec<_>>();
     let (own_problem, own_reference, own_list, own_id) =
         (one(&chosen.problem), one(&chosen.reference), one(&chosen.candidates), one(&chosen.id));
     let strs = |own: &[String], named: &[&'static str], usual: &'static [&'static str]| -> Vec<String> {
-        if own.is_empty() { named.iter().chain(usual).map(|name| (*name).to_owned()).collect() } else { own.to_vec() }
+        if own.is_empty() {
+            named.iter().chain(usual).map(|name| (*name).to_owned()).collect()
+        } else {
+            own.to_vec()
+        }
     };
     let candidate_names = strs(&own_list, preset.candidates, &[]);
     let candidate_names: Vec<&str> = candidate_names.iter().map(String::as_str).collect();
     let numbered: Vec<String> = object.keys().filter(|name| is_numbered(name)).cloned().collect();
-    let list = list_field(&object, &candidate_names).filter(|name| own_list.is_empty() || own_list[0] == *name).map(str::to_owned);
+    let list = list_field(&object, &candidate_names)
+        .filter(|name| own_list.is_empty() || own_list[0] == *name)
+        .map(str::to_owned);
     let text = match own_list.is_empty() {
         true => text_field(&object, &candidate_names).map(str::to_owned),
         false => object.contains_key(&own_list[0]).then(|| own_list[0].clone()),
@@ -232,19 +258,26 @@ pub fn row(mut object: Map<String, Value>, preset: &'static Preset, name: Option
     let source = match (&list, is_numbered_set, &text) {
         (Some(name), _, _) => object.shift_remove(name).map(|value| (name.clone(), value)),
         (None, true, _) => None,
-        (None, false, Some(name)) if preset.name != "problems" => object.shift_remove(name).map(|value| (name.clone(), value)),
+        (None, false, Some(name)) if preset.name != "problems" => {
+            object.shift_remove(name).map(|value| (name.clone(), value))
+        }
         _ => None,
     };
     let conversation = source.as_ref().and_then(|(_, value)| conversation(value)).map(<[Value]>::to_vec);
     let columns: Vec<(String, Value)> = match is_numbered_set {
-        true => numbered.iter().filter_map(|name| object.shift_remove(name).map(|value| (name.clone(), value))).collect(),
+        true => numbered
+            .iter()
+            .filter_map(|name| object.shift_remove(name).map(|value| (name.clone(), value)))
+            .collect(),
         false => Vec::new(),
     };
 
     let problem_names = strs(&own_problem, preset.problem, names::PROBLEM);
     let problem_names: Vec<&str> = problem_names.iter().map(String::as_str).collect();
     let found = taken(&mut object, &problem_names, is_something);
-    let found = found.or_else(|| is_numbered_set.then(|| taken(&mut object, &["text", "content"], is_something)).flatten());
+    let found = found.or_else(|| {
+        is_numbered_set.then(|| taken(&mut object, &["text", "content"], is_something)).flatten()
+    });
     let (mut problem, from) = match &found {
         Some((name, value)) => (question(value).unwrap_or_default(), Some(name.clone())),
         None => match conversation.as_deref().and_then(last_question) {
@@ -292,7 +325,8 @@ pub fn row(mut object: Map<String, Value>, preset: &'static Preset, name: Option
     if let (Some((name, value)), true) = (&source, list.is_some()) {
         context.used.candidates = context.used.candidates.take().or(Some(name.clone()));
         for (at, (value, setting)) in flat(value.clone()).into_iter().enumerate() {
-            let mut one = candidate(value).map_err(|reason| format!("candidate {} of `{name}`: {reason}", at + 1))?;
+            let mut one =
+                candidate(value).map_err(|reason| format!("candidate {} of `{name}`: {reason}", at + 1))?;
             if let Some(setting) = setting {
                 one.extra.entry("setting").or_insert(setting.into());
             }
@@ -301,14 +335,18 @@ pub fn row(mut object: Map<String, Value>, preset: &'static Preset, name: Option
             }
             set.candidates.push(one);
         }
-        if let Some(model) = object.get("model").or_else(|| object.get("model_name")).and_then(Value::as_str) {
-            set.candidates.iter_mut().for_each(|one| one.model = one.model.take().or_else(|| Some(model.to_owned())));
+        if let Some(model) = object.get("model").or_else(|| object.get("model_name")).and_then(Value::as_str)
+        {
+            set.candidates
+                .iter_mut()
+                .for_each(|one| one.model = one.model.take().or_else(|| Some(model.to_owned())));
         }
         set.extra = object;
         return Ok(Row::Set(set));
     }
     if is_numbered_set {
-        context.used.candidates = context.used.candidates.take().or_else(|| Some(format!("{}, ...", numbered[0])));
+        context.used.candidates =
+            context.used.candidates.take().or_else(|| Some(format!("{}, ...", numbered[0])));
         for (_, value) in columns.into_iter().filter(|(_, value)| !value.is_null()) {
             set.candidates.push(candidate(value)?);
         }
@@ -337,7 +375,9 @@ pub fn row(mut object: Map<String, Value>, preset: &'static Preset, name: Option
 fn describe(one: &mut Candidate, object: Map<String, Value>) {
     for (name, value) in object {
         match (name.as_str(), value) {
-            ("model" | "model_name" | "model_id", Value::String(model)) if one.model.is_none() => one.model = Some(model),
+            ("model" | "model_name" | "model_id", Value::String(model)) if one.model.is_none() => {
+                one.model = Some(model)
+            }
             ("finish_reason" | "stop_reason", Value::String(reason)) if one.finish_reason.is_none() => {
                 one.finish_reason = Some(reason);
             }

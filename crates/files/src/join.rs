@@ -14,7 +14,7 @@ use conclave_core::sample_set::SampleSet;
 use crate::row::hash;
 
 /// Bytes that are kept in memory.
-const MOST_BYTES: usize = 32 << 20;
+const MOST_BYTES: usize = 16 << 20;
 
 /// Temporary files that rows are parted into; the number of files that a process may have open is small on some systems.
 const PARTS: usize = 128;
@@ -40,7 +40,14 @@ impl<'a> Join<'a> {
     }
 
     fn with_memory(scratch: impl FnMut() -> io::Result<File> + 'a, most_bytes: usize) -> Self {
-        Self { scratch: Box::new(scratch), most_bytes, current: None, kept: Vec::new(), parts: Vec::new(), rows: 0 }
+        Self {
+            scratch: Box::new(scratch),
+            most_bytes,
+            current: None,
+            kept: Vec::new(),
+            parts: Vec::new(),
+            rows: 0,
+        }
     }
 
     /// Whether there is no row yet.
@@ -239,7 +246,13 @@ mod tests {
 
     fn row(problem: &str, text: &str) -> SampleSet {
         let one = Candidate { text: text.to_owned(), ..Candidate::default() };
-        SampleSet { id: String::new(), problem: problem.to_owned(), reference_answer: None, candidates: vec![one], extra: Map::new() }
+        SampleSet {
+            id: String::new(),
+            problem: problem.to_owned(),
+            reference_answer: None,
+            candidates: vec![one],
+            extra: Map::new(),
+        }
     }
 
     #[test]
@@ -250,16 +263,27 @@ mod tests {
                 for problem in 0..700 {
                     // Some stand next to each other.
                     for _ in 0..1 + problem % 2 {
-                        join.push(problem.to_string(), row(&problem.to_string(), &format!("{pass}"))).unwrap();
+                        join.push(problem.to_string(), row(&problem.to_string(), &format!("{pass}")))
+                            .unwrap();
                     }
                 }
             }
             let sets = join.finish().unwrap().collect::<io::Result<Vec<_>>>().unwrap();
-            sets.iter().map(|set| (set.problem.clone(), set.candidates.iter().map(|one| one.text.clone()).collect::<String>())).collect::<Vec<_>>()
+            sets.iter()
+                .map(|set| {
+                    (
+                        set.problem.clone(),
+                        set.candidates.iter().map(|one| one.text.clone()).collect::<String>(),
+                    )
+                })
+                .collect::<Vec<_>>()
         };
         let memory = joined(usize::MAX);
         assert_eq!(memory.len(), 700);
-        assert_eq!((memory[0].clone(), memory[1].clone()), (("0".into(), "012".into()), ("1".into(), "001122".into())));
+        assert_eq!(
+            (memory[0].clone(), memory[1].clone()),
+            (("0".into(), "012".into()), ("1".into(), "001122".into()))
+        );
         assert!(memory.iter().enumerate().all(|(at, (problem, _))| *problem == at.to_string()));
         assert_eq!(joined(0), memory);
         assert_eq!(joined(20_000), memory);

@@ -14,14 +14,20 @@ pub fn refusal(start: &[u8], name: &str) -> Option<String> {
         match ends(&[".xlsx", ".ods"]) {
             true => ("a spreadsheet", "save it as CSV"),
             false if ends(&[".npz", ".pt", ".pth"]) => ("an archive of arrays", python),
-            false => ("a zip archive", "unpack it and give the files inside (only inspect's `.eval` archives are read as they are)"),
+            false => (
+                "a zip archive",
+                "unpack it and give the files inside (only inspect's `.eval` archives are read as they are)",
+            ),
         }
     } else if begins(b"%PDF") {
         ("a PDF document", "give the file that it was made from")
     } else if begins(b"SQLite format 3\0") {
         ("an SQLite database", "export a table with `sqlite3 FILE -csv -header 'select ...'`")
     } else if begins(&[0x80]) && matches!(start.get(1), Some(2..=5)) {
-        ("a Python pickle", "pickles run code when they are opened: in Python, write what is in it with `json.dumps`, one row a line")
+        (
+            "a Python pickle",
+            "pickles run code when they are opened: in Python, write what is in it with `json.dumps`, one row a line",
+        )
     } else if begins(b"\x93NUMPY") {
         ("a NumPy array", python)
     } else if begins(b"ARROW1") || begins(&[0xff, 0xff, 0xff, 0xff]) {

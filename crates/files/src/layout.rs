@@ -125,14 +125,18 @@ impl Layout {
         if has("vars") && (has("response") || has("output") || has("error") || has("provider")) {
             return Some(Self::Promptfoo);
         }
-        if has("input") && (has("epoch") || object.get("output").is_some_and(|output| output.get("choices").is_some())) {
+        if has("input")
+            && (has("epoch") || object.get("output").is_some_and(|output| output.get("choices").is_some()))
+        {
             return Some(Self::Inspect);
         }
         if let Some(choice) = first("choices") {
             if choice.get("turns").is_some() {
                 return Some(Self::ModelAnswer);
             }
-            if choice.get("message").is_some() || (choice.get("text").is_some() && choice.get("index").is_some()) {
+            if choice.get("message").is_some()
+                || (choice.get("text").is_some() && choice.get("index").is_some())
+            {
                 return Some(Self::Completions);
             }
         }
@@ -140,7 +144,9 @@ impl Layout {
         if is("type", "message") && is("role", "assistant") {
             return Some(Self::Completions);
         }
-        let is_item = |item: &Value| item.get("type").and_then(Value::as_str) == Some("message") || item.get("call_id").is_some();
+        let is_item = |item: &Value| {
+            item.get("type").and_then(Value::as_str) == Some("message") || item.get("call_id").is_some()
+        };
         let items = object.get("output").and_then(Value::as_array);
         if is("object", "response") || items.is_some_and(|items| items.iter().any(is_item)) {
             return Some(Self::Responses);

@@ -14,14 +14,18 @@ pub fn row(mut object: Map<String, Value>, context: &mut Context<'_>) -> Result<
         Some(Value::Array(requests)) => texts(requests)?,
         _ => return Err("`resps`: expected a list of lists of answers".to_owned()),
     };
-    let id = object.get("doc_id").map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned)).unwrap_or_default();
+    let id = object
+        .get("doc_id")
+        .map(|id| id.as_str().map_or_else(|| id.to_string(), str::to_owned))
+        .unwrap_or_default();
     let said = Value::Array(texts.clone()).to_string();
     let hash_of = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
     if !context.seen.insert(hash(&[&id, hash_of("doc_hash"), &said])) {
         context.notes.add(Note::Repeated, || id.clone());
         return Ok(Row::Nothing);
     }
-    let mut document = object.shift_remove("doc").and_then(|doc| doc.as_object().cloned()).unwrap_or_default();
+    let mut document =
+        object.shift_remove("doc").and_then(|doc| doc.as_object().cloned()).unwrap_or_default();
     let asked = names::PROBLEM.iter().chain(&["Problem", "Question"]).find_map(|name| {
         Some((*name, document.get(*name).filter(|value| value.is_string()).and_then(question)?))
     });
@@ -36,7 +40,9 @@ pub fn row(mut object: Map<String, Value>, context: &mut Context<'_>) -> Result<
         }
     };
     let options = options(&mut document);
-    let target = object.shift_remove("target").filter(|target| target.as_str().is_none_or(|text| !text.trim().is_empty()));
+    let target = object
+        .shift_remove("target")
+        .filter(|target| target.as_str().is_none_or(|text| !text.trim().is_empty()));
     let (from, target) = match target.filter(|target| !target.is_null()) {
         Some(target) => ("target", Some(target)),
         None => ("doc.answer", document.get("answer").cloned()),
@@ -48,7 +54,13 @@ pub fn row(mut object: Map<String, Value>, context: &mut Context<'_>) -> Result<
         object.shift_remove(name);
     }
     let candidates = texts.into_iter().map(candidate).collect::<Result<_, _>>()?;
-    Ok(Row::Set(SampleSet { id, problem: with_options(&problem, &options), reference_answer, candidates, extra: object }))
+    Ok(Row::Set(SampleSet {
+        id,
+        problem: with_options(&problem, &options),
+        reference_answer,
+        candidates,
+        extra: object,
+    }))
 }
 
 /// The answers of all requests of a document.
@@ -61,12 +73,19 @@ fn texts(requests: Vec<Value>) -> Result<Vec<Value>, String> {
         }
     }
     // Log-likelihoods are pairs of a number and whether it is the greedy choice.
-    let is_number = |value: &Value| value.is_number() || value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
-    let is_greedy = |value: &Value| value.is_boolean() || value.as_str().is_some_and(|text| matches!(text, "True" | "False"));
+    let is_number =
+        |value: &Value| value.is_number() || value.as_str().is_some_and(|text| text.parse::<f64>().is_ok());
+    let is_greedy = |value: &Value| {
+        value.is_boolean() || value.as_str().is_some_and(|text| matches!(text, "True" | "False"))
+    };
     let is_likelihood = texts.iter().any(Value::is_array)
-        || (texts.len() > 1 && texts.chunks(2).all(|pair| pair.len() == 2 && is_number(&pair[0]) && is_greedy(&pair[1])));
+        || (texts.len() > 1
+            && texts.chunks(2).all(|pair| pair.len() == 2 && is_number(&pair[0]) && is_greedy(&pair[1])));
     match is_likelihood {
-        true => Err("`resps` holds log-likelihoods of a multiple choice, not texts: there is nothing to vote on".to_owned()),
+        true => {
+            Err("`resps` holds log-likelihoods of a multiple choice, not texts: there is nothing to vote on"
+                .to_owned())
+        }
         false => Ok(texts),
     }
 }
@@ -82,6 +101,7 @@ fn prompt(arguments: Option<&Value>) -> Option<String> {
         _ => return None,
     };
     // A chat is a list whose only text is JSON.
-    let first = first.as_array().and_then(|list| list.first()).filter(|text| text.is_string()).unwrap_or(first);
+    let first =
+        first.as_array().and_then(|list| list.first()).filter(|text| text.is_string()).unwrap_or(first);
     question(first)
 }

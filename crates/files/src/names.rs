@@ -127,18 +127,59 @@ pub const TEXT: &[&str] = &[
 ];
 
 /// Of the number of a candidate among those of its problem, which does not name the problem.
-pub const REPEAT: &[&str] = &["sample_idx", "sample_index", "seed", "epoch", "repeat", "attempt", "run", "rollout_id", "trial"];
+pub const REPEAT: &[&str] =
+    &["sample_idx", "sample_index", "seed", "epoch", "repeat", "attempt", "run", "rollout_id", "trial"];
 
 /// Beginnings of the names of columns that hold a candidate each: `response_1`, `candidate2`.
 pub const NUMBERED: &[&str] = &[
-    "candidate", "response", "output", "answer", "generation", "completion", "prediction", "sample", "model", "run", "attempt",
-    "solution", "rater", "annotator", "judge", "label", "vote", "text", "reply", "result",
+    "candidate",
+    "response",
+    "output",
+    "answer",
+    "generation",
+    "completion",
+    "prediction",
+    "sample",
+    "model",
+    "run",
+    "attempt",
+    "solution",
+    "rater",
+    "annotator",
+    "judge",
+    "label",
+    "vote",
+    "text",
+    "reply",
+    "result",
 ];
 
 /// Columns of a table that are neither a problem nor a candidate, where every other column is a model.
 pub const ABOUT: &[&str] = &[
-    "category", "subject", "topic", "level", "difficulty", "source", "split", "dataset", "type", "problem_type", "score", "tags",
-    "notes", "comment", "date", "url", "language", "domain", "metadata", "rationale", "solution", "explanation", "weight", "points",
+    "category",
+    "subject",
+    "topic",
+    "level",
+    "difficulty",
+    "source",
+    "split",
+    "dataset",
+    "type",
+    "problem_type",
+    "score",
+    "tags",
+    "notes",
+    "comment",
+    "date",
+    "url",
+    "language",
+    "domain",
+    "metadata",
+    "rationale",
+    "solution",
+    "explanation",
+    "weight",
+    "points",
 ];
 
 /// Whether a column is one of several numbered ones.

@@ -40,7 +40,9 @@ impl Fields {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut fields = Self::default();
         for pair in text.split(',') {
-            let Some((ours, theirs)) = pair.split_once('=').map(|(ours, theirs)| (ours.trim(), theirs.trim())) else {
+            let Some((ours, theirs)) =
+                pair.split_once('=').map(|(ours, theirs)| (ours.trim(), theirs.trim()))
+            else {
                 return Err(format!("expected OURS=THEIRS, as in `problem=question`, found `{pair}`"));
             };
             let field = match ours {
@@ -48,7 +50,11 @@ impl Fields {
                 "problem" => &mut fields.problem,
                 "reference_answer" | "reference" => &mut fields.reference,
                 "candidates" | "candidate" | "text" | "prediction" => &mut fields.candidates,
-                _ => return Err(format!("`{ours}` is no field of a set: `id`, `problem`, `reference_answer` or `candidates`")),
+                _ => {
+                    return Err(format!(
+                        "`{ours}` is no field of a set: `id`, `problem`, `reference_answer` or `candidates`"
+                    ));
+                }
             };
             if theirs.is_empty() {
                 return Err(format!("`{ours}=` names no field of the file"));
@@ -71,7 +77,10 @@ mod tests {
     #[test]
     fn fields_are_pairs() {
         let fields = Fields::parse("problem=question, reference_answer=gold,candidates=outs").unwrap();
-        assert_eq!((fields.problem.as_deref(), fields.reference.as_deref()), (Some("question"), Some("gold")));
+        assert_eq!(
+            (fields.problem.as_deref(), fields.reference.as_deref()),
+            (Some("question"), Some("gold"))
+        );
         for bad in ["", "problem", "problem=", "prob=x"] {
             assert!(Fields::parse(bad).is_err(), "{bad}");
         }

@@ -24,7 +24,9 @@ pub fn rows(file: File) -> Result<Box<dyn Iterator<Item = Element>>, String> {
         // The rows borrow their group, so they are taken out of it group by group.
         let rows = reader.get_row_group(group).and_then(|group| {
             let rows = group.get_row_iter(None)?;
-            Ok(rows.map(|row| row.map(|row| row.to_json_value()).map_err(|error| error.to_string())).collect::<Vec<_>>())
+            Ok(rows
+                .map(|row| row.map(|row| row.to_json_value()).map_err(|error| error.to_string()))
+                .collect::<Vec<_>>())
         });
         match rows {
             Ok(rows) => Box::new(rows.into_iter()),

@@ -41,7 +41,8 @@ pub fn read_problems(
 
 /// The problem that a request of a batch asks.
 pub fn request(mut object: Map<String, Value>) -> SampleSet {
-    let id = object.shift_remove("custom_id").and_then(|id| id.as_str().map(str::to_owned)).unwrap_or_default();
+    let id =
+        object.shift_remove("custom_id").and_then(|id| id.as_str().map(str::to_owned)).unwrap_or_default();
     let body = object.shift_remove("body").or_else(|| object.shift_remove("params")).unwrap_or(Value::Null);
     let asked = ["messages", "input", "prompt"].iter().find_map(|name| body.get(*name));
     let problem = asked.and_then(question).unwrap_or_default();

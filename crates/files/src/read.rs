@@ -19,8 +19,21 @@ use crate::{batch, chat, evalscope, inspect, lm_eval, problems, promptfoo, table
 
 /// Names of a reference that a set of ours may have instead of its own.
 const OTHER_REFERENCES: &[&str] = &[
-    "answer", "gold_answer", "gold", "expected_answer", "correct_answer", "ground_truth", "gt", "target", "expected", "final_answer", "reference",
+    "answer",
+    "gold_answer",
+    "gold",
+    "expected_answer",
+    "correct_answer",
+    "ground_truth",
+    "gt",
+    "target",
+    "expected",
+    "final_answer",
+    "reference",
 ];
+
+/// Ids that are remembered to notice one that comes again; more would be memory without a bound.
+const MOST_IDS: usize = 2_000_000;
 
 /// Reads the rows of a file.
 pub struct SetReader<'a> {
@@ -48,9 +61,13 @@ impl<'a> SetReader<'a> {
             return Ok(Err(reason));
         }
         let chosen = &options.fields;
-        let has = |value: &Value, field: &Option<String>| field.as_ref().is_some_and(|field| value.get(field).is_some());
+        let has = |value: &Value, field: &Option<String>| {
+            field.as_ref().is_some_and(|field| value.get(field).is_some())
+        };
         let is_row = |value: &Value| {
-            Layout::of(value, options.problems_only).is_some() || has(value, &chosen.candidates) || has(value, &chosen.problem)
+            Layout::of(value, options.problems_only).is_some()
+                || has(value, &chosen.candidates)
+                || has(value, &chosen.problem)
         };
         // Who says that it is a table is believed.
         let is_table = options.from.is_some_and(|layout| layout.name() == "table");
@@ -67,7 +84,12 @@ impl<'a> SetReader<'a> {
             return Ok(Err("these are requests of a batch, not answers: give the batch's output, and this file as --problems".to_owned()));
         }
         let is_inside = matches!(beginning.shape, Shape::Inside(_));
-        if is_inside && found.is_none() && options.from.is_none() && chosen.is_empty() && !beginning.values.is_empty() {
+        if is_inside
+            && found.is_none()
+            && options.from.is_none()
+            && chosen.is_empty()
+            && !beginning.values.is_empty()
+        {
             return Ok(Err(unknown(&beginning.values[0].1)));
         }
         let reader: Box<dyn BufRead + 'a> = Box::new(Cursor::new(bytes).chain(reader));
@@ -88,7 +110,12 @@ impl<'a> SetReader<'a> {
     }
 
     /// Reads values that come from elsewhere, such as the files of an archive.
-    pub fn of_elements(elements: Box<dyn Iterator<Item = Element> + 'a>, layout: Layout, place: &'static str, options: &'a Options) -> Self {
+    pub fn of_elements(
+        elements: Box<dyn Iterator<Item = Element> + 'a>,
+        layout: Layout,
+        place: &'static str,
+        options: &'a Options,
+    ) -> Self {
         Self { elements, layout, place: Some(place), context: Context::new(options), record: 0, line: 0 }
     }
 
@@ -175,7 +202,8 @@ impl Iterator for SetReader<'_> {
 /// Whether the first line of a file is whole and a set of ours.
 fn is_ours(bytes: &[u8]) -> bool {
     let line = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty());
-    let value = line.and_then(|line| first(line).filter(|first| first.is_whole && first.length == line.len()));
+    let value =
+        line.and_then(|line| first(line).filter(|first| first.is_whole && first.length == line.len()));
     value.is_some_and(|first| Layout::of(&first.value, false) == Some(Layout::Sets))
 }
 
@@ -216,7 +244,9 @@ fn sets(mut value: Value, context: &mut Context<'_>) -> Result<Row, String> {
     }
     let mut set = SampleSet::try_from(value)?;
     if !is_graded && !["clusters", "readings"].iter().any(|name| set.extra.contains_key(*name)) {
-        let other = OTHER_REFERENCES.iter().find_map(|name| Some((*name, Reference::read(set.extra.get(*name)?.clone()).ok()??)));
+        let other = OTHER_REFERENCES
+            .iter()
+            .find_map(|name| Some((*name, Reference::read(set.extra.get(*name)?.clone()).ok()??)));
         if let Some((name, reference)) = other {
             context.notes.add(Note::Renamed, || name.to_owned());
             set.reference_answer = Some(reference);
@@ -235,7 +265,10 @@ fn unknown(first: &Value) -> String {
                 fields.join(", ")
             )
         }
-        None => format!("an array of which the first element is {}; expected objects with a problem and candidates", kind(first)),
+        None => format!(
+            "an array of which the first element is {}; expected objects with a problem and candidates",
+            kind(first)
+        ),
     }
 }
 
@@ -273,8 +306,11 @@ impl Counts {
         self.graded += u64::from(set.reference_answer.is_some());
         let (low, high) = self.range.unwrap_or((candidates, candidates));
         self.range = Some((low.min(candidates), high.max(candidates)));
-        if !self.ids.insert(hash(&[&set.id])) {
+        let id = hash(&[&set.id]);
+        if self.ids.contains(&id) {
             notes.add(Note::SameId, || set.id.clone());
+        } else if self.ids.len() < MOST_IDS {
+            self.ids.insert(id);
         }
         if set.problem.is_empty() && !is_ours {
             notes.add(Note::NoProblem, || set.id.clone());
@@ -293,8 +329,13 @@ impl Counts {
             Some((low, high)) if low == high => text += &format!(", {} each", counted(high, "candidate")),
             Some((low, high)) => text += &format!(", {} to {}", grouped(low), counted(high, "candidate")),
         }
-        let from = |what: &str, field: &Option<String>| field.as_ref().map(|field| format!("{what} from {field}"));
-        let parts = [from("problem", &used.problem), from("reference", &used.reference), from("candidates", &used.candidates)];
+        let from =
+            |what: &str, field: &Option<String>| field.as_ref().map(|field| format!("{what} from {field}"));
+        let parts = [
+            from("problem", &used.problem),
+            from("reference", &used.reference),
+            from("candidates", &used.candidates),
+        ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if !parts.is_empty() {
             text += &format!("; {}", parts.join(", "));

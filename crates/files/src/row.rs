@@ -87,7 +87,9 @@ impl Notes {
 fn sentence(note: Note, count: u64, example: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     match note {
-        Note::Renamed => format!("{count} set{s} without `reference_answer`: `{example}` is taken as the reference"),
+        Note::Renamed => {
+            format!("{count} set{s} without `reference_answer`: `{example}` is taken as the reference")
+        }
         Note::Failed => format!(
             "{count} request{s} without an answer ({}{example}): counted as candidates without one",
             if count == 1 { "" } else { "the first is " }
@@ -95,7 +97,9 @@ fn sentence(note: Note, count: u64, example: &str) -> String {
         Note::NoProblem => format!(
             "{count} set{s} without a problem (`{example}`): give problems and references by their ids with --problems FILE"
         ),
-        Note::Repeated => format!("{count} row{s} left out: other filters of problems with the same candidates"),
+        Note::Repeated => {
+            format!("{count} row{s} left out: other filters of problems with the same candidates")
+        }
         Note::SameId => format!(
             "{count} set{s} with an id that an earlier one has, as `{example}`: they stay apart; what goes by ids mixes them"
         ),
@@ -170,8 +174,20 @@ pub fn key(id: Option<&str>, problem: &str) -> String {
 
 /// Names of a candidate's text, where it is an object.
 const TEXTS: &[&str] = &[
-    "text", "content", "generation", "output", "response", "completion", "generated_text", "message", "model_output", "prediction",
-    "raw_text", "value", "answer", "solution",
+    "text",
+    "content",
+    "generation",
+    "output",
+    "response",
+    "completion",
+    "generated_text",
+    "message",
+    "model_output",
+    "prediction",
+    "raw_text",
+    "value",
+    "answer",
+    "solution",
 ];
 
 /// A candidate as files have it: a text, an object, a conversation whose last answer it is.
@@ -186,7 +202,9 @@ pub fn candidate(value: Value) -> Result<Candidate, String> {
         }
         // One text in a list of its own.
         Value::Array(mut list) if list.len() == 1 => candidate(list.pop().unwrap_or(Value::Null)),
-        Value::Array(list) if list.iter().all(|part| part.get("type").is_some_and(Value::is_string)) && !list.is_empty() => {
+        Value::Array(list)
+            if list.iter().all(|part| part.get("type").is_some_and(Value::is_string)) && !list.is_empty() =>
+        {
             Candidate::try_from(Value::Object(Map::from_iter([("text".to_owned(), Value::Array(list))])))
         }
         Value::Array(_) => Err("expected a text, an object or a conversation, found a list".to_owned()),
@@ -234,15 +252,21 @@ fn object_candidate(mut object: Map<String, Value>) -> Result<Candidate, String>
     let Some(mut one) = inner else {
         if !object.contains_key("text") {
             let fields: Vec<String> = object.keys().take(6).map(|name| format!("`{name}`")).collect();
-            if !["tool_calls", "function_call", "error", "refusal", "reasoning_content"].iter().any(|name| object.contains_key(*name)) {
+            if !["tool_calls", "function_call", "error", "refusal", "reasoning_content"]
+                .iter()
+                .any(|name| object.contains_key(*name))
+            {
                 return Err(format!("an object without a text; it has {}", fields.join(", ")));
             }
         }
         return Candidate::try_from(Value::Object(object));
     };
-    one.model = one.model.or_else(|| object.shift_remove("model").and_then(|model| model.as_str().map(str::to_owned)));
-    one.finish_reason =
-        one.finish_reason.or_else(|| object.shift_remove("finish_reason").and_then(|reason| reason.as_str().map(str::to_owned)));
+    one.model = one
+        .model
+        .or_else(|| object.shift_remove("model").and_then(|model| model.as_str().map(str::to_owned)));
+    one.finish_reason = one.finish_reason.or_else(|| {
+        object.shift_remove("finish_reason").and_then(|reason| reason.as_str().map(str::to_owned))
+    });
     one.usage = one.usage.or_else(|| object.shift_remove("usage"));
     for (name, value) in object {
         if !["text", "content", "model", "finish_reason", "usage"].contains(&name.as_str()) {
@@ -275,10 +299,19 @@ mod tests {
         assert_eq!(text(json!(null)), "");
         assert_eq!(text(json!(["a"])), "a");
         assert_eq!(text(json!({"generation": "a"})), "a");
-        assert_eq!(text(json!({"message": {"role": "assistant", "content": "a"}, "finish_reason": "length"})), "a");
-        assert_eq!(text(json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"type": "text", "text": "a"}]}])), "a");
+        assert_eq!(
+            text(json!({"message": {"role": "assistant", "content": "a"}, "finish_reason": "length"})),
+            "a"
+        );
+        assert_eq!(
+            text(
+                json!([{"role": "user", "content": "q"}, {"role": "assistant", "content": [{"type": "text", "text": "a"}]}])
+            ),
+            "a"
+        );
         assert_eq!(text(json!({"text": null, "content": "a"})), "a");
-        let cut = candidate(json!({"message": {"content": "a"}, "stop_reason": "max_tokens", "index": 1})).unwrap();
+        let cut =
+            candidate(json!({"message": {"content": "a"}, "stop_reason": "max_tokens", "index": 1})).unwrap();
         assert!(cut.is_truncated() && cut.extra["index"] == 1);
         assert!(candidate(json!({"score": 1})).is_err());
         assert!(candidate(json!([1, 2])).is_err());

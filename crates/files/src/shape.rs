@@ -109,7 +109,9 @@ pub fn beginning(bytes: &[u8], name: &str, is_row: &dyn Fn(&Value) -> bool) -> B
                     Beginning { shape: Shape::Inside(container), values, table: None }
                 }
                 None if is_one_line => lines(),
-                None if root.is_whole => Beginning { shape: Shape::Values, values: values(text), table: None },
+                None if root.is_whole => {
+                    Beginning { shape: Shape::Values, values: values(text), table: None }
+                }
                 // Cut off: a line longer than what is looked at, or a value over more lines than that.
                 None => {
                     let shape = if text.contains(&b'\n') { Shape::Values } else { Shape::Lines };
@@ -137,7 +139,10 @@ fn is_broken_line(text: &[u8], root: &First) -> bool {
 }
 
 /// The container of an object that is no row itself, and its first values.
-fn container(object: &Map<String, Value>, is_row: &dyn Fn(&Value) -> bool) -> Option<(Container, Vec<(Option<String>, Value)>)> {
+fn container(
+    object: &Map<String, Value>,
+    is_row: &dyn Fn(&Value) -> bool,
+) -> Option<(Container, Vec<(Option<String>, Value)>)> {
     let is_log = ["eval", "evalId", "stats"].iter().any(|key| object.contains_key(*key));
     let whole = Value::Object(object.clone());
     if !is_log && is_row(&whole) {
@@ -158,7 +163,8 @@ fn container(object: &Map<String, Value>, is_row: &dyn Fn(&Value) -> bool) -> Op
     let mut members = object.iter().filter(|(_, value)| value.is_object() || value.is_array()).peekable();
     let is_mostly = object.values().filter(|value| is_row(value)).count() * 2 > object.len();
     if is_mostly && members.peek().is_some() {
-        let values = object.iter().take(MOST_LOOKED_AT).map(|(name, value)| (Some(name.clone()), value.clone()));
+        let values =
+            object.iter().take(MOST_LOOKED_AT).map(|(name, value)| (Some(name.clone()), value.clone()));
         return Some((Container { path: Vec::new(), is_members: true }, values.collect()));
     }
     None
@@ -166,7 +172,8 @@ fn container(object: &Map<String, Value>, is_row: &dyn Fn(&Value) -> bool) -> Op
 
 fn line_values(bytes: &[u8]) -> Vec<(Option<String>, Value)> {
     let separator = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
-    let lines = bytes.split(|&byte| byte == separator).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let lines =
+        bytes.split(|&byte| byte == separator).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     lines.take(MOST_LOOKED_AT).filter_map(|line| Some((None, first(line)?.value))).collect()
 }
 

@@ -50,7 +50,9 @@ impl Delimiter {
             let by_name = if name.ends_with(".csv") { Self::Comma } else { Self::Tab };
             return Some(best.unwrap_or(by_name));
         }
-        let is_usual = |cell: &String| names::PROBLEM.iter().chain(names::ID).chain(names::REFERENCE).any(|name| cell == name);
+        let is_usual = |cell: &String| {
+            names::PROBLEM.iter().chain(names::ID).chain(names::REFERENCE).any(|name| cell == name)
+        };
         best.filter(|delimiter| header(text, *delimiter).is_some_and(|cells| cells.iter().any(is_usual)))
     }
 }
@@ -58,7 +60,11 @@ impl Delimiter {
 /// The cells of the first line, in lower case.
 fn header(text: &[u8], delimiter: Delimiter) -> Option<Vec<String>> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter.byte()).flexible(true).from_reader(line);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .delimiter(delimiter.byte())
+        .flexible(true)
+        .from_reader(line);
     let record = reader.byte_records().next()?.ok()?;
     let cell = |cell: &[u8]| String::from_utf8_lossy(cell).trim().to_ascii_lowercase();
     Some(record.iter().map(cell).collect())
@@ -83,7 +89,12 @@ impl<R: BufRead> Rows<R> {
     pub fn new(reader: R, delimiter: Delimiter) -> Self {
         let mut builder = csv::ReaderBuilder::new();
         builder.delimiter(delimiter.byte()).flexible(true).has_headers(true);
-        Self { reader: builder.from_reader(reader), columns: None, record: csv::ByteRecord::new(), ended: false }
+        Self {
+            reader: builder.from_reader(reader),
+            columns: None,
+            record: csv::ByteRecord::new(),
+            ended: false,
+        }
     }
 
     fn element(&mut self) -> Result<Option<(u64, Value)>, (u64, String)> {
@@ -91,7 +102,9 @@ impl<R: BufRead> Rows<R> {
             let header = self.reader.byte_headers().map_err(|error| (1, error.to_string()))?;
             let name = |cell: &[u8]| {
                 let cell = cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell);
-                std::str::from_utf8(cell).map(|name| name.trim().to_owned()).map_err(|_| (1, utf8_fault(cell)))
+                std::str::from_utf8(cell)
+                    .map(|name| name.trim().to_owned())
+                    .map_err(|_| (1, utf8_fault(cell)))
             };
             let names = header.iter().map(name).collect::<Result<Vec<_>, _>>()?;
             self.columns = Some(columns(names));
@@ -110,14 +123,23 @@ impl<R: BufRead> Rows<R> {
         let columns = self.columns.as_deref().unwrap_or_default();
         let mut models = Vec::new();
         for (column, cell) in columns.iter().zip(&self.record) {
-            let text = std::str::from_utf8(cell).map_err(|_| (line, format!("`{}`: {}", column.name, utf8_fault(cell))))?;
+            let text = std::str::from_utf8(cell)
+                .map_err(|_| (line, format!("`{}`: {}", column.name, utf8_fault(cell))))?;
             if column.is_model {
                 models.push(serde_json::json!({"text": text, "model": column.name}));
             } else if !text.is_empty() {
                 // As they are known, whatever case the header has them in.
                 let lower = column.name.to_ascii_lowercase();
-                let is_known = names::PROBLEM.iter().chain(names::ID).chain(names::REFERENCE).chain(names::TEXT).any(|name| *name == lower);
-                object.insert(if is_known { lower } else { column.name.clone() }, Value::String(text.to_owned()));
+                let is_known = names::PROBLEM
+                    .iter()
+                    .chain(names::ID)
+                    .chain(names::REFERENCE)
+                    .chain(names::TEXT)
+                    .any(|name| *name == lower);
+                object.insert(
+                    if is_known { lower } else { column.name.clone() },
+                    Value::String(text.to_owned()),
+                );
             }
         }
         if !models.is_empty() {
@@ -146,11 +168,20 @@ fn columns(names: Vec<String>) -> Vec<Column> {
     let is_in = |name: &String, list: &[&str]| list.contains(&lower(name).as_str());
     let asks = names.iter().any(|name| is_in(name, names::PROBLEM));
     let is_option = |name: &String| name.len() == 1;
-    let is_candidate = |name: &String| is_numbered(name) || is_in(name, names::TEXT) || is_in(name, names::LISTS);
+    let is_candidate =
+        |name: &String| is_numbered(name) || is_in(name, names::TEXT) || is_in(name, names::LISTS);
     let by_name = names.iter().any(|name| is_candidate(name));
     let is_model = |name: &String| {
-        let is_other = is_in(name, names::PROBLEM) || is_in(name, names::REFERENCE) || is_in(name, names::ID) || is_in(name, names::ABOUT);
-        asks && !by_name && !is_other && !is_option(name) && !is_in(name, names::REPEAT) && !name.is_empty() && !is_in(name, &["model"])
+        let is_other = is_in(name, names::PROBLEM)
+            || is_in(name, names::REFERENCE)
+            || is_in(name, names::ID)
+            || is_in(name, names::ABOUT);
+        asks && !by_name
+            && !is_other
+            && !is_option(name)
+            && !is_in(name, names::REPEAT)
+            && !name.is_empty()
+            && !is_in(name, &["model"])
     };
     let models: Vec<bool> = names.iter().map(is_model).collect();
     names.into_iter().zip(models).map(|(name, is_model)| Column { name, is_model }).collect()

@@ -27,7 +27,9 @@ pub fn plain(value: &Value) -> Option<String> {
             (!texts.is_empty()).then(|| texts.concat())
         }
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        Value::Object(object) => ["content", "value", "text"].iter().find_map(|name| object.get(*name).and_then(plain)),
+        Value::Object(object) => {
+            ["content", "value", "text"].iter().find_map(|name| object.get(*name).and_then(plain))
+        }
         Value::Null => None,
     }
 }
@@ -96,7 +98,11 @@ impl Transcript {
         let (user, assistant, end) = if text.contains("<|im_start|>assistant") {
             ("<|im_start|>user\n", "<|im_start|>assistant", Some("<|im_end|>"))
         } else if text.contains("<|start_header_id|>assistant<|end_header_id|>") {
-            ("<|start_header_id|>user<|end_header_id|>", "<|start_header_id|>assistant<|end_header_id|>", Some("<|eot_id|>"))
+            (
+                "<|start_header_id|>user<|end_header_id|>",
+                "<|start_header_id|>assistant<|end_header_id|>",
+                Some("<|eot_id|>"),
+            )
         } else if text.starts_with("system\n") || text.starts_with("user\n") {
             ("user\n", "assistant\n", None)
         } else {
@@ -107,9 +113,11 @@ impl Transcript {
         // Where turns are marked, the last counts; a bare word may be part of an answer.
         let asked = if end.is_some() { questions.last()? } else { questions.next()? } + user.len();
         // An answer may hold a line `assistant` of its own, so the first one counts.
-        let answered = text[asked..].match_indices(assistant).map(|(at, _)| asked + at).find(|&at| starts_line(at));
+        let answered =
+            text[asked..].match_indices(assistant).map(|(at, _)| asked + at).find(|&at| starts_line(at));
         // A transcript cut at its end has no line break behind the last word.
-        let cut = || text.strip_suffix("assistant").map(str::len).filter(|&at| at >= asked && starts_line(at));
+        let cut =
+            || text.strip_suffix("assistant").map(str::len).filter(|&at| at >= asked && starts_line(at));
         let answered = answered.or_else(cut)?;
         let answer = text.get(answered + assistant.len()..).unwrap_or_default();
         let answer = answer.strip_prefix('\n').unwrap_or(answer);
@@ -127,18 +135,26 @@ pub fn options(object: &mut Map<String, Value>) -> Vec<(String, String)> {
             return found;
         }
     }
-    let letters: Vec<String> = ('A'..='J').map(String::from).take_while(|letter| object.contains_key(letter)).collect();
+    let letters: Vec<String> =
+        ('A'..='J').map(String::from).take_while(|letter| object.contains_key(letter)).collect();
     if letters.len() < 2 {
         return Vec::new();
     }
-    let texts = letters.iter().filter_map(|letter| object.shift_remove(letter).as_ref().and_then(plain)).collect::<Vec<_>>();
+    let texts = letters
+        .iter()
+        .filter_map(|letter| object.shift_remove(letter).as_ref().and_then(plain))
+        .collect::<Vec<_>>();
     letters.into_iter().zip(texts).collect()
 }
 
 fn listed(value: &Value) -> Vec<(String, String)> {
     let by_letter = |texts: &[Value]| {
         let texts = texts.iter().enumerate().filter_map(|(at, text)| {
-            let text = text.is_string().then(|| plain(text)).flatten().or_else(|| text.is_number().then(|| text.to_string()))?;
+            let text = text
+                .is_string()
+                .then(|| plain(text))
+                .flatten()
+                .or_else(|| text.is_number().then(|| text.to_string()))?;
             Some((letter(at)?, text))
         });
         texts.collect::<Vec<_>>()
@@ -154,7 +170,8 @@ fn listed(value: &Value) -> Vec<(String, String)> {
                 labels.zip(texts.iter().filter_map(plain)).collect()
             }
             _ => {
-                let is_letter = |key: &String| key.len() == 1 && key.chars().all(|key| key.is_ascii_alphanumeric());
+                let is_letter =
+                    |key: &String| key.len() == 1 && key.chars().all(|key| key.is_ascii_alphanumeric());
                 let is_options = object.keys().all(is_letter);
                 let found = object.iter().filter_map(|(key, text)| Some((key.clone(), plain(text)?)));
                 if is_options { found.collect() } else { Vec::new() }
@@ -174,7 +191,8 @@ pub fn with_options(problem: &str, options: &[(String, String)]) -> String {
     let shows = |(letter, text): &(String, String)| {
         problem.lines().any(|line| {
             let line = line.trim_start_matches([' ', '\t', '(', '*']);
-            line.strip_prefix(letter.as_str()).is_some_and(|rest| rest.starts_with(['.', ')', ':', ' ', '*']) && rest.contains(text.trim()))
+            line.strip_prefix(letter.as_str())
+                .is_some_and(|rest| rest.starts_with(['.', ')', ':', ' ', '*']) && rest.contains(text.trim()))
         })
     };
     if options.is_empty() || options.iter().all(shows) {
@@ -193,9 +211,15 @@ mod tests {
     fn transcripts_come_apart() {
         let read = |text: &str| Transcript::read(text).map(|found| (found.question, found.answer));
         let pair = |question: &str, answer: &str| Some((question.to_owned(), answer.to_owned()));
-        assert_eq!(read("system\nYou are.\nuser\nWhat is 2+2?\nassistant\nIt is\nassistant\n4"), pair("What is 2+2?", "It is\nassistant\n4"));
+        assert_eq!(
+            read("system\nYou are.\nuser\nWhat is 2+2?\nassistant\nIt is\nassistant\n4"),
+            pair("What is 2+2?", "It is\nassistant\n4")
+        );
         assert_eq!(read("user\nQ?\nassistant\n"), pair("Q?", ""));
-        assert_eq!(read("<|im_start|>user\nQ?<|im_end|>\n<|im_start|>assistant\nA<|im_end|>"), pair("Q?", "A"));
+        assert_eq!(
+            read("<|im_start|>user\nQ?<|im_end|>\n<|im_start|>assistant\nA<|im_end|>"),
+            pair("Q?", "A")
+        );
         assert_eq!(read("Tell the user\nassistant\n4"), None);
         assert_eq!(question(&json!("user\nQ?\nassistant\n")).as_deref(), Some("Q?"));
         assert_eq!(question(&json!("user\nQ?")).as_deref(), Some("user\nQ?"));
@@ -209,7 +233,8 @@ mod tests {
         assert!(!object.contains_key("options"));
         let shown = "Which?\nA) 4\nB) 6\nC) 7";
         assert_eq!(with_options(shown, &found), shown);
-        let mut arc = json!({"choices": {"text": ["x", "y"], "label": ["1", "2"]}}).as_object().cloned().unwrap();
+        let mut arc =
+            json!({"choices": {"text": ["x", "y"], "label": ["1", "2"]}}).as_object().cloned().unwrap();
         assert_eq!(options(&mut arc)[1], ("2".to_owned(), "y".to_owned()));
         let mut columns = json!({"A": "x", "B": "y", "D": "z"}).as_object().cloned().unwrap();
         assert_eq!(options(&mut columns).len(), 2);

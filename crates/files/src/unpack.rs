@@ -61,7 +61,10 @@ pub fn unpack<'a>(reader: Box<dyn BufRead + 'a>, name: &str) -> io::Result<Unpac
     };
     let encoding = order.map(|_| "UTF-16");
     if let Some(order) = order {
-        inner = Box::new(BufReader::with_capacity(BUFFER, Utf16 { reader: inner, order, lead: None, out: Vec::new() }));
+        inner = Box::new(BufReader::with_capacity(
+            BUFFER,
+            Utf16 { reader: inner, order, lead: None, out: Vec::new() },
+        ));
     }
     Ok(Unpacked { reader: inner, encoding })
 }
@@ -197,7 +200,8 @@ mod tests {
         let plain = "{\"a\": \"é 😀 角\"}\n";
         let (text, encoding) = text(&[&[0xff, 0xfe][..], &wide(plain)].concat(), "a").unwrap();
         assert_eq!((text.trim_start_matches('\u{feff}'), encoding), (plain, Some("UTF-16")));
-        let halves: Vec<u8> = [0x7b, 0xd83d, 0x41, 0xde00].iter().flat_map(|unit: &u16| unit.to_le_bytes()).collect();
+        let halves: Vec<u8> =
+            [0x7b, 0xd83d, 0x41, 0xde00].iter().flat_map(|unit: &u16| unit.to_le_bytes()).collect();
         assert_eq!(super::tests::text(&halves, "a").unwrap().0, "{\u{fffd}A\u{fffd}");
     }
 

@@ -67,10 +67,18 @@ fn check(name: &str, read: &Read, expected: &Expected) {
     match expected {
         Message(part) => {
             let messages: Vec<&String> = read.refusal.iter().chain(&read.bad).collect();
-            assert!(read.sets.is_empty() && messages.len() == 1 && messages[0].contains(part), "{name}: {read:?}");
+            assert!(
+                read.sets.is_empty() && messages.len() == 1 && messages[0].contains(part),
+                "{name}: {read:?}"
+            );
         }
         Sets(sizes, answer) => {
-            assert!(read.refusal.is_none() && read.bad.is_empty(), "{name}: {:?} {:?}", read.refusal, read.bad);
+            assert!(
+                read.refusal.is_none() && read.bad.is_empty(),
+                "{name}: {:?} {:?}",
+                read.refusal,
+                read.bad
+            );
             let found: Vec<usize> = read.sets.iter().map(|set| set.candidates.len()).collect();
             assert_eq!(found, *sizes, "{name}");
             let Some(answer) = answer else {
@@ -102,7 +110,8 @@ fn every_file_is_read_or_named() {
             (_, "base64") => reading::base64(field("content")),
             _ => field("content").as_bytes().to_vec(),
         };
-        let (_, expected) = EXPECTED.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
+        let (_, expected) =
+            EXPECTED.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{name}"));
         check(name, &read_all(&[(name, &bytes)], &Options::default()), expected);
         checked += 1;
     }
@@ -111,7 +120,11 @@ fn every_file_is_read_or_named() {
 
 /// The 40,000 objects of which the case has the first.
 fn big() -> Vec<u8> {
-    let row = |at: usize| format!("  {{\n    \"index\": {at},\n    \"problem\": \"p\",\n    \"response\": \"\\\\boxed{{18}}\",\n    \"correct_answer\": \"18\"\n  }}");
+    let row = |at: usize| {
+        format!(
+            "  {{\n    \"index\": {at},\n    \"problem\": \"p\",\n    \"response\": \"\\\\boxed{{18}}\",\n    \"correct_answer\": \"18\"\n  }}"
+        )
+    };
     let rows: Vec<String> = (0..40_000).map(row).collect();
     format!("[\n{}\n]\n", rows.join(",\n")).into_bytes()
 }
@@ -128,7 +141,10 @@ fn what_is_said_once() {
         ("answer_not_reference_answer.jsonl", "`answer` is taken as the reference"),
         ("duplicate_ids.jsonl", "1 set with an id that an earlier one has, as `1`"),
     ] {
-        let case = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|case| case["file"] == name);
+        let case = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .find(|case| case["file"] == name);
         let content = case.unwrap()["content"].as_str().unwrap().to_owned();
         let read = reading::read(name, content.as_bytes());
         assert!(read.notes.iter().any(|note| note.contains(part)), "{name}: {:?}", read.notes);

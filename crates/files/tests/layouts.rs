@@ -76,7 +76,12 @@ const FIXTURES: &[Fixture] = &[
     fixture("evalscope, predictions", &["evalscope_prediction.jsonl"], "evalscope", &[("0", None, 2)]),
     fixture("inspect, `.json`", &["inspect.json"], "inspect", &[("1", R18, 2), ("2", Some("C"), 2)]),
     fixture("inspect, `.eval`", &["inspect.eval"], "inspect", &[("1", R18, 2), ("2", Some("C"), 2)]),
-    fixture("the same, packed by Zstandard", &["inspect-zstd.eval"], "inspect", &[("1", R18, 1), ("2", Some("C"), 1)]),
+    fixture(
+        "the same, packed by Zstandard",
+        &["inspect-zstd.eval"],
+        "inspect",
+        &[("1", R18, 1), ("2", Some("C"), 1)],
+    ),
     fixture("MathArena", &["matharena.json"], "matharena", &[("1", R18, 3)]),
     fixture("optillm", &["optillm.json"], "optillm", &[("0", R18, 1), ("1", R56, 1)]),
     fixture("promptfoo", &["promptfoo.json"], "promptfoo", &[("0", R18, 3)]),
@@ -128,7 +133,12 @@ fn read(names: &[&str], options: &Options) -> Read {
 fn every_layout_is_read() {
     for Fixture { files, format, sets, .. } in FIXTURES {
         let read = read(files, &Options::default());
-        assert!(read.bad.is_empty() && read.refusal.is_none(), "{files:?}: {:?} {:?}", read.bad, read.refusal);
+        assert!(
+            read.bad.is_empty() && read.refusal.is_none(),
+            "{files:?}: {:?} {:?}",
+            read.bad,
+            read.refusal
+        );
         let found: Vec<_> = read
             .sets
             .iter()
@@ -190,7 +200,12 @@ fn problems_are_joined_by_id() {
     let options = Options { problems: Some(problems), ..Options::default() };
     let set = &read(&["batch_output.jsonl"], &options).sets[0];
     assert!(set.problem.starts_with("A farm") && set.reference_answer.as_deref() == R18);
-    assert!(read(&["batch_output.jsonl"], &options).notes.iter().any(|note| note.contains("2 ids that --problems does not have")));
+    assert!(
+        read(&["batch_output.jsonl"], &options)
+            .notes
+            .iter()
+            .any(|note| note.contains("2 ids that --problems does not have"))
+    );
 
     let requests = bytes("batch_input.jsonl");
     let mut problems = std::collections::HashMap::new();
@@ -210,7 +225,9 @@ fn what_is_not_read_says_why() {
 
 #[test]
 fn fields_can_be_named() {
-    let fields = conclave_files::Fields::parse("id=nr,problem=frage,reference_answer=soll,candidates=antworten").unwrap();
+    let fields =
+        conclave_files::Fields::parse("id=nr,problem=frage,reference_answer=soll,candidates=antworten")
+            .unwrap();
     let options = Options { fields, ..Options::default() };
     let read = read(&["chosen.jsonl"], &options);
     assert_eq!(read.sets.len(), 1, "{read:?}");
@@ -221,7 +238,8 @@ fn fields_can_be_named() {
 fn the_table_of_layouts_is_that_of_the_documentation() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/files.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("<!-- layouts, made by crates/files/tests/layouts.rs -->\n", "<!-- end of layouts -->");
+    let (begin, end) =
+        ("<!-- layouts, made by crates/files/tests/layouts.rs -->\n", "<!-- end of layouts -->");
     let start = text.find(begin).unwrap() + begin.len();
     let stop = start + text[start..].find(end).unwrap();
     let mut table = String::from("\n| written by | `--from` | example | read as |\n|---|---|---|---|\n");
@@ -235,6 +253,10 @@ fn the_table_of_layouts_is_that_of_the_documentation() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{}{table}{}", &text[..start], &text[stop..])).unwrap();
     } else {
-        assert_eq!(text[start..stop], table, "UPDATE_DOCS=1 cargo test -p conclave-files --test layouts writes it again");
+        assert_eq!(
+            text[start..stop],
+            table,
+            "UPDATE_DOCS=1 cargo test -p conclave-files --test layouts writes it again"
+        );
     }
 }

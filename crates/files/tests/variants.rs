@@ -26,19 +26,30 @@ static FIXTURES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
 
 /// What two readings have in common where they are the same.
 fn gist(read: &Read) -> Vec<(String, String, usize, Option<String>)> {
-    let reference = |set: &conclave_core::SampleSet| set.reference_answer.as_ref().map(|reference| reference.first().to_owned());
-    read.sets.iter().map(|set| (set.id.clone(), set.problem.clone(), set.candidates.len(), reference(set))).collect()
+    let reference = |set: &conclave_core::SampleSet| {
+        set.reference_answer.as_ref().map(|reference| reference.first().to_owned())
+    };
+    read.sets
+        .iter()
+        .map(|set| (set.id.clone(), set.problem.clone(), set.candidates.len(), reference(set)))
+        .collect()
 }
 
 #[test]
 fn the_same_rows_in_another_dress() {
     let mut tried = 0;
-    for (name, bytes) in FIXTURES.iter().filter(|(name, _)| name.ends_with(".jsonl") && !name.starts_with("utf16")) {
+    for (name, bytes) in
+        FIXTURES.iter().filter(|(name, _)| name.ends_with(".jsonl") && !name.starts_with("utf16"))
+    {
         let expected = read(name, bytes);
         if expected.sets.is_empty() {
             continue;
         }
-        let rows: Vec<Value> = String::from_utf8(bytes.clone()).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let rows: Vec<Value> = String::from_utf8(bytes.clone())
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         let text = String::from_utf8(bytes.clone()).unwrap();
         let array = Value::Array(rows.clone());
         let pretty: Vec<String> = rows.iter().map(|row| serde_json::to_string_pretty(row).unwrap()).collect();
@@ -48,8 +59,14 @@ fn the_same_rows_in_another_dress() {
         let dresses: Vec<(&str, Vec<u8>)> = vec![
             ("an array", serde_json::to_vec(&array).unwrap()),
             ("a pretty array", serde_json::to_vec_pretty(&array).unwrap()),
-            ("an array with a row a line", format!("[\n{}\n]\n", text.trim_end().replace('\n', ",\n")).into_bytes()),
-            ("a wrapped array", serde_json::to_vec(&serde_json::json!({"meta": {"n": 1}, "data": array})).unwrap()),
+            (
+                "an array with a row a line",
+                format!("[\n{}\n]\n", text.trim_end().replace('\n', ",\n")).into_bytes(),
+            ),
+            (
+                "a wrapped array",
+                serde_json::to_vec(&serde_json::json!({"meta": {"n": 1}, "data": array})).unwrap(),
+            ),
             ("pretty objects", pretty.join("\n").into_bytes()),
             ("on one line", text.replace('\n', " ").into_bytes()),
             ("Windows", text.replace('\n', "\r\n").into_bytes()),
@@ -61,7 +78,13 @@ fn the_same_rows_in_another_dress() {
         for (dress, bytes) in dresses {
             // A log's own array stands under a name of its own.
             let found = read("file", &bytes);
-            assert_eq!(gist(&found), gist(&expected), "{name} as {dress}: {:?} {:?}", found.bad, found.refusal);
+            assert_eq!(
+                gist(&found),
+                gist(&expected),
+                "{name} as {dress}: {:?} {:?}",
+                found.bad,
+                found.refusal
+            );
             assert_eq!(found.bad.len(), expected.bad.len(), "{name} as {dress}: {:?}", found.bad);
             tried += 1;
         }
@@ -92,7 +115,11 @@ fn chunks_do_not_matter() {
         let whole = read(name, bytes);
         for capacity in [1, 3, 17, 1000] {
             let parts = read_by(&[(name, bytes)], &Options::default(), capacity);
-            assert_eq!((gist(&parts), &parts.bad, &parts.refusal), (gist(&whole), &whole.bad, &whole.refusal), "{name} by {capacity}");
+            assert_eq!(
+                (gist(&parts), &parts.bad, &parts.refusal),
+                (gist(&whole), &whole.bad, &whole.refusal),
+                "{name} by {capacity}"
+            );
         }
     }
 }

@@ -32,7 +32,8 @@ pub fn read_by(files: &[(&str, &[u8])], options: &Options, capacity: usize) -> R
     let (mut place, mut used) = (None, Used::default());
     for (name, bytes) in files {
         let reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(capacity, *bytes));
-        let opened = unpack(reader, name).and_then(|unpacked| SetReader::open(unpacked.reader, name, options));
+        let opened =
+            unpack(reader, name).and_then(|unpacked| SetReader::open(unpacked.reader, name, options));
         let mut reader = match opened {
             Ok(Ok(reader)) => reader,
             Ok(Err(refusal)) => {
@@ -105,7 +106,8 @@ pub fn read_archive(reader: impl std::io::Read + std::io::Seek, options: &Option
     let mut read = Read::default();
     let samples = conclave_files::archive::samples(reader).unwrap().unwrap();
     let mut reader = SetReader::of_elements(samples, Layout::Inspect, "an archive", options);
-    let (mut join, mut counts, mut notes) = (Join::new(tempfile::tempfile), Counts::default(), Notes::default());
+    let (mut join, mut counts, mut notes) =
+        (Join::new(tempfile::tempfile), Counts::default(), Notes::default());
     while let Some(row) = reader.next() {
         match row {
             Ok(Row::Part(key, set)) => join.push(key, set).unwrap(),
