@@ -23,12 +23,14 @@ pub fn run(arguments: &ConvertArguments) -> Result<Outcome> {
         output.json_line(&set)
     })?;
     let is_file = arguments.out.as_deref().is_some_and(|out| out.as_os_str() != "-");
-    let summary = (!arguments.json).then(|| format!("{}, {}", count(sets, "set"), count(candidates, "candidate")));
+    let summary =
+        (!arguments.json).then(|| format!("{}, {}", count(sets, "set"), count(candidates, "candidate")));
     let is_hopeless = tally.is_hopeless();
     let outcome = output.finish_after(&tally, summary)?;
     if arguments.json {
         let files: Vec<_> = read.iter().map(Summary::json).collect();
-        let line = json!({"sets": sets, "candidates": candidates, "unreadable": tally.unreadable(), "files": files});
+        let line =
+            json!({"sets": sets, "candidates": candidates, "unreadable": tally.unreadable(), "files": files});
         // Data goes to standard output, and the sets are it where they have no file of their own.
         if is_file && !is_hopeless {
             let mut output = Output::open(None)?;

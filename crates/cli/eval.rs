@@ -43,12 +43,7 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     Ok(output.finish_after(&tally, None)?.and(outcome))
 }
 
-fn evaluate(
-    source: &Source,
-    reading: &Options,
-    options: &EvalOptions,
-    tally: &mut Tally,
-) -> Result<Report> {
+fn evaluate(source: &Source, reading: &Options, options: &EvalOptions, tally: &mut Tally) -> Result<Report> {
     let mut evaluation = Evaluation::new(options.clone());
     read_items(std::slice::from_ref(source), reading, tally, |item| {
         let row = match item {

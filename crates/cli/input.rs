@@ -118,8 +118,8 @@ impl Source {
             false => Box::new(File::open(&self.path).with_context(|| format!("cannot read `{name}`"))?),
         };
         let packed = Box::new(BufReader::with_capacity(1 << 16, file));
-        let unpacked =
-            conclave_files::unpack(packed, &self.argument).with_context(|| format!("cannot read `{name}`"))?;
+        let unpacked = conclave_files::unpack(packed, &self.argument)
+            .with_context(|| format!("cannot read `{name}`"))?;
         if let Some(encoding) = unpacked.encoding {
             say(&format!("{name}: {encoding}, read as UTF-8"));
         }
@@ -200,9 +200,14 @@ impl Tally {
     /// Ends a source, which may have broken off.
     pub fn end(&mut self, failure: &Failure) {
         let said = |times: u64| times.min(MOST_ALIKE);
-        let unsaid: u64 = self.reasons.iter().enumerate().map(|(at, (_, times))| if at < MOST_KINDS { times - said(*times) } else { *times }).sum();
+        let unsaid: u64 = self
+            .reasons
+            .iter()
+            .enumerate()
+            .map(|(at, (_, times))| if at < MOST_KINDS { times - said(*times) } else { *times })
+            .sum();
         if unsaid > 0 {
-            say(&format!("{}: {} more like these", self.name, count(unsaid, "line")));
+            say(&format!("{}: {} like these", self.name, count(unsaid, "more line")));
         }
         let lines = self.lines - self.before;
         if let Some(error) = failure.0.take() {

@@ -239,11 +239,7 @@ impl Group {
     }
 
     /// Hands on what was joined, and says what was read.
-    fn finish(
-        self,
-        each: &mut impl FnMut(Item) -> Result<Accepted>,
-        tally: &mut Tally,
-    ) -> Result<Summary> {
+    fn finish(self, each: &mut impl FnMut(Item) -> Result<Accepted>, tally: &mut Tally) -> Result<Summary> {
         let Self { mut summary, join } = self;
         for set in join.finish().context("cannot read a temporary file")? {
             let mut set = set.context("cannot read a temporary file")?;
@@ -262,7 +258,11 @@ impl Group {
 }
 
 /// A reader of a source; nothing where it is no file for this, which was said.
-fn open<'a>(source: &Source, options: &'a Options, tally: &mut Tally) -> Result<Option<(SetReader<'a>, Failure)>> {
+fn open<'a>(
+    source: &Source,
+    options: &'a Options,
+    tally: &mut Tally,
+) -> Result<Option<(SetReader<'a>, Failure)>> {
     let cannot = || format!("cannot read `{}`", source.name());
     if let Some(file) = source.open_beginning(b"PK\x03\x04")?
         && let Ok(Some(samples)) = archive::samples(file)

@@ -23,8 +23,17 @@ const REFERENCES: &[&str] = &[
     "answer",
     "label",
 ];
-const PREDICTIONS: &[&str] =
-    &["response", "output", "pred", "predicted", "predicted_answer", "completion", "generation", "model_output", "model_answer"];
+const PREDICTIONS: &[&str] = &[
+    "response",
+    "output",
+    "pred",
+    "predicted",
+    "predicted_answer",
+    "completion",
+    "generation",
+    "model_output",
+    "model_answer",
+];
 
 /// A line of the input.
 #[derive(Debug)]
@@ -50,14 +59,21 @@ impl Named {
 
     /// A sentence on them, where there are any.
     pub fn text(&self) -> Option<String> {
-        let one = |(ours, theirs, times): &(&str, String, u64)| format!("`{theirs}` is taken as the {ours} of {}", count(*times, "pair"));
+        let one = |(ours, theirs, times): &(&str, String, u64)| {
+            format!("`{theirs}` is taken as the {ours} of {}", count(*times, "pair"))
+        };
         let all: Vec<String> = self.0.iter().map(one).collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
 }
 
 /// The name under which a row has one of the two.
-fn field<'a>(row: &Map<String, Value>, chosen: &'a Option<String>, ours: &'a str, others: &[&'a str]) -> Option<&'a str> {
+fn field<'a>(
+    row: &Map<String, Value>,
+    chosen: &'a Option<String>,
+    ours: &'a str,
+    others: &[&'a str],
+) -> Option<&'a str> {
     if let Some(chosen) = chosen {
         return row.contains_key(chosen).then_some(chosen);
     }
@@ -110,7 +126,9 @@ impl Pair {
         let value = row.get(PREDICTION).cloned().unwrap_or(Value::Null);
         let text = |value: Value| match value {
             Value::Object(_) | Value::Array(_) => Ok(value.to_string()),
-            value => Candidate::try_from(value).map(|one| one.text).map_err(|reason| format!("`{PREDICTION}`: {reason}")),
+            value => Candidate::try_from(value)
+                .map(|one| one.text)
+                .map_err(|reason| format!("`{PREDICTION}`: {reason}")),
         };
         let (predictions, is_list) = match value {
             Value::Array(items) => (items.into_iter().map(text).collect::<Result<_, _>>()?, true),
@@ -155,7 +173,10 @@ mod tests {
     #[test]
     fn what_is_meant_is_read() {
         let pair = read(json!({"reference": 18, "prediction": 18.0})).unwrap();
-        assert_eq!((pair.references().collect::<Vec<_>>(), pair.predictions.as_slice()), (vec!["18"], &["18.0".to_owned()][..]));
+        assert_eq!(
+            (pair.references().collect::<Vec<_>>(), pair.predictions.as_slice()),
+            (vec!["18"], &["18.0".to_owned()][..])
+        );
         let pair = read(json!({"reference": ["a", "b"], "prediction": null})).unwrap();
         assert_eq!((pair.references().count(), pair.predictions.as_slice()), (2, &[String::new()][..]));
         let pair = read(json!({"reference": "18", "index": "x", "prediction": ["18", 20]})).unwrap();
@@ -169,10 +190,15 @@ mod tests {
     #[test]
     fn other_names_become_ours() {
         let mut named = Named::default();
-        let pair = Pair::read(json!({"id": 1, "answer": "18", "output": "x"}), &Fields::default(), &mut named).unwrap();
+        let pair =
+            Pair::read(json!({"id": 1, "answer": "18", "output": "x"}), &Fields::default(), &mut named)
+                .unwrap();
         let (row, _) = pair.rows().next().unwrap();
         assert_eq!(Value::Object(row).to_string(), r#"{"id":1,"reference":"18","prediction":"x"}"#);
-        assert_eq!(named.text().unwrap(), "`answer` is taken as the reference of 1 pair, `output` is taken as the prediction of 1 pair");
+        assert_eq!(
+            named.text().unwrap(),
+            "`answer` is taken as the reference of 1 pair, `output` is taken as the prediction of 1 pair"
+        );
         let fields = Fields::parse("reference=a,prediction=b").unwrap();
         assert!(Pair::read(json!({"reference": "1", "prediction": "1"}), &fields, &mut named).is_err());
     }
