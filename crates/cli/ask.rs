@@ -23,6 +23,7 @@ use crate::output::Output;
 use crate::sample::arguments::ApiArguments;
 use crate::sample::draw::{Drawer, fill, nothing, report};
 use crate::{Outcome, UsageError};
+use crate::sets::FilesArguments;
 
 /// Characters of an answer that is not the chosen one.
 const SHOWN: usize = 60;
@@ -150,6 +151,7 @@ fn problem(argument: &str) -> Result<String> {
 /// What `conclave aggregate` would have been told.
 fn aggregation(arguments: &AskArguments) -> AggregateArguments {
     AggregateArguments {
+        reading: FilesArguments::default(),
         sets: Vec::new(),
         model: ModelArguments {
             model: arguments.aggregator.clone(),

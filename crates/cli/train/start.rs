@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use conclave_core::arithmetic::{Numbers, Options, Solver, sample_set};
 use conclave_core::sample_set::SampleSet;
-use conclave_files::Options;
 use conclave_model::config::Qwen2Config;
 use conclave_model::init::RandomWeights;
 use conclave_model::load::{LoadOptions, load};
@@ -218,7 +217,7 @@ pub fn held_out_sets(run: &RunConfig) -> Result<Vec<SampleSet>> {
 fn read(files: &[PathBuf]) -> Result<Vec<SampleSet>> {
     let mut tally = Tally::default();
     let mut sets = Vec::new();
-    read_sets(&Source::resolve(files)?, &Options::default(), &mut tally, |set| {
+    read_sets(&Source::resolve(files)?, &conclave_files::Options::default(), &mut tally, |set| {
         sets.push(set);
         Ok(())
     })?;

@@ -82,7 +82,7 @@ impl From<io::Error> for Stop {
 
 impl<R: BufRead> Walk<R> {
     fn new(reader: R, container: Option<Container>) -> Self {
-        let bytes = Bytes { reader, line: 1 };
+        let bytes = Bytes { reader, line: 1, column: 0 };
         Self { bytes, container, state: State::Top, buffer: Vec::new() }
     }
 
@@ -239,24 +239,27 @@ impl<R: BufRead> Walk<R> {
 
     fn element(&mut self, name: Option<String>) -> Result<Element, Stop> {
         self.buffer.clear();
-        let line = self.bytes.line;
+        let (line, column) = (self.bytes.line, self.bytes.column);
         self.bytes.value(Some(&mut self.buffer))?;
         let value = utf8(&self.buffer).and_then(|text| {
             parse_json(text).map_err(|error| {
                 let message = error.to_string();
                 let message = message.split(" at line ").next().unwrap_or_default();
-                let line = line + error.line().saturating_sub(1) as u64;
-                format!("not JSON at line {line}, column {}: {message}", error.column())
+                let down = error.line().saturating_sub(1) as u64;
+                let column = if down == 0 { column } else { 0 } + error.column();
+                format!("not JSON at line {}, column {column}: {message}", line + down)
             })
         });
         Ok(Element { line, name, value })
     }
 }
 
-/// Bytes with the number of their line.
+/// Bytes with their place.
 struct Bytes<R> {
     reader: R,
     line: u64,
+    /// Bytes of the line that were read.
+    column: usize,
 }
 
 impl<R: BufRead> Bytes<R> {
@@ -264,8 +267,10 @@ impl<R: BufRead> Bytes<R> {
         Ok(self.reader.fill_buf()?.first().copied())
     }
 
+    /// Goes over as many signs.
     fn consume(&mut self, amount: usize) {
         self.reader.consume(amount);
+        self.column += amount;
     }
 
     /// A byte order mark, or whatever begins like one.
@@ -287,7 +292,7 @@ impl<R: BufRead> Bytes<R> {
                 return Ok(None);
             }
             let blanks = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            self.line += lines(&buffer[..blanks]);
+            (self.line, self.column) = place(self.line, self.column, &buffer[..blanks]);
             let next = buffer.get(blanks).copied();
             self.reader.consume(blanks);
             if next.is_some() {
@@ -357,7 +362,7 @@ impl<R: BufRead> Bytes<R> {
                 }
             }
             any |= used > 0;
-            self.line += lines(&buffer[..used]);
+            (self.line, self.column) = place(self.line, self.column, &buffer[..used]);
             if let Some(copy) = copy.as_deref_mut() {
                 copy.extend_from_slice(&buffer[..used]);
             }
@@ -369,8 +374,15 @@ impl<R: BufRead> Bytes<R> {
     }
 }
 
-fn lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+/// The line and column behind some bytes.
+fn place(line: u64, column: usize, bytes: &[u8]) -> (u64, usize) {
+    match bytes.iter().rposition(|&byte| byte == b'\n') {
+        Some(last) => {
+            let lines = bytes[..=last].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            (line + lines, bytes.len() - last - 1)
+        }
+        None => (line, column + bytes.len()),
+    }
 }
 
 #[cfg(test)]
@@ -410,7 +422,8 @@ mod tests {
     fn a_bad_element_costs_itself_and_a_broken_array_one_message() {
         let found = read("[{\"a\": 1,},\n {\"a\":\n 2,}, {\"a\": 3}]", &inside(&[], false));
         assert_eq!(found.iter().filter(|element| element.2.is_err()).count(), 2);
-        assert!(found[1].2.as_ref().unwrap_err().contains("line 3, column"), "{found:?}");
+        assert!(found[1].2.as_ref().unwrap_err().contains("line 3, column 4:"), "{found:?}");
+        assert!(found[0].2.as_ref().unwrap_err().contains("line 1, column 10:"), "{found:?}");
         for text in ["[1 2 3]", "[1, {\"a\": 2", "[1", "[1}, 2", "[,]", "[1] nonsense]"] {
             let found = read(text, &inside(&[], false));
             assert!(found.iter().filter(|element| element.2.is_err()).count() <= 2, "{text}: {found:?}");

@@ -6,191 +6,12 @@ use conclave_core::sample_set::{Candidate, SampleSet};
 use serde_json::{Map, Value};
 
 use crate::names::{self, is_numbered};
+use crate::presets::{Preset, list_field, text_field};
 use crate::row::{Context, Row, candidate, key};
 use crate::text::{is_messages, last_question, options, question, with_options};
 
-/// The fields of one tool.
-#[derive(Debug, PartialEq)]
-pub struct Preset {
-    /// What a user names it by.
-    pub name: &'static str,
-    /// What it is, in words.
-    pub title: &'static str,
-    /// Fields by which it is known; all must be there.
-    pub known_by: &'static [&'static str],
-    /// Of these, the one that must be a list, or a list of lists.
-    pub list: Option<&'static str>,
-    /// Its problem, where the usual names do not say it.
-    pub problem: &'static [&'static str],
-    /// Its reference.
-    pub reference: &'static [&'static str],
-    /// Its candidates.
-    pub candidates: &'static [&'static str],
-}
-
-const NONE: Preset =
-    Preset { name: "", title: "", known_by: &[], list: None, problem: &[], reference: &[], candidates: &[] };
-
-/// Tools by their fields; a file is of the first that fits.
-pub const PRESETS: &[Preset] = &[
-    Preset {
-        name: "qwen2.5-math",
-        title: "Qwen2.5-Math outputs",
-        known_by: &["gt", "code"],
-        list: Some("code"),
-        reference: &["gt"],
-        candidates: &["code"],
-        ..NONE
-    },
-    Preset {
-        name: "matharena",
-        title: "MathArena runs",
-        known_by: &["problem", "gold_answer", "messages"],
-        list: Some("messages"),
-        reference: &["gold_answer"],
-        candidates: &["messages"],
-        ..NONE
-    },
-    Preset {
-        name: "verl",
-        title: "verl rollouts",
-        known_by: &["input", "output", "gts"],
-        problem: &["input"],
-        reference: &["gts"],
-        candidates: &["output"],
-        ..NONE
-    },
-    Preset {
-        name: "nemo-skills",
-        title: "NeMo-Skills outputs",
-        known_by: &["generation", "expected_answer"],
-        reference: &["expected_answer"],
-        candidates: &["generation"],
-        ..NONE
-    },
-    Preset {
-        name: "optillm",
-        title: "optillm results",
-        known_by: &["problem", "response", "correct_answer"],
-        reference: &["correct_answer"],
-        candidates: &["response"],
-        ..NONE
-    },
-    Preset {
-        name: "mmlu-pro",
-        title: "MMLU-Pro results",
-        known_by: &["question", "options", "model_outputs"],
-        reference: &["answer"],
-        candidates: &["model_outputs"],
-        ..NONE
-    },
-    Preset {
-        name: "simple-evals",
-        title: "simple-evals conversations",
-        known_by: &["convo"],
-        list: Some("convo"),
-        candidates: &["convo"],
-        ..NONE
-    },
-    Preset {
-        name: "skythought",
-        title: "SkyThought results",
-        known_by: &["responses", "token_usages"],
-        candidates: &["responses"],
-        ..NONE
-    },
-    Preset {
-        name: "vllm",
-        title: "vLLM outputs",
-        known_by: &["outputs", "prompt"],
-        list: Some("outputs"),
-        problem: &["prompt"],
-        candidates: &["outputs"],
-        ..NONE
-    },
-    Preset {
-        name: "hf-generations",
-        title: "generations of a data set",
-        known_by: &["generations"],
-        list: Some("generations"),
-        candidates: &["generations"],
-        ..NONE
-    },
-    Preset { name: "lists", title: "rows with a list of candidates", ..NONE },
-    Preset { name: "rows", title: "rows with a candidate each", ..NONE },
-    Preset { name: "table", title: "a table", ..NONE },
-    Preset { name: "problems", title: "problems", ..NONE },
-];
-
-/// The preset of this name.
-pub fn general(name: &str) -> Option<&'static Preset> {
-    PRESETS.iter().find(|preset| preset.name == name)
-}
-
-/// The preset that an object is of: one that has a problem or a name, and candidates.
-pub fn preset(object: &Map<String, Value>, is_problems: bool) -> Option<&'static Preset> {
-    let has = |name: &&&str| object.contains_key(**name);
-    let is_list =
-        |preset: &&Preset| preset.list.is_none_or(|list| object.get(list).is_some_and(Value::is_array));
-    let known = PRESETS.iter().filter(|preset| !preset.known_by.is_empty());
-    if let Some(preset) =
-        known.filter(is_list).find(|preset| preset.known_by.iter().all(|name| object.contains_key(*name)))
-    {
-        return Some(preset);
-    }
-    // By temperature.
-    if object
-        .get("responses")
-        .and_then(Value::as_object)
-        .is_some_and(|lists| !lists.is_empty() && lists.values().all(Value::is_array))
-    {
-        return general("skythought");
-    }
-    let named = names::PROBLEM.iter().chain(names::ID).any(|name| has(&name));
-    let is_conversation = ["messages", "conversation", "conversations"]
-        .iter()
-        .any(|name| object.get(*name).and_then(Value::as_array).is_some_and(|list| is_messages(list)));
-    if list_field(object, &[]).is_some() && named {
-        return general("lists");
-    }
-    if (named && text_field(object, &[]).is_some()) || is_conversation {
-        return general("rows");
-    }
-    let asks = names::PROBLEM.iter().any(|name| has(&name));
-    (is_problems && asks).then(|| general("problems")).flatten()
-}
-
-/// The field of a list of candidates, or of lists by a setting (SkyThought's temperatures).
-fn list_field<'a>(object: &'a Map<String, Value>, first: &[&'a str]) -> Option<&'a str> {
-    let is_list = |name: &str| match object.get(name) {
-        // One conversation is one candidate.
-        Some(Value::Array(list)) => !is_messages(list) && !is_parts(list),
-        Some(Value::Object(lists)) => {
-            name == "responses" && !lists.is_empty() && lists.values().all(Value::is_array)
-        }
-        _ => false,
-    };
-    let mut named = first.iter().copied().chain(names::LISTS.iter().copied());
-    named.find(|name| is_list(name))
-}
-
-/// Whether a list is one text in parts.
-fn is_parts(list: &[Value]) -> bool {
-    !list.is_empty()
-        && list
-            .iter()
-            .all(|part| part.get("type").is_some_and(Value::is_string) && part.get("text").is_some())
-}
-
-fn text_field<'a>(object: &'a Map<String, Value>, first: &[&'a str]) -> Option<&'a str> {
-    let mut named = first.iter().copied().chain(names::TEXT.iter().copied());
-    named.find(|name| {
-        object.get(*name).is_some_and(|value| match value {
-            Value::Array(list) => is_messages(list) || is_parts(list),
-            _ => true,
-        })
-    })
-}
+/// Signs of a key that may be a name and no problem.
+const SHORT: usize = 12;
 
 /// A field that is there and says something; a dotted name leads into objects.
 fn taken(
@@ -225,6 +46,69 @@ fn is_something(value: &Value) -> bool {
     }
 }
 
+/// What an object has of candidates.
+enum Found {
+    /// A list of them, and the field's name.
+    List(String, Value),
+    /// Columns with one each.
+    Columns(Vec<(String, Value)>),
+    /// One alone, and the field's name.
+    One(String, Value),
+    Nothing,
+}
+
+impl Found {
+    /// Takes them out of an object. They are taken first, as their name may be one of a problem or a reference elsewhere.
+    fn take(object: &mut Map<String, Value>, preset: &Preset, chosen: Option<&str>) -> Self {
+        let first: Vec<&str> = chosen.map_or_else(|| preset.candidates.to_vec(), |chosen| vec![chosen]);
+        let is_chosen = |name: &&str| chosen.is_none_or(|chosen| chosen == *name);
+        let list = list_field(object, &first).filter(is_chosen).map(str::to_owned);
+        if let Some(name) = list
+            && let Some(value) = object.shift_remove(&name)
+        {
+            return Self::List(name, value);
+        }
+        let numbered: Vec<String> = object.keys().filter(|name| is_numbered(name)).cloned().collect();
+        if chosen.is_none() && numbered.len() > 1 {
+            let columns =
+                numbered.into_iter().filter_map(|name| object.shift_remove(&name).map(|value| (name, value)));
+            return Self::Columns(columns.collect());
+        }
+        if chosen.is_none() && preset.name == "problems" {
+            return Self::Nothing;
+        }
+        let text = text_field(object, &first).filter(is_chosen).map(str::to_owned);
+        match text.and_then(|name| object.shift_remove(&name).map(|value| (name, value))) {
+            Some((name, value)) => Self::One(name, value),
+            None => Self::Nothing,
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::List(name, _) | Self::One(name, _) => Some(name.clone()),
+            Self::Columns(columns) => columns.first().map(|(name, _)| format!("{name}, ...")),
+            Self::Nothing => None,
+        }
+    }
+
+    /// The question of the conversations that the candidates are.
+    fn question(&self) -> Option<String> {
+        let (Self::List(_, value) | Self::One(_, value)) = self else { return None };
+        let list = value.as_array()?;
+        let first = if is_messages(list) { list } else { list.first()?.as_array()? };
+        last_question(first)
+    }
+}
+
+/// The names to look for: the one that the user chose, or those of a tool and the usual ones.
+fn wanted<'a>(chosen: &'a Option<String>, own: &[&'a str], usual: &[&'a str]) -> Vec<&'a str> {
+    match chosen {
+        Some(chosen) => vec![chosen],
+        None => own.iter().chain(usual).copied().collect(),
+    }
+}
+
 /// The row that an object is.
 pub fn row(
     mut object: Map<String, Value>,
@@ -233,142 +117,112 @@ pub fn row(
     context: &mut Context<'_>,
 ) -> Result<Row, String> {
     let chosen = context.fields();
-    let one = |chosen: &Option<String>| chosen.clone().into_iter().collect::<Vec<_>>();
-    let (own_problem, own_reference, own_list, own_id) =
-        (one(&chosen.problem), one(&chosen.reference), one(&chosen.candidates), one(&chosen.id));
-    let strs = |own: &[String], named: &[&'static str], usual: &'static [&'static str]| -> Vec<String> {
-        if own.is_empty() {
-            named.iter().chain(usual).map(|name| (*name).to_owned()).collect()
-        } else {
-            own.to_vec()
-        }
-    };
-    let candidate_names = strs(&own_list, preset.candidates, &[]);
-    let candidate_names: Vec<&str> = candidate_names.iter().map(String::as_str).collect();
-    let numbered: Vec<String> = object.keys().filter(|name| is_numbered(name)).cloned().collect();
-    let list = list_field(&object, &candidate_names)
-        .filter(|name| own_list.is_empty() || own_list[0] == *name)
-        .map(str::to_owned);
-    let text = match own_list.is_empty() {
-        true => text_field(&object, &candidate_names).map(str::to_owned),
-        false => object.contains_key(&own_list[0]).then(|| own_list[0].clone()),
-    };
-    let is_numbered_set = list.is_none() && numbered.len() > 1 && own_list.is_empty();
-    // The candidates are taken first: their name may be one of a problem or a reference elsewhere.
-    let source = match (&list, is_numbered_set, &text) {
-        (Some(name), _, _) => object.shift_remove(name).map(|value| (name.clone(), value)),
-        (None, true, _) => None,
-        (None, false, Some(name)) if preset.name != "problems" => {
-            object.shift_remove(name).map(|value| (name.clone(), value))
-        }
-        _ => None,
-    };
-    let conversation = source.as_ref().and_then(|(_, value)| conversation(value)).map(<[Value]>::to_vec);
-    let columns: Vec<(String, Value)> = match is_numbered_set {
-        true => numbered
-            .iter()
-            .filter_map(|name| object.shift_remove(name).map(|value| (name.clone(), value)))
-            .collect(),
-        false => Vec::new(),
-    };
-
-    let problem_names = strs(&own_problem, preset.problem, names::PROBLEM);
-    let problem_names: Vec<&str> = problem_names.iter().map(String::as_str).collect();
-    let found = taken(&mut object, &problem_names, is_something);
-    let found = found.or_else(|| {
-        is_numbered_set.then(|| taken(&mut object, &["text", "content"], is_something)).flatten()
-    });
-    let (mut problem, from) = match &found {
-        Some((name, value)) => (question(value).unwrap_or_default(), Some(name.clone())),
-        None => match conversation.as_deref().and_then(last_question) {
-            Some(question) => (question, Some("the conversation".to_owned())),
-            None => match &name {
-                Some(name) if name.len() > 12 => (name.clone(), Some("the key".to_owned())),
-                _ => (String::new(), None),
-            },
-        },
-    };
-    // Alpaca's instruction has its data beside it.
-    if from.as_deref() == Some("instruction")
-        && let Some((_, Value::String(input))) = taken(&mut object, &["input"], is_something)
-    {
-        problem = format!("{problem}\n{input}");
-    }
-    context.used.problem = context.used.problem.take().or(from);
+    let found = Found::take(&mut object, preset, chosen.candidates.as_deref());
+    let names = wanted(&chosen.problem, preset.problem, names::PROBLEM);
+    let problem = problem(&mut object, &names, &found, name.as_deref(), context);
     let options = options(&mut object);
-    problem = with_options(&problem, &options);
-
-    let reference_names = strs(&own_reference, preset.reference, names::REFERENCE);
-    let reference_names: Vec<&str> = reference_names.iter().map(String::as_str).collect();
-    let reference = match taken(&mut object, &reference_names, is_something) {
+    let problem = with_options(&problem, &options);
+    let names = wanted(&chosen.reference, preset.reference, names::REFERENCE);
+    let reference_answer = match taken(&mut object, &names, is_something) {
         Some((name, value)) => {
-            context.used.reference = context.used.reference.take().or(Some(name));
+            context.came_from(None, Some(&name));
             reference(value, &options)?
         }
         None => solution(&object, context),
     };
-
-    let id_names = strs(&own_id, &[], names::ID);
-    let id_names: Vec<&str> = id_names.iter().map(String::as_str).collect();
-    let id = taken(&mut object, &id_names, |value| value.is_string() || value.is_number());
+    let names = wanted(&chosen.id, &[], names::ID);
+    let id = taken(&mut object, &names, |value| value.is_string() || value.is_number());
     let id = id.map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let id = id.or_else(|| name.filter(|name| !problem.contains(name.as_str())));
-
-    let finish = object.get("finish_reasons").and_then(Value::as_array).cloned();
+    if context.used.candidates.is_none() {
+        context.used.candidates = found.name();
+    }
     let mut set = SampleSet {
         id: id.clone().unwrap_or_default(),
         problem,
-        reference_answer: reference,
+        reference_answer,
         candidates: Vec::new(),
         extra: Map::new(),
     };
-    if let (Some((name, value)), true) = (&source, list.is_some()) {
-        context.used.candidates = context.used.candidates.take().or(Some(name.clone()));
-        for (at, (value, setting)) in flat(value.clone()).into_iter().enumerate() {
-            let mut one =
-                candidate(value).map_err(|reason| format!("candidate {} of `{name}`: {reason}", at + 1))?;
-            if let Some(setting) = setting {
-                one.extra.entry("setting").or_insert(setting.into());
-            }
-            if one.finish_reason.is_none() {
-                one.finish_reason = finish.as_ref().and_then(|all| all.get(at)?.as_str()).map(str::to_owned);
-            }
-            set.candidates.push(one);
-        }
-        if let Some(model) = object.get("model").or_else(|| object.get("model_name")).and_then(Value::as_str)
-        {
-            set.candidates
-                .iter_mut()
-                .for_each(|one| one.model = one.model.take().or_else(|| Some(model.to_owned())));
-        }
-        set.extra = object;
-        return Ok(Row::Set(set));
-    }
-    if is_numbered_set {
-        context.used.candidates =
-            context.used.candidates.take().or_else(|| Some(format!("{}, ...", numbered[0])));
-        for (_, value) in columns.into_iter().filter(|(_, value)| !value.is_null()) {
-            set.candidates.push(candidate(value)?);
-        }
-        set.extra = object;
-        return Ok(Row::Set(set));
-    }
-    let Some((name, value)) = source else {
-        set.extra = object;
-        return match context.is_problems() {
-            true => Ok(Row::Set(set)),
-            false => Err(missing(&set.extra)),
-        };
-    };
-    context.used.candidates = context.used.candidates.take().or(Some(name.clone()));
-    let mut one = candidate(value).map_err(|reason| format!("`{name}`: {reason}"))?;
-    describe(&mut one, object);
-    set.candidates.push(one);
-    if set.problem.is_empty() && id.is_none() {
-        return Ok(Row::Set(set));
-    }
     let key = key(id.as_deref(), &set.problem);
-    Ok(Row::Part(key, set))
+    let is_named = !set.problem.is_empty() || id.is_some();
+    if let Some(id) = id.filter(|_| set.problem.is_empty()) {
+        context.join_problem(&id, &mut set);
+    }
+    match found {
+        Found::List(name, list) => {
+            set.candidates = listed(&name, list, &object)?;
+            set.extra = object;
+        }
+        Found::Columns(columns) => {
+            let said = columns.into_iter().filter(|(_, value)| !value.is_null());
+            set.candidates = said.map(|(_, value)| candidate(value)).collect::<Result<_, _>>()?;
+            set.extra = object;
+        }
+        Found::One(name, value) => {
+            let mut one = candidate(value).map_err(|reason| format!("`{name}`: {reason}"))?;
+            describe(&mut one, object);
+            set.candidates.push(one);
+            if is_named {
+                return Ok(Row::Part(key, set));
+            }
+        }
+        Found::Nothing if context.is_problems() => set.extra = object,
+        Found::Nothing => return Err(missing(&object)),
+    }
+    Ok(Row::Set(set))
+}
+
+/// The problem of an object, by the names that are looked for, by what a conversation asks, or by the key that it stands under.
+fn problem(
+    object: &mut Map<String, Value>,
+    names: &[&str],
+    found: &Found,
+    key: Option<&str>,
+    context: &mut Context<'_>,
+) -> String {
+    let mut taken_from = taken(object, names, is_something);
+    // What raters saw is a text.
+    if taken_from.is_none() && !matches!(found, Found::One(..)) {
+        taken_from = taken(object, &["text", "content", "sentence", "document"], is_something);
+    }
+    if let Some((name, value)) = taken_from {
+        context.came_from(Some(&name), None);
+        let mut problem = question(&value).unwrap_or_default();
+        // Alpaca's instruction has its data beside it.
+        if name == "instruction"
+            && let Some((_, Value::String(input))) = taken(object, &["input"], is_something)
+        {
+            problem = format!("{problem}\n{input}");
+        }
+        return problem;
+    }
+    if let Some(question) = found.question() {
+        context.came_from(Some("the conversation"), None);
+        return question;
+    }
+    // A short key is a number or a name.
+    let key = key.filter(|key| key.chars().count() > SHORT);
+    context.came_from(key.map(|_| "the key"), None);
+    key.unwrap_or_default().to_owned()
+}
+
+/// The candidates of a list, with what stands beside it for each or for all.
+fn listed(name: &str, list: Value, object: &Map<String, Value>) -> Result<Vec<Candidate>, String> {
+    let reasons = object.get("finish_reasons").and_then(Value::as_array);
+    let model = object.get("model").or_else(|| object.get("model_name")).and_then(Value::as_str);
+    let one = |(at, (value, setting)): (usize, (Value, Option<String>))| {
+        let mut one =
+            candidate(value).map_err(|reason| format!("candidate {} of `{name}`: {reason}", at + 1))?;
+        if let Some(setting) = setting {
+            one.extra.entry("setting").or_insert(setting.into());
+        }
+        let reason = reasons.and_then(|all| all.get(at)?.as_str());
+        one.finish_reason = one.finish_reason.or_else(|| reason.map(str::to_owned));
+        one.model = one.model.or_else(|| model.map(str::to_owned));
+        Ok(one)
+    };
+    flat(list).into_iter().enumerate().map(one).collect()
 }
 
 /// Gives the other fields of a row to its only candidate.
@@ -392,23 +246,18 @@ fn describe(one: &mut Candidate, object: Map<String, Value>) {
     }
 }
 
-fn conversation(value: &Value) -> Option<&[Value]> {
-    let list = value.as_array()?;
-    if is_messages(list) {
-        return Some(list);
-    }
-    list.first()?.as_array().map(Vec::as_slice).filter(|list| is_messages(list))
-}
-
-/// The candidates of a list, or of lists by a setting.
+/// The candidates of a list, of lists by a setting, or of texts by their models.
 fn flat(value: Value) -> Vec<(Value, Option<String>)> {
     match value {
         Value::Array(list) => list.into_iter().map(|value| (value, None)).collect(),
         Value::Object(lists) => {
             let several = lists.len() > 1;
-            let with = |(setting, list): (String, Value)| {
-                let list = list.as_array().cloned().unwrap_or_default();
-                list.into_iter().map(move |value| (value, several.then(|| setting.clone())))
+            let with = |(name, member): (String, Value)| {
+                let (list, setting) = match member {
+                    Value::Array(list) => (list, several.then_some(name)),
+                    text => (vec![serde_json::json!({"text": text, "model": name})], None),
+                };
+                list.into_iter().map(move |value| (value, setting.clone()))
             };
             lists.into_iter().flat_map(with).collect()
         }

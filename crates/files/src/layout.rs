@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::fields::{self, Preset};
+use crate::presets::{self, Preset};
 use crate::text::is_messages;
 
 /// A layout of another tool, or our own.
@@ -59,12 +59,12 @@ impl Layout {
     /// The layout of this name.
     pub fn named(name: &str) -> Option<Self> {
         let named = NAMED.iter().find(|(known, _, _)| *known == name).map(|(_, layout, _)| *layout);
-        named.or_else(|| fields::PRESETS.iter().find(|preset| preset.name == name).map(Self::Fields))
+        named.or_else(|| presets::PRESETS.iter().find(|preset| preset.name == name).map(Self::Fields))
     }
 
     /// All names.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMED.iter().map(|(name, _, _)| *name).chain(fields::PRESETS.iter().map(|preset| preset.name))
+        NAMED.iter().map(|(name, _, _)| *name).chain(presets::PRESETS.iter().map(|preset| preset.name))
     }
 
     /// Its name.
@@ -99,7 +99,7 @@ impl Layout {
         if has("clusters") && !has("candidates") && has("id") {
             return Some(Self::Sets);
         }
-        if object.contains_key("candidates") && has("id") && has("problem") {
+        if object.get("candidates").is_some_and(|list| !list.is_object()) && has("id") && has("problem") {
             return Some(Self::Sets);
         }
         if has("resps") && (has("doc") || has("doc_id")) {
@@ -151,6 +151,6 @@ impl Layout {
         if is("object", "response") || items.is_some_and(|items| items.iter().any(is_item)) {
             return Some(Self::Responses);
         }
-        fields::preset(object, is_problems).map(Self::Fields)
+        presets::preset(object, is_problems).map(Self::Fields)
     }
 }

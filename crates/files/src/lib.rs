@@ -21,6 +21,7 @@ pub mod options;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod prefix;
+mod presets;
 mod problems;
 mod promptfoo;
 pub mod read;

@@ -21,12 +21,12 @@ pub fn read_problems(
     problems: &mut HashMap<String, SampleSet>,
 ) -> io::Result<Result<Vec<LineError>, String>> {
     let options = Options { problems_only: true, ..Options::default() };
-    let mut reader = match SetReader::open(reader, name, &options)? {
+    let reader = match SetReader::open(reader, name, &options)? {
         Ok(reader) => reader,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let mut bad = Vec::new();
-    while let Some(item) = reader.next() {
+    for item in reader {
         match item {
             Ok(Row::Set(mut set) | Row::Part(_, mut set)) => {
                 set.candidates.clear();

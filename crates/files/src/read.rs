@@ -13,9 +13,9 @@ use crate::known::refusal;
 use crate::layout::Layout;
 use crate::options::Options;
 use crate::prefix::{first, read_ahead};
-use crate::row::{Context, Note, Notes, Row, Used, cleared, hash};
+use crate::row::{Context, Note, Notes, Row, Used, cleared, hash, with_texts};
 use crate::shape::{Shape, beginning, layout};
-use crate::{batch, chat, evalscope, inspect, lm_eval, problems, promptfoo, table};
+use crate::{batch, chat, evalscope, inspect, lm_eval, presets, problems, promptfoo, table};
 
 /// Names of a reference that a set of ours may have instead of its own.
 const OTHER_REFERENCES: &[&str] = &[
@@ -77,7 +77,7 @@ impl<'a> SetReader<'a> {
         let is_general = beginning.table.is_some() || !chosen.is_empty();
         let layout = match options.from {
             Some(layout) => layout,
-            None if is_general => fields::general(general).map_or(Layout::Sets, Layout::Fields),
+            None if is_general => presets::general(general).map_or(Layout::Sets, Layout::Fields),
             None => found.unwrap_or(Layout::Sets),
         };
         if layout == Layout::BatchInput && !options.problems_only {
@@ -162,7 +162,7 @@ impl<'a> SetReader<'a> {
                 Layout::Inspect => inspect::row(object, context),
                 Layout::EvalScope => evalscope::row(object, context),
                 Layout::Promptfoo => promptfoo::row(object, context),
-                Layout::Messages => match fields::general("rows") {
+                Layout::Messages => match presets::general("rows") {
                     Some(preset) => fields::row(object, preset, name, context),
                     None => Err("expected a conversation".to_owned()),
                 },
@@ -240,6 +240,9 @@ fn sets(mut value: Value, context: &mut Context<'_>) -> Result<Row, String> {
         is_graded = object.contains_key("reference_answer");
         if context.is_problems() {
             object.entry("candidates").or_insert_with(|| Value::Array(Vec::new()));
+        }
+        if let Some(Value::Array(candidates)) = object.get_mut("candidates") {
+            with_texts(candidates);
         }
     }
     let mut set = SampleSet::try_from(value)?;
@@ -353,7 +356,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

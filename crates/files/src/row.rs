@@ -276,10 +276,24 @@ fn object_candidate(mut object: Map<String, Value>) -> Result<Candidate, String>
     Ok(one)
 }
 
+/// The candidates of a set of ours that some API wrote: choices with messages in place of texts.
+pub fn with_texts(candidates: &mut [Value]) {
+    for one in candidates {
+        let has = |name: &&&str| one.get(**name).is_some_and(|value| !value.is_null());
+        let is_bare = one.is_object() && one.get("text").is_none() && one.get("content").is_none();
+        if is_bare
+            && TEXTS.iter().any(|name| has(&name))
+            && let Some(read) = candidate(one.clone()).ok().and_then(|read| serde_json::to_value(read).ok())
+        {
+            *one = read;
+        }
+    }
+}
+
 /// Takes the names that a set's own fields have out of the way of its other fields.
 pub fn cleared(mut set: SampleSet) -> SampleSet {
     for name in ["id", "problem", "reference_answer", "candidates"] {
-        if let Some(value) = set.extra.shift_remove(name) {
+        if let Some(value) = set.extra.shift_remove(name).filter(|value| !value.is_null()) {
             set.extra.insert(format!("source_{name}"), value);
         }
     }

@@ -63,12 +63,15 @@ const ARRAYS: &[&[&str]] = &[
     &["sets"],
 ];
 
+/// Values, with the keys that they stand under in an object of objects.
+pub type Values = Vec<(Option<String>, Value)>;
+
 /// What a beginning says: where the values stand, and the first of them.
 pub struct Beginning {
     /// Where they stand.
     pub shape: Shape,
     /// The first, as far as they are there.
-    pub values: Vec<(Option<String>, Value)>,
+    pub values: Values,
     /// How the cells of a table are parted, where this is one.
     pub table: Option<Delimiter>,
 }
@@ -139,10 +142,7 @@ fn is_broken_line(text: &[u8], root: &First) -> bool {
 }
 
 /// The container of an object that is no row itself, and its first values.
-fn container(
-    object: &Map<String, Value>,
-    is_row: &dyn Fn(&Value) -> bool,
-) -> Option<(Container, Vec<(Option<String>, Value)>)> {
+fn container(object: &Map<String, Value>, is_row: &dyn Fn(&Value) -> bool) -> Option<(Container, Values)> {
     let is_log = ["eval", "evalId", "stats"].iter().any(|key| object.contains_key(*key));
     let whole = Value::Object(object.clone());
     if !is_log && is_row(&whole) {
@@ -170,14 +170,14 @@ fn container(
     None
 }
 
-fn line_values(bytes: &[u8]) -> Vec<(Option<String>, Value)> {
+fn line_values(bytes: &[u8]) -> Values {
     let separator = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
     let lines =
         bytes.split(|&byte| byte == separator).map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     lines.take(MOST_LOOKED_AT).filter_map(|line| Some((None, first(line)?.value))).collect()
 }
 
-fn values(text: &[u8]) -> Vec<(Option<String>, Value)> {
+fn values(text: &[u8]) -> Values {
     let (mut at, mut found) = (0, Vec::new());
     while found.len() < MOST_LOOKED_AT {
         let Some(next) = text.get(at..).and_then(first) else { break };

@@ -170,7 +170,7 @@ fn columns(names: Vec<String>) -> Vec<Column> {
     let is_option = |name: &String| name.len() == 1;
     let is_candidate =
         |name: &String| is_numbered(name) || is_in(name, names::TEXT) || is_in(name, names::LISTS);
-    let by_name = names.iter().any(|name| is_candidate(name));
+    let by_name = names.iter().any(is_candidate);
     let is_model = |name: &String| {
         let is_other = is_in(name, names::PROBLEM)
             || is_in(name, names::REFERENCE)

@@ -204,7 +204,7 @@ fn most_memory(large: &'static Large, bytes: usize) -> (usize, u64) {
     let mut reader = SetReader::open(unpacked.reader, large.name, &options).unwrap().unwrap();
     let (mut counts, mut notes, mut join) =
         (Counts::default(), Notes::default(), Join::new(tempfile::tempfile));
-    while let Some(row) = reader.next() {
+    for row in reader.by_ref() {
         match row.unwrap() {
             Row::Set(set) => counts.add(&set, true, &mut notes),
             Row::Part(key, set) => join.push(key, set).unwrap(),

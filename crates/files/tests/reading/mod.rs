@@ -48,7 +48,7 @@ pub fn read_by(files: &[(&str, &[u8])], options: &Options, capacity: usize) -> R
         read.layout = Some(reader.layout());
         let is_ours = reader.layout() == Layout::Sets;
         place = reader.place();
-        while let Some(row) = reader.next() {
+        for row in reader.by_ref() {
             match row {
                 Ok(Row::Set(set)) => {
                     counts.add(&set, is_ours, &mut notes);
@@ -108,7 +108,7 @@ pub fn read_archive(reader: impl std::io::Read + std::io::Seek, options: &Option
     let mut reader = SetReader::of_elements(samples, Layout::Inspect, "an archive", options);
     let (mut join, mut counts, mut notes) =
         (Join::new(tempfile::tempfile), Counts::default(), Notes::default());
-    while let Some(row) = reader.next() {
+    for row in reader.by_ref() {
         match row {
             Ok(Row::Part(key, set)) => join.push(key, set).unwrap(),
             other => read.bad.push(format!("{other:?}")),
