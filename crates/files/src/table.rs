@@ -1,8 +1,9 @@
 //! Tables: CSV and TSV with a header. A row is an object of its cells; what it means is the business of [`crate::fields`], save for
 //! columns that are named after models.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
+use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use crate::elements::Element;
@@ -60,21 +61,64 @@ impl Delimiter {
 /// The cells of the first line, in lower case.
 fn header(text: &[u8], delimiter: Delimiter) -> Option<Vec<String>> {
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next()?;
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .delimiter(delimiter.byte())
-        .flexible(true)
-        .from_reader(line);
-    let record = reader.byte_records().next()?.ok()?;
+    let mut records = Records::new(line, delimiter);
+    records.next().ok()?.then_some(())?;
     let cell = |cell: &[u8]| String::from_utf8_lossy(cell).trim().to_ascii_lowercase();
-    Some(record.iter().map(cell).collect())
+    Some(records.cells().map(cell).collect())
+}
+
+/// The records of a table one after another, as bytes.
+struct Records<R> {
+    reader: R,
+    parser: csv_core::Reader,
+    /// The cells of the record that was read last, one after another, and where each ends.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    count: usize,
+    line: u64,
+}
+
+impl<R: BufRead> Records<R> {
+    fn new(reader: R, delimiter: Delimiter) -> Self {
+        let parser = csv_core::ReaderBuilder::new().delimiter(delimiter.byte()).build();
+        Self { reader, parser, text: vec![0; 1 << 12], ends: vec![0; 64], count: 0, line: 1 }
+    }
+
+    /// Reads the next; false at the end.
+    fn next(&mut self) -> io::Result<bool> {
+        let (mut written, mut ended) = (0, 0);
+        self.line = self.parser.line();
+        loop {
+            let input = self.reader.fill_buf()?;
+            let (text, ends) = (&mut self.text[written..], &mut self.ends[ended..]);
+            let (state, read, out, fields) = self.parser.read_record(input, text, ends);
+            self.reader.consume(read);
+            written += out;
+            ended += fields;
+            match state {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::Record => {
+                    self.count = ended;
+                    return Ok(true);
+                }
+                ReadRecordResult::End => return Ok(false),
+            }
+        }
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let ends = self.ends.iter().take(self.count);
+        starts.zip(ends).map(|(start, &end)| self.text.get(start..end).unwrap_or_default())
+    }
 }
 
 /// The rows of a table as objects.
 pub struct Rows<R> {
-    reader: csv::Reader<R>,
+    records: Records<R>,
     columns: Option<Vec<Column>>,
-    record: csv::ByteRecord,
     ended: bool,
 }
 
@@ -87,42 +131,32 @@ struct Column {
 impl<R: BufRead> Rows<R> {
     /// Reads from `reader`. Rows of other lengths than the header are read too.
     pub fn new(reader: R, delimiter: Delimiter) -> Self {
-        let mut builder = csv::ReaderBuilder::new();
-        builder.delimiter(delimiter.byte()).flexible(true).has_headers(true);
-        Self {
-            reader: builder.from_reader(reader),
-            columns: None,
-            record: csv::ByteRecord::new(),
-            ended: false,
-        }
+        Self { records: Records::new(reader, delimiter), columns: None, ended: false }
     }
 
     fn element(&mut self) -> Result<Option<(u64, Value)>, (u64, String)> {
+        let broken = |error: io::Error| format!("cannot read on: {error}");
         if self.columns.is_none() {
-            let header = self.reader.byte_headers().map_err(|error| (1, error.to_string()))?;
+            if !self.records.next().map_err(|error| (1, broken(error)))? {
+                return Ok(None);
+            }
             let name = |cell: &[u8]| {
                 let cell = cell.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cell);
                 std::str::from_utf8(cell)
                     .map(|name| name.trim().to_owned())
                     .map_err(|_| (1, utf8_fault(cell)))
             };
-            let names = header.iter().map(name).collect::<Result<Vec<_>, _>>()?;
-            self.columns = Some(columns(names));
+            self.columns = Some(columns(self.records.cells().map(name).collect::<Result<_, _>>()?));
         }
-        let read = self.reader.read_byte_record(&mut self.record);
-        let line = self.record.position().map_or(0, csv::Position::line);
-        match read {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(error) => {
-                let line = error.position().map_or(line, csv::Position::line);
-                return Err((line, format!("not a row of a table: {error}")));
-            }
+        let is_row = self.records.next();
+        let line = self.records.line;
+        if !is_row.map_err(|error| (line, broken(error)))? {
+            return Ok(None);
         }
         let mut object = Map::new();
         let columns = self.columns.as_deref().unwrap_or_default();
         let mut models = Vec::new();
-        for (column, cell) in columns.iter().zip(&self.record) {
+        for (column, cell) in columns.iter().zip(self.records.cells()) {
             let text = std::str::from_utf8(cell)
                 .map_err(|_| (line, format!("`{}`: {}", column.name, utf8_fault(cell))))?;
             if column.is_model {
@@ -130,16 +164,8 @@ impl<R: BufRead> Rows<R> {
             } else if !text.is_empty() {
                 // As they are known, whatever case the header has them in.
                 let lower = column.name.to_ascii_lowercase();
-                let is_known = names::PROBLEM
-                    .iter()
-                    .chain(names::ID)
-                    .chain(names::REFERENCE)
-                    .chain(names::TEXT)
-                    .any(|name| *name == lower);
-                object.insert(
-                    if is_known { lower } else { column.name.clone() },
-                    Value::String(text.to_owned()),
-                );
+                let name = if is_known(&lower) { lower } else { column.name.clone() };
+                object.insert(name, Value::String(text.to_owned()));
             }
         }
         if !models.is_empty() {
@@ -156,6 +182,12 @@ impl<R: BufRead> Rows<R> {
         }
         Ok(Some((line, Value::Object(object))))
     }
+}
+
+fn is_known(name: &str) -> bool {
+    [names::PROBLEM, names::ID, names::REFERENCE, names::TEXT, names::LISTS]
+        .iter()
+        .any(|names| names.contains(&name))
 }
 
 fn utf8_fault(cell: &[u8]) -> String {
@@ -201,8 +233,8 @@ impl<R: BufRead> Iterator for Rows<R> {
                 None
             }
             Err((line, reason)) => {
-                // A header that cannot be read leaves nothing to read rows by.
-                self.ended = self.columns.is_none();
+                // A header that cannot be read leaves nothing to read rows by, and a stream that broke off has no more.
+                self.ended = self.columns.is_none() || reason.starts_with("cannot read on");
                 Some(Element { line, name: None, value: Err(reason) })
             }
         }
