@@ -7,6 +7,7 @@ use conclave_files::Fields;
 
 use crate::aggregate::arguments::AggregateArguments;
 use crate::ask::AskArguments;
+use crate::kinds::KindArguments;
 use crate::model::arguments::ModelCommand;
 use crate::sample::arguments::SampleArguments;
 use crate::sets::FilesArguments;
@@ -72,7 +73,11 @@ pub struct VoteArguments {
     #[arg(long)]
     pub json: bool,
 
-    /// In the table, show beneath each set what was read in each candidate, and how or why not
+    /// What the answers are
+    #[command(flatten)]
+    pub kinds: KindArguments,
+
+    /// In the table, show beneath each set what was read in each candidate, and how or why not; of a record, its fields
     #[arg(long, short)]
     pub verbose: bool,
 

@@ -45,7 +45,7 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
 
 fn evaluate(source: &Source, reading: &Options, options: &EvalOptions, tally: &mut Tally) -> Result<Report> {
     let mut evaluation = Evaluation::new(options.clone());
-    read_items(std::slice::from_ref(source), reading, tally, |item| {
+    read_items(std::slice::from_ref(source), reading, tally, |_, item| {
         let row = match item {
             Item::Set(set) => Ok(EvalRow::Set(set)),
             Item::Result(value) => EvalRow::try_from(value),

@@ -12,6 +12,7 @@ mod eval;
 mod grade;
 mod input;
 mod interrupt;
+mod kinds;
 mod messages;
 mod model;
 mod output;

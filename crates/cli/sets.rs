@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::UsageError;
 use crate::input::{Failure, Opened, Source, Tally};
-use crate::messages::{count, say, visible_clipped};
+use crate::messages::{count, say, visible, visible_clipped};
 
 /// Characters of a message that may quote the file.
 const SHOWN: usize = 400;
@@ -136,7 +136,7 @@ impl Summary {
 
     /// Says it, save of sets of ours as they are written.
     fn say(&self) {
-        let name = self.name();
+        let name = visible(&self.name());
         let is_ours = self.layout == Layout::Sets && self.place.is_none();
         if !is_ours && self.counts.sets > 0 {
             let phrase = self.counts.phrase(self.layout, self.place, &self.used);
@@ -155,8 +155,18 @@ pub fn read_sets(
     tally: &mut Tally,
     mut each: impl FnMut(SampleSet) -> Result<()>,
 ) -> Result<Vec<Summary>> {
-    read_items(sources, options, tally, |item| match item {
-        Item::Set(set) => each(set).map(Ok),
+    read_named_sets(sources, options, tally, |_, set| each(set))
+}
+
+/// The same, each with the name of its file as messages have it.
+pub fn read_named_sets(
+    sources: &[Source],
+    options: &Options,
+    tally: &mut Tally,
+    mut each: impl FnMut(&str, SampleSet) -> Result<()>,
+) -> Result<Vec<Summary>> {
+    read_items(sources, options, tally, |name, item| match item {
+        Item::Set(set) => each(name, set).map(Ok),
         Item::Result(_) => Ok(Err("a result, which has no candidates; expected a sample set".to_owned())),
     })
 }
@@ -166,7 +176,7 @@ pub fn read_items(
     sources: &[Source],
     options: &Options,
     tally: &mut Tally,
-    mut each: impl FnMut(Item) -> Result<Accepted>,
+    mut each: impl FnMut(&str, Item) -> Result<Accepted>,
 ) -> Result<Vec<Summary>> {
     let mut summaries = Vec::new();
     let mut group: Option<Group> = None;
@@ -180,6 +190,7 @@ pub fn read_items(
         }
         let mut current = group.take().unwrap_or_else(|| Group::new(&reader));
         current.summary.names.push(source.argument().to_owned());
+        let name = source.name();
         let is_ours = reader.layout() == Layout::Sets;
         while let Some(row) = reader.next() {
             let item = match row {
@@ -199,7 +210,7 @@ pub fn read_items(
                     continue;
                 }
             };
-            match each(item)? {
+            match each(&name, item)? {
                 Ok(()) => tally.good(),
                 Err(reason) => tally.bad(reader.line(), &reason),
             }
@@ -239,8 +250,13 @@ impl Group {
     }
 
     /// Hands on what was joined, and says what was read.
-    fn finish(self, each: &mut impl FnMut(Item) -> Result<Accepted>, tally: &mut Tally) -> Result<Summary> {
+    fn finish(
+        self,
+        each: &mut impl FnMut(&str, Item) -> Result<Accepted>,
+        tally: &mut Tally,
+    ) -> Result<Summary> {
         let Self { mut summary, join } = self;
+        let name = visible(&summary.name());
         for set in join.finish().context("cannot read a temporary file")? {
             let mut set = set.context("cannot read a temporary file")?;
             if set.id.is_empty() {
@@ -248,7 +264,7 @@ impl Group {
             }
             summary.counts.add(&set, false, &mut summary.notes);
             let at = summary.counts.sets;
-            if let Err(reason) = each(Item::Set(set))? {
+            if let Err(reason) = each(&name, Item::Set(set))? {
                 tally.bad(at, &reason);
             }
         }

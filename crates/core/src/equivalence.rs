@@ -15,7 +15,7 @@ mod chain;
 mod classes;
 mod clean;
 mod compare;
-mod time;
+pub(crate) mod time;
 mod value;
 
 use crate::math::budget::Budget;
@@ -247,8 +247,9 @@ fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
     Verdict::known(rounds(&x, &y) || rounds(&y, &x))
 }
 
+/// A plain number is in lowest terms already.
 fn of_rational(number: &PlainNumber) -> BigRational {
-    BigRational::new(number.numerator.into(), number.denominator.into())
+    BigRational::new_raw(number.numerator.into(), number.denominator.into())
 }
 
 /// Whether a text is words of language, so that another one is another answer.

@@ -6,25 +6,30 @@
 //! ([`metrics`], [`report`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
 //! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
+pub mod agreement;
 pub mod arithmetic;
 pub mod cluster;
 pub mod equivalence;
 pub mod grade;
 pub mod json_lines;
+pub mod kinds;
 mod letters;
 pub mod math;
 pub mod metrics;
 pub mod prompt;
 pub mod reader;
+pub mod record;
 pub mod reference;
 pub mod report;
 pub mod result;
 pub mod router;
 pub mod sample_set;
+pub mod tool_call;
 pub mod vote;
 
 pub use cluster::{Cluster, cluster_readings};
 pub use equivalence::{Answer, Verdict, is_equivalent};
+pub use kinds::{AnswerKind, Ballot, BallotError, VoteOptions, ballot};
 pub use metrics::{Figure, pass_at_k};
 pub use prompt::{
     ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt,

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::equivalence::Answer;
+use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions};
 use crate::reader::{Reading, Tier};
+use crate::record::FieldVote;
 use crate::reference::Reference;
 use crate::sample_set::SampleSet;
 use crate::vote::Vote;
@@ -35,6 +37,9 @@ pub enum ConfidenceKind {
     AnswerMass,
     /// Generate: the product of the probabilities of the answer's tokens.
     TokenProduct,
+    /// Labels, calls and texts: the votes of the answer over all candidates, those without an answer too. Records: the mean of
+    /// that over their fields.
+    Share,
 }
 
 /// Exact token counts of the model calls made for one result (0 for a vote).
@@ -79,6 +84,18 @@ pub struct AggregateResult {
     pub confidence: f64,
     /// What `confidence` is.
     pub confidence_kind: ConfidenceKind,
+    /// What the answers are: `math`, `choice`, `labels`, `json`, `tool-call` or `text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_kind: Option<String>,
+    /// Why there is no answer although candidates have some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abstained: Option<Abstention>,
+    /// What a set looks like that is not voted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
+    /// The fields of a merged record, with their votes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<FieldVote>>,
     /// Number of candidates in the set, those without an answer included.
     pub num_candidates: usize,
     /// The candidates' answers by equivalence, largest first.
@@ -123,6 +140,10 @@ impl AggregateResult {
             method: Method::Vote,
             confidence: vote.confidence,
             confidence_kind: ConfidenceKind::LeadProbability,
+            answer_kind: None,
+            abstained: None,
+            undecided: None,
+            fields: None,
             num_candidates: set.candidates.len(),
             clusters: clusters.collect(),
             readings: vote.readings.clone(),
@@ -134,6 +155,37 @@ impl AggregateResult {
             extra: Map::new(),
         };
         result.set_answer(vote.answer().map(str::to_string));
+        result
+    }
+
+    /// The result of a vote by kind.
+    pub fn from_ballot(set: &SampleSet, ballot: &Ballot, options: &VoteOptions) -> Self {
+        let mut result = Self::from_vote(set, &ballot.vote);
+        let found_by = ballot.vote.winner.and_then(|winner| ballot.vote.clusters[winner].found_by);
+        result.correct = set.reference_answer.as_ref().map(|reference| {
+            let answer = ballot.answer.as_deref();
+            answer.is_some_and(|answer| ballot.kind.accepts(reference, answer, found_by, options))
+        });
+        result.answer.clone_from(&ballot.answer);
+        result.confidence = ballot.confidence;
+        result.confidence_kind = ballot.confidence_kind;
+        result.answer_kind = Some(ballot.kind.name().to_owned());
+        result.abstained = ballot.abstained;
+        result.fields = ballot.record.as_ref().map(|record| record.fields.clone());
+        result
+    }
+
+    /// The row of a set that is not voted on: no answer, neither right nor wrong. Where that is for another reason than its
+    /// looks, the field `error` says it.
+    pub fn not_voted(set: &SampleSet, reason: &BallotError) -> Self {
+        let mut result = Self::from_vote(set, &crate::vote::vote_on(Vec::new()));
+        result.correct = None;
+        match reason {
+            BallotError::Undecided(undecided) => result.undecided = Some(*undecided),
+            other => {
+                result.extra.insert("error".to_owned(), other.to_string().into());
+            }
+        }
         result
     }
 

@@ -88,7 +88,7 @@ pub fn weighted_vote(set: &SampleSet, weights: &[f64]) -> Result<Vote, VoteError
     Ok(finished(readings, clusters, winner.map(|(index, _)| index)))
 }
 
-fn finished(readings: Vec<Reading>, clusters: Vec<Cluster>, winner: Option<usize>) -> Vote {
+pub(crate) fn finished(readings: Vec<Reading>, clusters: Vec<Cluster>, winner: Option<usize>) -> Vote {
     let votes = |index: usize| clusters[index].candidates.len() as u64;
     let confidence = winner.map_or(0.0, |winner| {
         let rival = (0..clusters.len()).filter(|&index| index != winner).map(votes).max().unwrap_or(0);

@@ -137,6 +137,12 @@ fn duration(text: &str) -> Option<Duration> {
     if text.len() > 60 || !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
+    // A number for each of the units.
+    let digits =
+        text.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() && !pair[1].is_ascii_digit());
+    if digits.count() < 2 {
+        return None;
+    }
     let lower =
         lowercase(text).replace(['{', '}', ',', '\\'], " ").replace(" text ", " ").replace(" and ", " ");
     // A blank between a number and its unit may be missing: "2h".
@@ -195,11 +201,25 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     {
         return None;
     }
+    if !may_be_date(text) {
+        return None;
+    }
     let plain: String = ["\\text{", "\\textrm{", "\\mathrm{", "\\,", "\\ ", "~", "{", "}"]
         .iter()
         .fold(text.replace("{:}", ":").replace('\u{202f}', " "), |text, mark| text.replace(mark, " "));
     let lower = lowercase(plain.trim());
     time(&lower).map(Value::Time).or_else(|| date(&lower).map(Value::Date))
+}
+
+/// Whether a text may hold a time or a date: half of a day, the name of a month, or two marks between numbers.
+fn may_be_date(text: &str) -> bool {
+    let bytes = text.to_ascii_lowercase().into_bytes();
+    let marks = bytes.iter().filter(|byte| matches!(byte, b'/' | b'-' | b'.')).count();
+    let is_half = |pair: &[u8]| matches!(pair, b"am" | b"pm" | b".m");
+    let is_month = |start: &[u8]| {
+        b"jfmasond".contains(&start[0]) && MONTHS.iter().any(|month| month.as_bytes().starts_with(start))
+    };
+    marks > 1 || bytes.windows(2).any(is_half) || bytes.windows(3).any(is_month)
 }
 
 /// `2:00 pm`, `2 p.m.`, `14:30:15`; a bare `2:15` may be a ratio and is left to that.
@@ -261,6 +281,15 @@ fn date(text: &str) -> Option<Date> {
         }
     }
     Some(Date { year, month: month?, day: day?, is_ambiguous: false })
+}
+
+/// The year, the month and the day of a text that is one date and nothing else; none where one of them is missing or the
+/// day may be the month (`03/04/2024`).
+pub(crate) fn calendar_date(text: &str) -> Option<(u32, u32, u32)> {
+    match parse(text.trim())? {
+        Value::Date(Date { year: Some(year), month, day, is_ambiguous: false }) => Some((year, month, day)),
+        _ => None,
+    }
 }
 
 fn numeric_date(text: &str) -> Option<Date> {

@@ -297,9 +297,7 @@ fn count_signs(node: &Node, signs: &mut u32, tied: &mut bool) {
         *signs += 1;
         *tied |= opposite;
     }
-    for child in node.children() {
-        count_signs(child, signs, tied);
-    }
+    node.each_child(&mut |child| count_signs(child, signs, tied));
 }
 
 fn choose_signs(node: Node, pattern: u32, at: &mut u32) -> Node {

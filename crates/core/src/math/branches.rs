@@ -226,9 +226,7 @@ fn collect(node: &Node, branches: &mut Vec<Branch>, budget: &mut Budget) {
         Node::Many(Operation::Mod, items) => items.iter().for_each(|item| push(item, Ends::Steps)),
         _ => {}
     }
-    for child in node.children() {
-        collect(child, branches, budget);
-    }
+    node.each_child(&mut |child| collect(child, branches, budget));
 }
 
 fn is_whole(node: &Node) -> bool {
@@ -457,7 +455,7 @@ fn variables(node: &Node, names: &mut Vec<String>) {
             inside.retain(|name| name != bound && !names.contains(name));
             names.extend(inside);
         }
-        _ => node.children().into_iter().for_each(|child| variables(child, names)),
+        _ => node.each_child(&mut |child| variables(child, names)),
     }
 }
 
@@ -475,7 +473,7 @@ fn whole_variables(node: &Node, names: &mut Vec<String>) {
         }
         _ => {}
     }
-    node.children().into_iter().for_each(|child| whole_variables(child, names));
+    node.each_child(&mut |child| whole_variables(child, names));
 }
 
 /// Whole values from 3 on, of several sizes and parities, other ones for each name.

@@ -179,26 +179,43 @@ impl Node {
 
     /// The direct children, in order.
     pub fn children(&self) -> Vec<&Node> {
+        let mut children = Vec::new();
+        self.each_child(&mut |child| children.push(child));
+        children
+    }
+
+    /// Visits the direct children, in order.
+    pub fn each_child<'a>(&'a self, visit: &mut dyn FnMut(&'a Node)) {
+        self.any_child(&mut |child| {
+            visit(child);
+            false
+        });
+    }
+
+    /// Whether `test` holds for a direct child; they are tried in order. No list of them is made, since most questions about
+    /// a tree go over all of it.
+    pub fn any_child<'a>(&'a self, test: &mut dyn FnMut(&'a Node) -> bool) -> bool {
         match self {
-            Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => Vec::new(),
-            Node::Based(..) | Node::Text(_) | Node::Reals => Vec::new(),
-            Node::Sum(items) | Node::Product(items) | Node::Apply(_, items) | Node::Sequence(_, items) => {
-                items.iter().collect()
-            }
-            Node::Union(items)
+            Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => false,
+            Node::Based(..) | Node::Text(_) | Node::Reals => false,
+            Node::Sum(items)
+            | Node::Product(items)
+            | Node::Apply(_, items)
+            | Node::Sequence(_, items)
+            | Node::Union(items)
             | Node::SetOperation(_, items)
             | Node::Chain(items, _)
             | Node::Many(_, items)
-            | Node::Ratio(items) => items.iter().collect(),
+            | Node::Ratio(items) => items.iter().any(test),
             Node::Repeated { from, to, body, .. } | Node::Integral { from, to, body, .. } => {
-                vec![from, to, body]
+                test(from) || test(to) || test(body)
             }
-            Node::Matrix(rows) => rows.iter().flatten().collect(),
-            Node::Power(a, b) | Node::Root(a, b) | Node::Binomial(a, b) => vec![a, b],
-            Node::Log(base, argument) => base.iter().chain([argument]).map(|node| &**node).collect(),
-            Node::Negative(a) | Node::Inverse(a) | Node::Call(_, a) | Node::Factorial(a) => vec![a],
-            Node::Degrees(a) | Node::Percent(a) | Node::PlusMinus(a, _) | Node::Quantity(a, _) => vec![a],
-            Node::UnitLetter { product, inner, .. } => vec![product, inner],
+            Node::Matrix(rows) => rows.iter().flatten().any(test),
+            Node::Power(a, b) | Node::Root(a, b) | Node::Binomial(a, b) => test(a) || test(b),
+            Node::Log(base, argument) => base.as_deref().is_some_and(&mut *test) || test(argument),
+            Node::Negative(a) | Node::Inverse(a) | Node::Call(_, a) | Node::Factorial(a) => test(a),
+            Node::Degrees(a) | Node::Percent(a) | Node::PlusMinus(a, _) | Node::Quantity(a, _) => test(a),
+            Node::UnitLetter { product, inner, .. } => test(product) || test(inner),
         }
     }
 
@@ -256,12 +273,14 @@ impl Node {
 
     /// Whether `test` holds for this node or one below it.
     pub fn any(&self, test: &dyn Fn(&Node) -> bool) -> bool {
-        test(self) || self.children().into_iter().any(|child| child.any(test))
+        test(self) || self.any_child(&mut |child| child.any(test))
     }
 
     /// How many nodes there are, this one included.
     pub fn size(&self) -> u64 {
-        1 + self.children().into_iter().map(Node::size).sum::<u64>()
+        let mut size = 1;
+        self.each_child(&mut |child| size += child.size());
+        size
     }
 
     /// Whether a variable (infinity is not one, nor is the index of a sum) or an unknown function occurs.
@@ -283,7 +302,7 @@ impl Node {
                 bound.pop();
                 found
             }
-            _ => self.children().into_iter().any(|child| child.has_variable_but(bound)),
+            _ => self.any_child(&mut |child| child.has_variable_but(bound)),
         }
     }
 

@@ -46,6 +46,24 @@ pub struct Polynomial {
     terms: BTreeMap<Monomial, BigRational>,
 }
 
+/// The product of two rationals: most are whole, and one of them is often one, so that there is nothing to reduce.
+fn times(a: &BigRational, b: &BigRational) -> BigRational {
+    if a.is_one() {
+        b.clone()
+    } else if b.is_one() {
+        a.clone()
+    } else if a.is_integer() && b.is_integer() {
+        BigRational::from_integer(a.numer() * b.numer())
+    } else {
+        a * b
+    }
+}
+
+/// The sum of two rationals; see [`times`].
+fn plus(a: &BigRational, b: BigRational) -> BigRational {
+    if a.is_integer() && b.is_integer() { BigRational::from_integer(a.numer() + b.numer()) } else { a + b }
+}
+
 impl Polynomial {
     /// A rational constant.
     pub fn constant(value: BigRational) -> Self {
@@ -181,7 +199,7 @@ impl Polynomial {
                 vacant.insert(coefficient);
             }
             std::collections::btree_map::Entry::Occupied(mut occupied) => {
-                let sum = occupied.get() + coefficient;
+                let sum = plus(occupied.get(), coefficient);
                 if sum.is_zero() {
                     occupied.remove();
                 } else {
@@ -200,7 +218,7 @@ impl Polynomial {
         }
         let mut terms = BTreeMap::new();
         for (monomial, coefficient) in &self.terms {
-            let scaled = coefficient * factor;
+            let scaled = times(coefficient, factor);
             check_bits(&scaled)?;
             terms.insert(monomial.clone(), scaled);
         }
@@ -221,13 +239,14 @@ impl Polynomial {
             return self.scale(&factor);
         }
         if let Some(factor) = self.as_rational() {
-            return other.multiply(&Self::constant(factor), budget);
+            budget.take(cost(&factor) * (1 + other.terms.len() as u64))?;
+            return other.scale(&factor);
         }
         let mut product = Self::default();
         for (left, left_value) in &self.terms {
             for (right, right_value) in &other.terms {
                 budget.take(cost(left_value).max(cost(right_value)))?;
-                let mut coefficient = left_value * right_value;
+                let mut coefficient = times(left_value, right_value);
                 let monomial = multiply_monomials(left, right, &mut coefficient)?;
                 check_bits(&coefficient)?;
                 product.add_term(monomial, coefficient)?;

@@ -65,7 +65,8 @@ pub(crate) fn canonical(unit: &str) -> String {
         return joined(cleaned, &|part| symbol(part).map_or_else(|| part.to_owned(), str::to_owned));
     }
     let mut lower = lowercase(cleaned).replace(" per ", "/");
-    for (words, symbol) in [("celsius", "°c"), ("fahrenheit", "°f")] {
+    let has_degrees = lower.contains('°') || lower.contains("degree");
+    for (words, symbol) in [("celsius", "°c"), ("fahrenheit", "°f")].into_iter().filter(|_| has_degrees) {
         for form in [
             format!("° {}", &symbol["°".len()..]),
             format!("° {words}"),

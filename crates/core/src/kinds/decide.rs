@@ -1,0 +1,403 @@
+//! What kind of answers a set holds, where nobody says: by the shapes of its candidates and the options of its problem.
+//!
+//! A candidate's shape is what most of it is; the set's kind is what most of its candidates are. A set of code, of essays or of a
+//! mixture is no kind: any answer of it would be a stray word or number.
+
+use serde::{Deserialize, Serialize};
+
+use crate::reader::{Reading, Tier, concluded, read, said_nothing};
+use crate::sample_set::{Candidate, SampleSet};
+
+use super::options;
+
+/// What a candidate looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Nothing that votes: empty, an error, a refusal.
+    Nothing,
+    /// A call of a tool.
+    Call,
+    /// A JSON record without an answer field; `label`: it has a field that names a label.
+    Record { label: bool },
+    /// Program code.
+    Code,
+    /// A choice letter and nothing else; `upper`: written as one.
+    Letter { upper: bool },
+    /// An answer that is announced, or a text that is a value or calculates.
+    Value,
+    /// One to four words, or yes or no with a reason.
+    Label,
+    /// A short answer in words.
+    Phrase,
+    /// A longer text that announces nothing.
+    Prose,
+}
+
+/// A kind without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Math,
+    Choice,
+    Labels,
+    Json,
+    ToolCall,
+    Text,
+}
+
+/// What a set looks like that is not voted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undecided {
+    /// Program code.
+    Code,
+    /// Longer texts without an answer in them.
+    Prose,
+    /// Several of these, none in the majority.
+    Mixed,
+}
+
+impl Undecided {
+    /// Its name in results: `code`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Undecided::Code => "code",
+            Undecided::Prose => "prose",
+            Undecided::Mixed => "mixed",
+        }
+    }
+
+    /// What was seen, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Undecided::Code => "the candidates look like code",
+            Undecided::Prose => "the candidates look like prose without an answer in it",
+            Undecided::Mixed => "the candidates are of several kinds, none of them most",
+        }
+    }
+}
+
+/// The kind of a set, and why.
+pub(super) fn decide(set: &SampleSet) -> Result<(Found, &'static str), Undecided> {
+    let asks = asks_for_a_value(&set.problem);
+    let shapes: Vec<Shape> = set
+        .candidates
+        .iter()
+        .map(|candidate| shape(candidate, asks))
+        .filter(|shape| *shape != Shape::Nothing)
+        .collect();
+    let count = |wanted: &dyn Fn(&Shape) -> bool| shapes.iter().filter(|shape| wanted(shape)).count();
+    let is_half = |number: usize| 2 * number >= shapes.len();
+    let calls = count(&|shape| *shape == Shape::Call);
+    let records = count(&|shape| matches!(shape, Shape::Record { .. }));
+    let labelled = count(&|shape| matches!(shape, Shape::Record { label: true }));
+    let code = count(&|shape| *shape == Shape::Code);
+    let letters = count(&|shape| matches!(shape, Shape::Letter { .. }));
+    let values = count(&|shape| *shape == Shape::Value);
+    let labels = count(&|shape| *shape == Shape::Label);
+    let phrases = count(&|shape| *shape == Shape::Phrase);
+    let prose = count(&|shape| *shape == Shape::Prose);
+    if shapes.is_empty() {
+        return Ok((Found::Math, "no candidate says anything"));
+    }
+    if calls > 0 && is_half(calls) {
+        return Ok((Found::ToolCall, "candidates call tools"));
+    }
+    // An object with a label among plain labels says the same as they do.
+    if labels > 0 && is_half(labels + labelled) && labels + labelled > values + letters {
+        return Ok((Found::Labels, "candidates are a few words"));
+    }
+    if records > 0 && is_half(records) {
+        return Ok((Found::Json, "candidates are JSON without an answer field"));
+    }
+    if code > 0 && is_half(code) {
+        return Err(Undecided::Code);
+    }
+    if (letters > 0 || values > 0) && is_half(letters + values) && options::has_options(&set.problem) {
+        return Ok((Found::Choice, "the problem has options"));
+    }
+    let is_upper = shapes.iter().any(|shape| *shape == Shape::Letter { upper: true });
+    if letters > 0 && is_upper && is_half(letters) && letters > values {
+        return Ok((Found::Choice, "candidates are letters"));
+    }
+    if letters + values > 0 && is_half(letters + values) {
+        return Ok((Found::Math, "candidates announce or calculate a value"));
+    }
+    if phrases + labels > 0 && is_half(phrases + labels) {
+        let found = if labels > phrases { Found::Labels } else { Found::Text };
+        return Ok((found, "candidates are short texts"));
+    }
+    if is_half(prose) {
+        return Err(Undecided::Prose);
+    }
+    // One that announces its answer, among texts that say none.
+    if letters + values > 0 && records + code + labels + phrases == 0 {
+        return Ok((Found::Math, "some candidates announce or calculate a value"));
+    }
+    Err(Undecided::Mixed)
+}
+
+/// Bytes of a short answer in words, and its words.
+const MOST_BYTES: usize = 160;
+const MOST_WORDS: usize = 16;
+
+/// The shape of a candidate; `asks`: of an answer to a problem that asks for a value.
+fn shape(candidate: &Candidate, asks: bool) -> Shape {
+    if crate::tool_call::read_calls(candidate).is_ok() {
+        return Shape::Call;
+    }
+    let normal = crate::letters::normal(&candidate.text);
+    let Ok((text, is_cut)) = concluded(&normal, candidate.is_truncated()) else { return Shape::Nothing };
+    let reading = read(text, is_cut);
+    let by = reading.found_by;
+    if looks_like_json(text) {
+        // A JSON object with an answer in it answers; one that breaks off before says nothing.
+        return match by {
+            Some(Tier::Json | Tier::Boxed | Tier::AnswerTag) => Shape::Value,
+            _ if is_cut || !text.trim_end().ends_with(['}', ']', '`']) => Shape::Nothing,
+            _ => Shape::Record { label: has_label(text) },
+        };
+    }
+    if matches!(by, Some(Tier::Boxed | Tier::AnswerTag)) {
+        return if yes_or_no(&reading) { Shape::Label } else { Shape::Value };
+    }
+    if is_code(text) {
+        return if by == Some(Tier::Line) && !text.contains("```") { Shape::Value } else { Shape::Code };
+    }
+    if said_nothing(text).is_some() && reading.answer.is_none() {
+        return Shape::Nothing;
+    }
+    if let Some(upper) = options::letter(text) {
+        return Shape::Letter { upper };
+    }
+    let is_in_words = reading.answer.as_deref().is_some_and(in_words);
+    match by {
+        Some(Tier::Line | Tier::Phrase | Tier::Json) if is_in_words => {
+            match words(reading.answer.as_deref().unwrap_or_default()) {
+                0..=4 => Shape::Label,
+                _ => Shape::Phrase,
+            }
+        }
+        Some(Tier::Line | Tier::Phrase | Tier::Json) => Shape::Value,
+        Some(Tier::Whole) if !is_in_words => Shape::Value,
+        _ if begins_with_yes_or_no(text) => Shape::Label,
+        _ if names_a_label(text) => Shape::Label,
+        _ if !text.contains('\n')
+            && text.len() <= 48
+            && words(text) <= 4
+            && !calculates(text, asks)
+            && in_words(text) =>
+        {
+            Shape::Label
+        }
+        _ if calculates(text, asks) => Shape::Value,
+        _ if !text.contains('\n')
+            && text.len() <= MOST_BYTES
+            && words(text) <= MOST_WORDS
+            && by != Some(Tier::Last) =>
+        {
+            Shape::Phrase
+        }
+        // A short sentence with a number in it: "It is 20", "It costs 5 euros."
+        Some(Tier::Last) if asks && words(text) <= MOST_WORDS && !text.contains('\n') => Shape::Value,
+        _ if text.trim().is_empty() => Shape::Nothing,
+        _ => Shape::Prose,
+    }
+}
+
+fn words(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
+/// Whether an answer is made of words alone.
+fn in_words(answer: &str) -> bool {
+    let letters = answer.chars().filter(|c| c.is_alphabetic()).count();
+    letters > 1 && !answer.contains(|c: char| c.is_ascii_digit() || matches!(c, '\\' | '=' | '^' | '_' | '$'))
+}
+
+fn yes_or_no(reading: &Reading) -> bool {
+    let answer = reading.answer.as_deref().unwrap_or_default();
+    let word: String = answer.trim_start_matches("\\text").chars().filter(|c| c.is_alphabetic()).collect();
+    ["yes", "no", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+fn begins_with_yes_or_no(text: &str) -> bool {
+    let text = text.trim_start_matches(['*', '"', ' ', '#']);
+    let word: String = text.chars().take_while(|c| c.is_alphabetic()).collect();
+    let rest = text.get(word.len()..).unwrap_or_default();
+    ["yes", "no", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
+        && (rest.is_empty()
+            || rest.starts_with([',', '.', ':', ';', '!', '*', '\n', '(', '"'])
+            || rest.starts_with(" -")
+            || rest.starts_with(" —"))
+}
+
+/// Words before a colon, or names of fields, that stand before a label.
+const LABEL_NAMES: [&str; 12] = [
+    "label",
+    "verdict",
+    "sentiment",
+    "class",
+    "category",
+    "classification",
+    "decision",
+    "stance",
+    "intent",
+    "judgement",
+    "judgment",
+    "rating",
+];
+
+/// Whether a line is a label's name, a colon and a few words.
+fn names_a_label(text: &str) -> bool {
+    text.lines().any(|line| {
+        let Some((name, said)) = line.split_once(':') else { return false };
+        let name = crate::letters::lowercase(name.trim_matches(|c: char| !c.is_alphanumeric()));
+        let said = said.trim_matches(|c: char| !c.is_alphanumeric());
+        LABEL_NAMES.iter().any(|known| name == *known || name.ends_with(&format!(" {known}")))
+            && (1..=4).contains(&words(said))
+            && in_words(said)
+    })
+}
+
+/// Whether a text is JSON: an object or a list of objects, alone or in a fence.
+fn looks_like_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let body = match text.find("```json").or_else(|| text.find("```JSON")) {
+        // A fence behind a few words of introduction.
+        Some(at) if at < 200 => text[at + 7..].trim_start(),
+        _ => text.strip_prefix("```").map_or(text, |rest| rest.trim_start()),
+    };
+    let inner = body.strip_prefix('[').map_or(body, str::trim_start);
+    let Some(rest) = inner.strip_prefix('{') else { return false };
+    let rest = rest.trim_start();
+    // A set `{1, 2}` and LaTeX's `{x}` are no objects.
+    rest.starts_with('}') && inner.len() < body.len() || rest.starts_with(['"', '\'']) && rest.contains(':')
+}
+
+/// Whether JSON has a field that names a label, with a few words in it.
+fn has_label(text: &str) -> bool {
+    let lower = crate::letters::lowercase(text);
+    LABEL_NAMES.iter().any(|name| {
+        let Some(at) = lower.find(&format!("\"{name}\"")) else { return false };
+        let rest = lower[at + name.len() + 2..].trim_start();
+        let Some(value) = rest.strip_prefix(':').map(str::trim_start).and_then(|rest| rest.strip_prefix('"'))
+        else {
+            return false;
+        };
+        value.split('"').next().is_some_and(|value| (1..=4).contains(&words(value)))
+    })
+}
+
+/// Whether a problem asks for a value: it has numbers or formulas, or says so. An empty one may.
+fn asks_for_a_value(problem: &str) -> bool {
+    let lower = crate::letters::lowercase(problem);
+    let words = [
+        "how many",
+        "how much",
+        "find",
+        "solve",
+        "compute",
+        "calculate",
+        "evaluate",
+        "determine",
+        "what is",
+        "value",
+    ];
+    problem.trim().is_empty()
+        || problem.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '='))
+        || words.iter().any(|word| lower.contains(word))
+}
+
+/// Whether a text calculates: an equation or LaTeX; or it answers a problem that asks for a value, is about numbers and ends with
+/// one.
+fn calculates(text: &str, asks: bool) -> bool {
+    let is_side = |c: Option<char>| {
+        c.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | '(' | '}' | '$' | '\\' | '-'))
+    };
+    let is_equation = text.match_indices('=').any(|(at, _)| {
+        let before = text[..at].trim_end().chars().next_back();
+        is_side(before) || is_side(text[at + 1..].trim_start().chars().next())
+    });
+    if is_equation
+        || ["\\frac", "\\(", "\\[", "\\sqrt", "\\cdot", "\\times"].iter().any(|mark| text.contains(mark))
+    {
+        return true;
+    }
+    let is_number = |word: &&str| word.contains(|c: char| c.is_ascii_digit());
+    let numbers = text.split_whitespace().filter(is_number).count();
+    let line = text.trim_end().trim_end_matches('.').rsplit('\n').next().unwrap_or_default();
+    let last = line.rsplit(". ").next().unwrap_or_default();
+    asks && numbers >= 2
+        && numbers * 12 >= words(text)
+        && last.split_whitespace().any(|word| is_number(&word))
+}
+
+/// Words with which a line of code begins, in lower case.
+#[rustfmt::skip]
+const CODE_STARTS: &[&str] = &[
+    "def ", "class ", "import ", "from ", "#include", "#define", "using ", "namespace ", "public ", "private ", "static ",
+    "function ", "const ", "let ", "var ", "fn ", "pub ", "impl ", "struct ", "enum ", "return ", "return;", "if (", "if [", "for (",
+    "while (", "else", "elif ", "} else", "try:", "try {", "except", "catch", "print(", "print ", "println", "printf", "console.",
+    "select ", "insert into", "update ", "create table", "with ", "package ", "func ", "int ", "void ", "float ", "double ",
+    "string ", "async ", "await ", "@", "//", "/*", "*/", "#!", "<?php", "<html", "<!doctype", "<div", "<p", "<span", "</", "for ",
+    "while ", "if ", "export ", "module ", "use ", "echo ", "end", "begin", "$ ", "require", "where ", "group by", "order by",
+    "limit ", "join ", "left join", "inner join", "do", "done", "fi", "then", "esac", "sudo ", "cd ", "mkdir ", "pip ", "npm ",
+    "git ", "curl ", "puts ", "my $", "sub ", "(defun", "(define", "(let", "data ", "type ", "instance ", "template", "switch",
+    "case ", "break", "continue", "raise ", "throw ", "assert ", "with open", "head ", "cat ", "grep ", "awk ", "set ", "yield ",
+];
+
+/// Signs that stand in code and hardly ever in sentences.
+#[rustfmt::skip]
+const CODE_SIGNS: &[&str] = &[
+    "();", ");", "()", "==", "!=", "+=", "-=", "=>", "->", "::", "&&", "||", "<-", ":=", "</", "/>", " = ", "= [", "= {", "${", "$(", "\"$",
+    "self.", "this.", "++", "--", "[i]", "<<", ">>", "%d", "\\n", "; ", "*.", " |", "$1", "i:", "0:",
+];
+
+/// Whether most of a text is program code.
+fn is_code(text: &str) -> bool {
+    // A fence with code in it, and little behind it.
+    if let Some(start) = text.find("```") {
+        let rest = &text[start + 3..];
+        let (inside, behind) = rest.split_once("```").unwrap_or((rest, ""));
+        let (language, body) = inside.split_once('\n').unwrap_or((inside, ""));
+        let language = language.trim().to_ascii_lowercase();
+        let is_text =
+            ["json", "latex", "math", "text", "txt", "markdown", "md", "output", "plaintext", "tex"];
+        if !is_text.contains(&language.as_str()) && (!language.is_empty() || share_of_code(body) >= 0.4) {
+            return words(behind) < 60 || behind.contains("```");
+        }
+    }
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+    let is_one = lines == 1
+        && text.trim_end().ends_with([';', '}'])
+        && CODE_SIGNS.iter().any(|sign| text.contains(sign));
+    is_one || lines >= 2 && share_of_code(text) >= 0.6
+}
+
+/// The share of lines that look like code: they begin as code does, hold its signs or are indented, and are no sentences.
+fn share_of_code(text: &str) -> f64 {
+    let (mut all, mut code, mut sure) = (0usize, 0usize, 0usize);
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        all += 1;
+        let trimmed = line.trim();
+        let lower = trimmed.get(..trimmed.floor_char_boundary(24)).unwrap_or(trimmed).to_ascii_lowercase();
+        let begins = CODE_STARTS.iter().any(|start| lower.starts_with(start));
+        let signs = CODE_SIGNS.iter().filter(|sign| trimmed.contains(*sign)).count();
+        let closes =
+            trimmed.ends_with([';', '{', '}']) || matches!(trimmed, ")" | "]" | "end" | "done" | "fi");
+        // A sentence, or LaTeX.
+        let is_other = trimmed.contains('\\') && !trimmed.contains("\\n")
+            || trimmed.contains('$') && signs == 0
+            || trimmed.ends_with('.') && words(trimmed) > 4
+            || trimmed.starts_with(['-', '*']) && words(trimmed) > 2;
+        if is_other {
+            continue;
+        }
+        let is_indented = line.starts_with("  ") || line.starts_with('\t');
+        let is_strong =
+            closes || begins && (signs > 0 || trimmed.ends_with(':')) || signs >= 2 && is_indented;
+        sure += usize::from(is_strong);
+        code += usize::from(is_strong || begins && words(trimmed) <= 12 || is_indented && signs > 0);
+    }
+    if sure == 0 { 0.0 } else { code as f64 / all as f64 }
+}
