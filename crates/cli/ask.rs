@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use conclave_core::equivalence::{Answer, is_equivalent};
+use conclave_core::kinds::Abstention;
 use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind};
 use conclave_core::sample_set::SampleSet;
 use conclave_model::builtin;
@@ -16,12 +17,14 @@ use crate::aggregate::single::Single;
 use crate::aggregate::{by, confidence};
 use crate::arguments::EXIT_CODES;
 use crate::device::{DeviceName, Precision};
+use crate::kinds::KindArguments;
 use crate::messages::{count, say, visible, visible_clipped};
 use crate::model::arguments::ModelArguments;
 use crate::model::progress_bar;
 use crate::output::Output;
 use crate::sample::arguments::ApiArguments;
 use crate::sample::draw::{Drawer, fill, nothing, report};
+use crate::vote::is_refused;
 use crate::{Outcome, UsageError};
 
 /// Characters of an answer that is not the chosen one.
@@ -59,6 +62,10 @@ pub struct AskArguments {
     /// Precision to hold its weights and compute in
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub dtype: Precision,
+
+    /// What the answer is; the aggregator is asked for mathematics and choice only.
+    #[command(flatten)]
+    pub kinds: KindArguments,
 
     /// When the aggregator is asked; `auto` leaves a stable vote alone
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]
@@ -150,6 +157,7 @@ fn problem(argument: &str) -> Result<String> {
 /// What `conclave aggregate` would have been told.
 fn aggregation(arguments: &AskArguments) -> AggregateArguments {
     AggregateArguments {
+        kinds: arguments.kinds.clone(),
         sets: Vec::new(),
         model: ModelArguments {
             model: arguments.aggregator.clone(),
@@ -180,7 +188,13 @@ fn aggregation(arguments: &AskArguments) -> AggregateArguments {
 /// The result for people: the answer, how it was found, and what speaks against it.
 fn lines(result: &AggregateResult) -> Vec<String> {
     let Some(answer) = &result.answer else {
-        return vec![format!("answer      - (of {}, none has an answer)", candidates(result))];
+        let why = match result.abstained {
+            Some(Abstention::Tie) => "several answers have the most votes".to_owned(),
+            Some(Abstention::TooFew) => "no answer has enough votes".to_owned(),
+            None if is_refused(result) => "not voted on".to_owned(),
+            None => format!("of {}, none has an answer", candidates(result)),
+        };
+        return vec![format!("answer      - ({why})")];
     };
     let chosen = Answer::parse(answer);
     let agrees = |cluster: &&ClusterResult| is_equivalent(&chosen, &Answer::parse(&cluster.answer));

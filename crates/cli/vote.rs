@@ -7,7 +7,7 @@ use conclave_core::agreement::Alpha;
 use conclave_core::kinds::{Abstention, AnswerKind, Ballot, BallotError, KindSource, VoteOptions, ballot};
 use conclave_core::reader::NoAnswer;
 use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind};
-use conclave_core::sample_set::{SampleSet, read_sample_sets};
+use conclave_core::sample_set::read_sample_sets;
 
 use crate::arguments::VoteArguments;
 use crate::input::{Source, Tally};
@@ -26,9 +26,6 @@ const SHOWN_PATH: usize = 32;
 /// Sets that are named one by one where they are not voted on.
 const MOST_NAMED: u64 = 10;
 
-/// The field of a row that says why a set has no vote.
-const ERROR: &str = "error";
-
 /// Runs the command.
 pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.sets)?;
@@ -37,7 +34,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let mut tally = Tally::default();
     let schemas = Schemas::default();
     let options = arguments.kinds.options(&schemas)?;
-    let mut summary = Summary::new(&options);
+    let (mut summary, mut refusals) = (Summary::new(&options), Refusals::default());
     let mut table = Table::new(&[
         ("id", Align::Left),
         ("answer", Align::Left),
@@ -48,25 +45,22 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     for source in &sources {
         source.read(&mut tally, read_sample_sets, |set| {
             let started = Instant::now();
-            let voted = match ballot(&set, &options) {
-                Ok(ballot) => Some(ballot),
-                Err(error) => {
-                    refuse(error, &set, source, &mut summary)?;
-                    None
+            let voted = ballot(&set, &options);
+            let mut result = match &voted {
+                Ok(ballot) => AggregateResult::from_ballot(&set, ballot, &options),
+                Err(reason) => {
+                    refusals.add(reason, &set.id, &source.name())?;
+                    AggregateResult::not_voted(&set, reason)
                 }
             };
-            let mut result = match &voted {
-                Some(ballot) => AggregateResult::from_ballot(&set, ballot, &options),
-                None => not_voted(&set, summary.refusal.take().unwrap_or_default()),
-            };
             result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-            summary.add(&result, voted.as_ref());
+            summary.add(&result, voted.as_ref().ok());
             if json {
                 output.json_line(&result)?;
             } else {
                 table.push(row(&result));
                 if arguments.verbose {
-                    if let Some(ballot) = &voted {
+                    if let Ok(ballot) = &voted {
                         table.push_note(format!("  {}", source_of(ballot)));
                     }
                     readings(&result).chain(fields(&result)).for_each(|line| table.push_note(line));
@@ -83,34 +77,33 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         output.line(&summary.text())?;
     }
     let outcome = output.finish_after(&tally, json.then(|| summary.text()))?;
-    if summary.refused > MOST_NAMED {
-        say(&format!("{} more of that kind", count(summary.refused - MOST_NAMED, "set")));
-    }
-    Ok(if summary.refused > 0 { outcome.and(Outcome::Incomplete) } else { outcome })
+    Ok(outcome.and(refusals.finish()))
 }
 
-/// Names a set that is not voted on, and keeps why for its row.
-fn refuse(error: BallotError, set: &SampleSet, source: &Source, summary: &mut Summary) -> Result<()> {
-    if matches!(error, BallotError::NoOrder) {
-        return Err(anyhow::Error::new(UsageError(error.to_string())));
-    }
-    let reason = error.to_string();
-    summary.refused += 1;
-    if summary.refused <= MOST_NAMED {
-        say(&format!("{}: set `{}`: {reason}", source.name(), visible_clipped(&set.id, SHOWN_ID)));
-    }
-    summary.refusal = Some(reason);
-    Ok(())
-}
+/// Names sets that are not voted on, up to some.
+#[derive(Default)]
+pub struct Refusals(u64);
 
-/// The row of a set that is not voted on. It is neither right nor wrong.
-fn not_voted(set: &SampleSet, reason: String) -> AggregateResult {
-    let nothing = SampleSet { candidates: Vec::new(), reference_answer: None, ..set.clone() };
-    let mut result = AggregateResult::from_vote(&nothing, &conclave_core::vote::vote_on(Vec::new()));
-    result.num_candidates = set.candidates.len();
-    result.reference_answer.clone_from(&set.reference_answer);
-    result.extra.insert(ERROR.to_owned(), reason.into());
-    result
+impl Refusals {
+    /// Names one of `source`; options that can be of no set are an error of the command.
+    pub fn add(&mut self, error: &BallotError, id: &str, source: &str) -> Result<()> {
+        if matches!(error, BallotError::NoOrder) {
+            return Err(anyhow::Error::new(UsageError(error.to_string())));
+        }
+        self.0 += 1;
+        if self.0 <= MOST_NAMED {
+            say(&format!("{source}: set `{}`: {error}", visible_clipped(id, SHOWN_ID)));
+        }
+        Ok(())
+    }
+
+    /// Says how many were not named. Work was left undone where there are any.
+    pub fn finish(&self) -> Outcome {
+        if self.0 > MOST_NAMED {
+            say(&format!("{} more of that kind", count(self.0 - MOST_NAMED, "set")));
+        }
+        if self.0 > 0 { Outcome::Incomplete } else { Outcome::Done }
+    }
 }
 
 /// What the answers of a set are, and who says so.
@@ -121,6 +114,11 @@ fn source_of(ballot: &Ballot) -> String {
         KindSource::Shown(why) => why,
     };
     format!("{}: {by}", ballot.kind.name())
+}
+
+/// Whether the row is of a set that was not voted on.
+pub fn is_refused(row: &AggregateResult) -> bool {
+    row.answer_kind.is_none() && (row.undecided.is_some() || row.extra.contains_key("error"))
 }
 
 /// A line for each field of a merged record.
@@ -182,7 +180,7 @@ fn row(result: &AggregateResult) -> Vec<String> {
             notes.push(format!("tie with {}{others}", visible_clipped(&second.answer, SHOWN)));
         }
         _ if result.num_candidates == 0 => notes.push("no candidates".to_owned()),
-        _ if result.extra.contains_key(ERROR) => notes.push("not voted on".to_owned()),
+        _ if is_refused(result) => notes.push("not voted on".to_owned()),
         _ if result.clusters.is_empty() => notes.push("no candidate has an answer".to_owned()),
         _ => {}
     }
@@ -231,8 +229,6 @@ struct Summary {
     kinds: Vec<(&'static str, u64)>,
     labels: Alpha,
     refused: u64,
-    /// Why the last set was refused, for its row.
-    refusal: Option<String>,
 }
 
 impl Summary {
@@ -254,7 +250,6 @@ impl Summary {
             kinds: Vec::new(),
             labels,
             refused: 0,
-            refusal: None,
         }
     }
 
@@ -263,7 +258,10 @@ impl Summary {
         self.candidates += result.num_candidates as u64;
         self.graded += u64::from(result.correct.is_some());
         self.correct += u64::from(result.correct == Some(true));
-        let Some(ballot) = voted else { return };
+        let Some(ballot) = voted else {
+            self.refused += 1;
+            return;
+        };
         self.abstained += u64::from(result.abstained.is_some());
         self.without_answer += u64::from(result.answer.is_none() && result.abstained.is_none());
         let is_first = result.answer.is_some() && result.confidence_kind == ConfidenceKind::LeadProbability;

@@ -8,6 +8,7 @@ use conclave_core::router::Policy;
 use conclave_model::manifest::Mode;
 
 use crate::arguments::{EXIT_CODES, temperature};
+use crate::kinds::KindArguments;
 use crate::model::arguments::ModelArguments;
 
 /// When the model is asked.
@@ -52,6 +53,10 @@ pub struct AggregateArguments {
     /// The model and the device.
     #[command(flatten)]
     pub model: ModelArguments,
+
+    /// What the answers are; the model is asked for mathematics and choice only.
+    #[command(flatten)]
+    pub kinds: KindArguments,
 
     /// When the model is asked; `auto` leaves stable votes alone
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]

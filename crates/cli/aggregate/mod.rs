@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use conclave_core::kinds::{VoteOptions, ballot};
 use conclave_core::result::AggregateResult;
 use conclave_core::router::Policy;
 use conclave_core::sample_set::{SampleSet, read_sample_sets};
@@ -26,8 +27,10 @@ use serde_json::Value;
 
 use crate::device::Precision;
 use crate::input::{Source, Tally};
+use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::model::{LoadBar, Opened, open, progress_bar};
+use crate::vote::Refusals;
 use crate::{Outcome, UsageError};
 use arguments::AggregateArguments;
 use rows::Rows;
@@ -56,8 +59,11 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
     // Rounds are asked for: nothing is left to the vote.
     let policy = arguments.rounds.map_or(arguments.policy.policy(), |_| Policy::Always);
-    let unknown = unknown::shares(&opened, generator.as_ref(), policy, &sets)?;
-    let jobs = jobs(arguments, &sets, &unknown);
+    let schemas = Schemas::default();
+    let mut refusals = Refusals::default();
+    let decided = decided(&sets, &arguments.kinds.options(&schemas)?, &mut refusals)?;
+    let unknown = unknown::shares(&opened, generator.as_ref(), policy, &sets, &decided)?;
+    let jobs = jobs(arguments, &sets, &unknown, &decided);
     let mut rows = Rows::open(arguments, &settings, &jobs)?;
     if rows.done() > 0 {
         say(&format!("{} of {} were done by an earlier run", rows.done(), count(jobs.len() as u64, "row")));
@@ -68,7 +74,7 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
         None => work(arguments, opened, &jobs, &mut rows),
     };
     match worked {
-        Ok(()) => rows.finish(&tally),
+        Ok(()) => Ok(rows.finish(&tally)?.and(refusals.finish())),
         Err(error) => {
             rows.keep(jobs.len());
             Err(error)
@@ -81,6 +87,8 @@ struct Job<'a> {
     set: &'a SampleSet,
     /// Which order of the candidates, where several are asked for.
     permutation: Option<u32>,
+    /// Its row, where no model is asked: of labels, records, calls and texts.
+    decided: Option<&'a AggregateResult>,
     /// Share of unknown words, where the model cannot be asked because of them.
     unknown: Option<f64>,
 }
@@ -98,13 +106,36 @@ fn read(sources: &[Source], limit: Option<usize>, tally: &mut Tally) -> Result<V
     Ok(sets)
 }
 
-fn jobs<'a>(arguments: &AggregateArguments, sets: &'a [SampleSet], unknown: &[Option<f64>]) -> Vec<Job<'a>> {
+/// The rows of sets whose answers are no mathematics and no letters: the vote, until a model says that it can more. Sets that
+/// cannot be voted on are named.
+fn decided(
+    sets: &[SampleSet],
+    options: &VoteOptions,
+    refusals: &mut Refusals,
+) -> Result<Vec<Option<AggregateResult>>> {
+    let one = |set: &SampleSet| match ballot(set, options) {
+        Ok(ballot) if ballot.kind.is_for_models() => Ok(None),
+        Ok(ballot) => Ok(Some(AggregateResult::from_ballot(set, &ballot, options))),
+        Err(reason) => {
+            refusals.add(&reason, &set.id, "sets")?;
+            Ok(Some(AggregateResult::not_voted(set, &reason)))
+        }
+    };
+    sets.iter().map(one).collect()
+}
+
+fn jobs<'a>(
+    arguments: &AggregateArguments,
+    sets: &'a [SampleSet],
+    unknown: &[Option<f64>],
+    decided: &'a [Option<AggregateResult>],
+) -> Vec<Job<'a>> {
     let orders: Vec<Option<u32>> =
         arguments.permutations.map_or(vec![None], |orders| (0..orders).map(Some).collect());
-    let jobs = sets
-        .iter()
-        .zip(unknown)
-        .flat_map(|(set, &unknown)| orders.iter().map(move |&permutation| Job { set, permutation, unknown }));
+    let jobs = sets.iter().zip(unknown).zip(decided).flat_map(|((set, &unknown), decided)| {
+        let decided = decided.as_ref();
+        orders.iter().map(move |&permutation| Job { set, permutation, unknown, decided })
+    });
     jobs.collect()
 }
 
@@ -152,9 +183,10 @@ fn aggregate(
     bar: &ProgressBar,
 ) -> Result<AggregateResult> {
     let started = Instant::now();
-    let mut result = match job.unknown {
-        None => ask(aggregator, job, arguments, bar)?,
-        Some(share) => vote_instead(job, UNKNOWN_WORDS, rounded(share)),
+    let mut result = match (job.decided, job.unknown) {
+        (Some(row), _) => row.clone(),
+        (None, None) => ask(aggregator, job, arguments, bar)?,
+        (None, Some(share)) => vote_instead(job, UNKNOWN_WORDS, rounded(share)),
     };
     result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
     if let Some(permutation) = job.permutation {

@@ -146,6 +146,7 @@ pub fn work(
             .iter()
             .map(|job| match job.unknown {
                 Some(_) => None,
+                None if job.decided.is_some() => None,
                 // There is nothing to ask about.
                 None if generator.is_none() && job.set.candidates.is_empty() => None,
                 None => misfit(job.set, &aggregator, generator.as_ref(), rounds, arguments, variant),
@@ -154,7 +155,7 @@ pub fn work(
         let asked: Vec<bool> = part
             .iter()
             .zip(&misfits)
-            .map(|(job, misfit)| job.unknown.is_none() && misfit.is_none())
+            .map(|(job, misfit)| job.decided.is_none() && job.unknown.is_none() && misfit.is_none())
             .collect();
         let (mut pools, mut cost) = match &mut generator {
             None => (sets, RolloutCost::default()),
@@ -171,6 +172,10 @@ pub fn work(
         // Sets are worked on together: each that was has its share of the tokens and the time.
         let share = asked.iter().filter(|asked| **asked).count().max(1) as f64;
         for ((pool, job), misfit) in pools.iter().zip(part).zip(misfits) {
+            if let Some(row) = job.decided {
+                bar.suspend(|| rows.push(row))?;
+                continue;
+            }
             if let Some(share) = job.unknown {
                 bar.suspend(|| rows.push(&vote_instead(job, UNKNOWN_WORDS, rounded(share))))?;
                 continue;

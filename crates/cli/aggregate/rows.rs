@@ -14,7 +14,7 @@ use crate::messages::{count, say, visible_clipped};
 use crate::output::{Output, is_replaceable, to_json_line};
 use crate::resume::ResumableOutput;
 use crate::table::{Align, Table};
-use crate::vote::{readings, verdict};
+use crate::vote::{fields, is_refused, readings, verdict};
 
 /// The rows made so far, those of an earlier run included.
 pub struct Rows {
@@ -77,7 +77,7 @@ impl Rows {
             Sink::Table(_, table, verbose) => {
                 table.push(cells(row));
                 if *verbose {
-                    readings(row).for_each(|line| table.push_note(line));
+                    readings(row).chain(fields(row)).for_each(|line| table.push_note(line));
                 }
             }
         }
@@ -162,6 +162,8 @@ fn cells(row: &AggregateResult) -> Vec<String> {
     let mut notes = Vec::from_iter(verdict(row));
     if row.num_candidates == 0 {
         notes.push("no candidates".to_owned());
+    } else if is_refused(row) {
+        notes.push("not voted on".to_owned());
     } else if row.clusters.is_empty() {
         notes.push("no candidate has an answer".to_owned());
     }

@@ -39,6 +39,7 @@ pub fn settings(
         "rounds": arguments.rounds,
         "pool_size": arguments.rounds.map(|_| arguments.pool_size),
         "num_candidates": arguments.num_candidates,
+        "kinds": arguments.kinds.settings(),
         "generator": generator.map(model_as_found).transpose()?,
     }))
 }

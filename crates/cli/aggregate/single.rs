@@ -10,8 +10,10 @@ use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 
 use super::arguments::AggregateArguments;
-use super::{Job, aggregate, check_room, load, unknown};
+use super::{Job, aggregate, check_room, decided, load, unknown};
+use crate::kinds::Schemas;
 use crate::model::{Opened, open, progress_bar};
+use crate::vote::Refusals;
 
 /// An aggregator that will be asked once.
 pub struct Single {
@@ -24,6 +26,7 @@ impl Single {
     pub fn open(arguments: AggregateArguments) -> Result<Self> {
         let opened = open(&arguments.model)?;
         check_room(&arguments, &opened)?;
+        arguments.kinds.options(&Schemas::default())?;
         Ok(Self { arguments, opened })
     }
 
@@ -31,10 +34,18 @@ impl Single {
     pub fn aggregate(self, set: &SampleSet) -> Result<AggregateResult> {
         let Self { arguments, opened } = self;
         let policy = arguments.policy.policy();
-        let shares = unknown::shares(&opened, None, policy, std::slice::from_ref(set))?;
-        unknown::report(&shares);
-        let job = Job { set, permutation: None, unknown: shares.first().copied().flatten() };
         let started = Instant::now();
+        let schemas = Schemas::default();
+        let sets = std::slice::from_ref(set);
+        let mut decided = decided(sets, &arguments.kinds.options(&schemas)?, &mut Refusals::default())?;
+        if let Some(Some(mut result)) = decided.pop() {
+            result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+            return Ok(result);
+        }
+        let shares = unknown::shares(&opened, None, policy, sets, &[None])?;
+        unknown::report(&shares);
+        let unknown = shares.first().copied().flatten();
+        let job = Job { set, permutation: None, unknown, decided: None };
         let vote = majority_vote(set);
         if job.unknown.is_none() && (set.candidates.is_empty() || route(policy, &vote) == Route::Vote) {
             let mut result = AggregateResult::from_vote(set, &vote);

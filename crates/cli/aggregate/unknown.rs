@@ -3,6 +3,7 @@
 //! A model that is named by its directory is asked whatever its vocabulary is; whoever names it knows what it is for.
 
 use anyhow::Result;
+use conclave_core::result::AggregateResult;
 use conclave_core::router::{Policy, Route, route};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
@@ -20,13 +21,17 @@ pub fn shares(
     generator: Option<&Opened>,
     policy: Policy,
     sets: &[SampleSet],
+    decided: &[Option<AggregateResult>],
 ) -> Result<Vec<Option<f64>>> {
     let mut models = [Some(opened), generator].into_iter().flatten();
     let Some(builtin) = models.find(|model| matches!(model.files, ModelSource::Builtin(_))) else {
         return Ok(vec![None; sets.len()]);
     };
     let tokenizer = pollster::block_on(read_tokenizer(&builtin.files, &builtin.directory.config))?;
-    let share = |set: &SampleSet| {
+    let share = |(set, decided): (&SampleSet, &Option<AggregateResult>)| {
+        if decided.is_some() {
+            return None;
+        }
         let (share, would_be_asked) = match generator {
             Some(_) => (tokenizer.unknown_share(&set.problem), true),
             None => {
@@ -37,7 +42,7 @@ pub fn shares(
         };
         (would_be_asked && share > builtin::MAX_UNKNOWN_SHARE).then_some(share)
     };
-    Ok(sets.iter().map(share).collect())
+    Ok(sets.iter().zip(decided).map(share).collect())
 }
 
 /// Says how many sets are left to the vote, and what to do about it.

@@ -1,17 +1,19 @@
 //! JSON records: one record from those of several candidates, decided field by field.
 //!
-//! Every path of the records is voted on by itself. Votes are counted out of *all* candidates: one without a record, or with one
-//! that the host's schema does not allow, lowers every share and adds nothing. Nothing depends on the order of the candidates;
-//! what no majority decides is decided by a fixed rule and marked for review.
+//! Every path of the records is voted on by itself. Votes are counted out of *all* candidates: one without a
+//! record, or with one that the host's schema does not allow, lowers every share and adds nothing. Nothing
+//! depends on the order of the candidates; what no majority decides is decided by a fixed rule and marked for
+//! review.
 //!
-//! What lives here: reading records in texts, the vote, and comparing a record with a reference. What does not: JSON Schema (a
-//! callback of the host), and which kind of answer a set has.
+//! What lives here: reading records in texts, the vote, and comparing a record with a reference. What does
+//! not: JSON Schema (a callback of the host), and which kind of answer a set has.
 
 mod classes;
 mod compare;
 mod find;
 mod lists;
 mod merge;
+pub(crate) mod order;
 mod parse;
 mod scalar;
 pub(crate) mod similar;
@@ -29,7 +31,8 @@ pub(crate) use parse::parse_all;
 /// How records are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RecordOptions {
-    /// Numbers are the same where they differ by no more than this part of the larger; 0: where they are equal.
+    /// Numbers are the same where they differ by no more than this part of the larger; 0: where they are
+    /// equal.
     pub tolerance: f64,
     /// A field whose share is lower is marked for review.
     pub review_below: f64,
@@ -46,8 +49,8 @@ impl Default for RecordOptions {
 pub struct FieldVote {
     /// JSON Pointer (RFC 6901); an element that too few lists have to be kept is `/items/-`.
     pub path: String,
-    /// What won, in the form that most wrote; absent where the field is missing from the record. An object or a list is shown
-    /// empty: its fields follow.
+    /// What won, in the form that most wrote; absent where the field is missing from the record. An object or
+    /// a list is shown empty: its fields follow.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "present")]
     pub value: Option<Value>,
     /// Candidates that say the same.

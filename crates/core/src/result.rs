@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::equivalence::Answer;
-use crate::kinds::{Abstention, Ballot, VoteOptions};
+use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions};
 use crate::reader::{Reading, Tier};
 use crate::record::FieldVote;
 use crate::reference::Reference;
@@ -90,6 +90,9 @@ pub struct AggregateResult {
     /// Why there is no answer although candidates have some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abstained: Option<Abstention>,
+    /// What a set looks like that is not voted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Undecided>,
     /// The fields of a merged record, with their votes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<FieldVote>>,
@@ -139,6 +142,7 @@ impl AggregateResult {
             confidence_kind: ConfidenceKind::LeadProbability,
             answer_kind: None,
             abstained: None,
+            undecided: None,
             fields: None,
             num_candidates: set.candidates.len(),
             clusters: clusters.collect(),
@@ -168,6 +172,20 @@ impl AggregateResult {
         result.answer_kind = Some(ballot.kind.name().to_owned());
         result.abstained = ballot.abstained;
         result.fields = ballot.record.as_ref().map(|record| record.fields.clone());
+        result
+    }
+
+    /// The row of a set that is not voted on: no answer, neither right nor wrong. Where that is for another reason than its
+    /// looks, the field `error` says it.
+    pub fn not_voted(set: &SampleSet, reason: &BallotError) -> Self {
+        let mut result = Self::from_vote(set, &crate::vote::vote_on(Vec::new()));
+        result.correct = None;
+        match reason {
+            BallotError::Undecided(undecided) => result.undecided = Some(*undecided),
+            other => {
+                result.extra.insert("error".to_owned(), other.to_string().into());
+            }
+        }
         result
     }
 

@@ -1,9 +1,9 @@
 //! Tool calls: which calls an answer makes, and when two answers make the same.
 //!
-//! Calls are read from what the API gave (`tool_calls`, `function_call`) or, where there is none, from the text, in the formats
-//! of the common models. Two answers are the same where they make the same calls with the same arguments, in any order: calls
-//! that are made together have none. Keys have no order, numbers are compared by value, texts as they stand without blanks
-//! around them.
+//! Calls are read from what the API gave (`tool_calls`, `function_call`) or, where there is none, from the
+//! text, in the formats of the common models. Two answers are the same where they make the same calls with
+//! the same arguments, in any order: calls that are made together have none. Keys have no order, numbers are
+//! compared by value, texts as they stand without blanks around them.
 
 mod read;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::reader::NoAnswer;
+use crate::record::order::{in_order, order, sorted};
 use crate::record::similar::{exact_text, write};
 use crate::sample_set::Candidate;
 pub use read::read_calls;
@@ -25,9 +26,10 @@ pub struct Call {
 }
 
 /// Answers that make the same calls.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CallClass {
-    /// The calls as most of them wrote them, as JSON: `{"name": .., "arguments": {..}}`, or an array of several.
+    /// The calls as most of them wrote them, as JSON: `{"name": .., "arguments": {..}}`, or an array of
+    /// several.
     pub answer: String,
     /// Indices of its candidates, ascending.
     pub candidates: Vec<usize>,
@@ -36,7 +38,8 @@ pub struct CallClass {
 /// The outcome of reading calls in several candidates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallClasses {
-    /// Larger first; of equally large ones the first by its canonical form, whatever the order of the candidates.
+    /// Larger first; of equally large ones the first by its canonical form, whatever the order of the
+    /// candidates.
     pub classes: Vec<CallClass>,
     /// Why each candidate makes no call, in their order; none where it makes one.
     pub no_answer: Vec<Option<NoAnswer>>,
@@ -54,10 +57,10 @@ pub fn answer_text(calls: &[Call]) -> String {
     }
 }
 
-/// A text that is the same for calls that are the same. `ignore`: arguments that do not count, by their name or path: `id`,
-/// `options.seed`, and `items.id` for the `id` of each item. Those of one tool: `search:id`.
+/// A text that is the same for calls that are the same. `ignore`: arguments that do not count, by their name
+/// or path: `id`, `options.seed`, and `items.id` for the `id` of each item. Those of one tool: `search:id`.
 pub fn canonical(calls: &[Call], ignore: &[String]) -> String {
-    let mut texts: Vec<String> = calls
+    let texts: Vec<String> = calls
         .iter()
         .map(|call| {
             let mut arguments = Value::Object(call.arguments.clone());
@@ -73,8 +76,7 @@ pub fn canonical(calls: &[Call], ignore: &[String]) -> String {
             out
         })
         .collect();
-    texts.sort_unstable();
-    texts.join("\n")
+    sorted(texts).join("\n")
 }
 
 /// Groups the calls of some candidates.
@@ -94,21 +96,23 @@ pub fn call_classes(candidates: &[Candidate], ignore: &[String]) -> CallClasses 
             Err(reason) => no_answer[at] = Some(reason),
         }
     }
-    read.sort_unstable();
+    let by_form = order(read.len(), &|a, b| read[a].cmp(&read[b]));
     let mut classes: Vec<CallClass> = Vec::new();
-    for same in read.chunk_by(|a, b| a.0 == b.0) {
-        let mut form: &[(String, String, String, usize)] = &[];
-        for of_form in same.chunk_by(|a, b| a.1 == b.1) {
+    for same in by_form.chunk_by(|a, b| read[*a].0 == read[*b].0) {
+        let mut form: &[usize] = &[];
+        for of_form in same.chunk_by(|a, b| read[*a].1 == read[*b].1) {
             if of_form.len() > form.len() {
                 form = of_form;
             }
         }
-        let answer = form.first().map(|first| first.2.clone()).unwrap_or_default();
-        let mut candidates: Vec<usize> = same.iter().map(|row| row.3).collect();
-        candidates.sort_unstable();
+        let answer = form.first().map(|first| read[*first].2.clone()).unwrap_or_default();
+        let ascending = order(same.len(), &|a, b| read[same[a]].3.cmp(&read[same[b]].3));
+        let candidates = ascending.into_iter().map(|at| read[same[at]].3).collect();
         classes.push(CallClass { answer, candidates });
     }
-    classes.sort_by_key(|class| std::cmp::Reverse(class.candidates.len()));
+    let larger_first =
+        order(classes.len(), &|a, b| classes[b].candidates.len().cmp(&classes[a].candidates.len()));
+    let classes = in_order(&mut classes, &larger_first);
     CallClasses { classes, no_answer }
 }
 

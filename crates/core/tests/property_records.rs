@@ -1,5 +1,5 @@
-//! Properties of votes on JSON records and of tool calls: no order of the candidates matters, a copy of a candidate never
-//! lowers what it says, an invalid candidate never wins, and nothing panics on any text.
+//! Properties of votes on JSON records and of tool calls: no order of the candidates matters, a copy of a
+//! candidate never lowers what it says, an invalid candidate never wins, and nothing panics on any text.
 //!
 //! `CONCLAVE_PROPTEST_CASES` sets the number of inputs for each property (default 2,000).
 

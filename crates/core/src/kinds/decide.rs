@@ -3,6 +3,8 @@
 //! A candidate's shape is what most of it is; the set's kind is what most of its candidates are. A set of code, of essays or of a
 //! mixture is no kind: any answer of it would be a stray word or number.
 
+use serde::{Deserialize, Serialize};
+
 use crate::reader::{Reading, Tier, concluded, read, said_nothing};
 use crate::sample_set::{Candidate, SampleSet};
 
@@ -43,7 +45,8 @@ pub(super) enum Found {
 }
 
 /// What a set looks like that is not voted on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Undecided {
     /// Program code.
     Code,

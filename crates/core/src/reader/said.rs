@@ -1,4 +1,5 @@
-//! What a text says in the end, for kinds of answers that are looked for by other rules than those of mathematics.
+//! What a text says in the end, for kinds of answers that are looked for by other rules than those of
+//! mathematics.
 
 use super::{NoAnswer, Scan, nothing, turns};
 

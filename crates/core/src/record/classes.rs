@@ -1,14 +1,15 @@
 //! The vote among single values: classes around the value that most others agree with.
 //!
-//! Whether two values are the same is not transitive where there is a tolerance, a unit that may be left out, or free text. So
-//! nothing is chained: a class is one value with those that are the same as *it*. The first class is that of the value which
-//! most candidates agree with; the others share what is left. Everything depends on how often each value was given, and nothing
-//! on the order of the candidates.
+//! Whether two values are the same is not transitive where there is a tolerance, a unit that may be left out,
+//! or free text. So nothing is chained: a class is one value with those that are the same as *it*. The first
+//! class is that of the value which most candidates agree with; the others share what is left. Everything
+//! depends on how often each value was given, and nothing on the order of the candidates.
 
 use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use super::order::{in_order, order};
 use super::scalar::Scalar;
 
 /// Values with a normal form of their own among which sameness beyond equal normal forms is looked for.
@@ -17,7 +18,7 @@ const MOST_GROUPS: usize = 256;
 const MOST_LEADERS: usize = 32;
 
 /// Values that are the same, by one of them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Class {
     /// How most wrote it; none: the field is missing.
     pub value: Option<Value>,
@@ -43,15 +44,17 @@ impl Group<'_> {
     }
 }
 
-/// The order of values that have equally many votes: numbers and true or false before texts, these before null, and that before
-/// a field that is missing; then the smaller.
+/// The order of values that have equally many votes: numbers and true or false before texts, these before
+/// null, and that before a field that is missing; then the smaller.
 pub(super) fn canonical_order(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     let rank = |value: Option<&Value>| match value {
         Some(Value::Number(_) | Value::Bool(_)) => 0,
-        Some(Value::String(_)) => 1,
-        Some(Value::Object(_) | Value::Array(_)) => 2,
-        Some(Value::Null) => 3,
-        None => 4,
+        // A date in the form of ISO before others.
+        Some(Value::String(text)) if text.get(4..5) == Some("-") => 1,
+        Some(Value::String(_)) => 2,
+        Some(Value::Object(_) | Value::Array(_)) => 3,
+        Some(Value::Null) => 4,
+        None => 5,
     };
     let float = |value: Option<&Value>| value.and_then(Value::as_f64);
     let text = |value: Option<&Value>| value.map(super::similar::exact_text);
@@ -79,18 +82,18 @@ pub(super) fn classes(values: &[Option<&Value>], tolerance: f64) -> Vec<Class> {
             false => group.count,
         })
         .collect();
-    let mut order: Vec<usize> = (0..groups.len()).collect();
-    let by_votes = |a: &usize, b: &usize| {
-        support[*b].cmp(&support[*a]).then_with(|| groups[*b].count.cmp(&groups[*a].count))
-    };
-    order.sort_by(|a, b| by_votes(a, b).then_with(|| canonical_order(groups[*a].value, groups[*b].value)));
+    let by_votes =
+        |a: usize, b: usize| support[b].cmp(&support[a]).then_with(|| groups[b].count.cmp(&groups[a].count));
+    let mut leaders = order(groups.len(), &|a, b| {
+        by_votes(a, b).then_with(|| canonical_order(groups[a].value, groups[b].value))
+    });
     // Among equals the one that the others are most like: the medoid.
-    let equal = order.iter().take_while(|at| by_votes(at, &order[0]).is_eq()).count();
+    let equal = leaders.iter().take_while(|at| by_votes(**at, leaders[0]).is_eq()).count();
     if (2..=MOST_LEADERS).contains(&equal) && groups.len() <= MOST_GROUPS {
         let likeness = |at: &usize| -> f64 {
             groups.iter().map(|other| other.count as f64 * groups[*at].similarity(other)).sum()
         };
-        let likenesses: Vec<f64> = order[..equal].iter().map(likeness).collect();
+        let likenesses: Vec<f64> = leaders[..equal].iter().map(likeness).collect();
         let mut best = 0;
         for at in 1..equal {
             // Sums in another order differ by rounding; only what is more than that counts.
@@ -98,11 +101,11 @@ pub(super) fn classes(values: &[Option<&Value>], tolerance: f64) -> Vec<Class> {
                 best = at;
             }
         }
-        order[..=best].rotate_right(1);
+        leaders[..=best].rotate_right(1);
     }
     let mut taken = vec![false; groups.len()];
     let mut classes = Vec::new();
-    for at in order {
+    for at in leaders {
         if taken[at] {
             continue;
         }
@@ -119,26 +122,35 @@ pub(super) fn classes(values: &[Option<&Value>], tolerance: f64) -> Vec<Class> {
         }
         classes.push(Class { value: groups[at].value.cloned(), votes });
     }
-    if let Some(others) = classes.get_mut(1..) {
-        others.sort_by_key(|class| std::cmp::Reverse(class.votes));
-    }
+    // The winner is first whatever the others are left with.
+    let winners = classes.len().min(1);
+    let others = by_votes_of(classes.split_off(winners));
+    classes.extend(others);
     classes
+}
+
+/// Classes by their votes, more first; equal ones stay as they stand.
+pub(super) fn by_votes_of(mut classes: Vec<Class>) -> Vec<Class> {
+    let order = order(classes.len(), &|a, b| classes[b].votes.cmp(&classes[a].votes));
+    in_order(&mut classes, &order)
 }
 
 /// The values by their normal forms.
 fn groups<'a>(values: &[Option<&'a Value>]) -> Vec<Group<'a>> {
-    let mut keyed: Vec<(String, String, Option<&'a Value>, Option<Scalar>)> = values
+    let keyed: Vec<(String, String, Option<Scalar>)> = values
         .iter()
         .map(|value| {
             let scalar = value.and_then(Scalar::of);
             let key = scalar.as_ref().map_or_else(String::new, Scalar::key);
-            (key, value.map_or_else(String::new, super::similar::exact_text), *value, scalar)
+            (key, value.map_or_else(String::new, super::similar::exact_text), scalar)
         })
         .collect();
-    keyed.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    let texts = |at: usize| (&keyed[at].0, &keyed[at].1);
+    let order = order(keyed.len(), &|a, b| texts(a).cmp(&texts(b)));
     let mut groups: Vec<Group> = Vec::new();
-    for same in keyed.chunk_by(|a, b| (&a.0, &a.1) == (&b.0, &b.1)) {
-        let (key, _, value, scalar) = &same[0];
+    for same in order.chunk_by(|a, b| texts(*a) == texts(*b)) {
+        let (key, _, scalar) = &keyed[same[0]];
+        let value = &values[same[0]];
         if groups.last().is_none_or(|group| group.key != *key) {
             groups.push(Group {
                 key: key.clone(),

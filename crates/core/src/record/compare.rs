@@ -22,12 +22,14 @@ pub struct FieldComparison {
     pub same: bool,
 }
 
-/// Whether a record says what its reference says, in every field, with no field more. Lists are the same in any order.
+/// Whether a record says what its reference says, in every field, with no field more. Lists are the same in
+/// any order.
 pub fn same_record(reference: &Value, answer: &Value, options: &RecordOptions) -> bool {
     compare_records(reference, answer, options).iter().all(|field| field.same)
 }
 
-/// Compares the fields of a record with those of its reference, in the reference's order, then those that it has not.
+/// Compares the fields of a record with those of its reference, in the reference's order, then those that it
+/// has not.
 pub fn compare_records(reference: &Value, answer: &Value, options: &RecordOptions) -> Vec<FieldComparison> {
     let mut fields = Vec::new();
     compare("", Some(reference), Some(answer), options.tolerance, &mut fields);

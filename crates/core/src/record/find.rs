@@ -17,11 +17,13 @@ pub(crate) enum End {
     Broken,
 }
 
-/// Bytes that may be looked at for each byte of a text. More are needed only where thousands of values begin and none ends.
+/// Bytes that may be looked at for each byte of a text. More are needed only where thousands of values begin
+/// and none ends.
 const MOST_LOOKS: usize = 200;
 
-/// Gives each object and array of `text` that stands in no other to `found`, with whether it stands alone (in the text, or in
-/// a code fence). What begins inside a value that is broken or breaks off is a part of it, and is not given.
+/// Gives each object and array of `text` that stands in no other to `found`, with whether it stands alone (in
+/// the text, or in a code fence). What begins inside a value that is broken or breaks off is a part of it,
+/// and is not given.
 pub(crate) fn top_values(text: &str, found: &mut dyn FnMut(Value, bool)) -> End {
     let mut at = 0;
     let mut end = End::Text;
@@ -81,8 +83,9 @@ fn is_fence_open(before: &str) -> bool {
     before.is_empty() || fence.is_some_and(|name| name.chars().all(char::is_alphanumeric))
 }
 
-/// Reads the record of a text: its last complete object, or array of objects, that stands in no other; any array where it
-/// stands alone. An empty one counts only where it stands alone. `truncated`: the text was cut off at a length limit.
+/// Reads the record of a text: its last complete object, or array of objects, that stands in no other; any
+/// array where it stands alone. An empty one counts only where it stands alone. `truncated`: the text was cut
+/// off at a length limit.
 pub fn read_record(text: &str, truncated: bool) -> Result<Value, NoAnswer> {
     let (text, truncated) = said(text, truncated)?;
     let mut last = None;
@@ -128,8 +131,8 @@ pub(crate) fn without_text(candidate: &Candidate) -> Option<NoAnswer> {
     has("refusal").then_some(NoAnswer::Refusal)
 }
 
-/// Whether an object is the body of a failed request, `{"error": {"message": ..}}`. It has to be nothing else: records of
-/// errors are records.
+/// Whether an object is the body of a failed request, `{"error": {"message": ..}}`. It has to be nothing
+/// else: records of errors are records.
 fn is_error(fields: &Map<String, Value>) -> bool {
     const KEYS: [&str; 8] = ["error", "message", "code", "status", "type", "object", "request_id", "param"];
     let is_error = match fields.get("error") {

@@ -1,13 +1,14 @@
 //! Which elements of several lists are the same element.
 //!
-//! Equal elements are, in their order. What is left is assigned by the Hungarian method, so that the pairs are as alike as they
-//! can be together, and only pairs that are alike enough. The lists are taken one after the other, so the caller puts them in an
-//! order that does not depend on that of the candidates.
+//! Equal elements are, in their order. What is left is assigned by the Hungarian method, so that the pairs
+//! are as alike as they can be together, and only pairs that are alike enough. The lists are taken one after
+//! the other, so the caller puts them in an order that does not depend on that of the candidates.
 
 use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
 use serde_json::Value;
 
+use super::order::order;
 use super::similar::{normal_text, similarity};
 
 /// Less alike elements are two.
@@ -57,25 +58,26 @@ pub(super) fn slots<'a>(lists: &[&'a [Value]]) -> Vec<Slot<'a>> {
 
 /// Gives each item the first free slot that has its form.
 fn match_equal(forms: &[String], slots: &[Slot], of_item: &mut [Option<usize>], is_taken: &mut [bool]) {
-    let mut known: Vec<(&str, usize)> = slots
+    let known: Vec<(&str, usize)> = slots
         .iter()
         .enumerate()
         .flat_map(|(at, slot)| slot.forms.iter().map(move |form| (form.as_str(), at)))
         .collect();
-    known.sort_unstable();
-    let mut order: Vec<(&str, usize)> =
-        forms.iter().enumerate().map(|(item, form)| (form.as_str(), item)).collect();
-    order.sort_unstable();
+    let of_known = order(known.len(), &|a, b| known[a].cmp(&known[b]));
+    let of_forms = order(forms.len(), &|a, b| forms[a].cmp(&forms[b]));
     // Both are sorted by form and then by place, so one pass does.
     let mut next = 0;
-    for (form, item) in order {
-        while next < known.len() && (known[next].0 < form || known[next].0 == form && is_taken[known[next].1])
-        {
+    for item in of_forms {
+        let form = forms[item].as_str();
+        let at = |next: usize| of_known.get(next).map(|at| known[*at]);
+        while at(next).is_some_and(|(of, slot)| of < form || of == form && is_taken[slot]) {
             next += 1;
         }
-        if next < known.len() && known[next].0 == form {
-            is_taken[known[next].1] = true;
-            of_item[item] = Some(known[next].1);
+        if let Some((of, slot)) = at(next)
+            && of == form
+        {
+            is_taken[slot] = true;
+            of_item[item] = Some(slot);
         }
     }
 }

@@ -1,11 +1,10 @@
 //! The vote, path by path.
 
-use std::cmp::Reverse;
-
 use serde_json::{Map, Value};
 
-use super::classes::{Class, canonical_order, classes};
+use super::classes::{Class, by_votes_of, canonical_order, classes};
 use super::lists::slots;
+use super::order::{in_order, order};
 use super::similar::exact_text;
 use super::{FieldVote, RecordOptions};
 
@@ -18,7 +17,8 @@ pub(super) struct Merge<'a> {
     pub fields: Vec<FieldVote>,
 }
 
-/// What can stand at a path, in the order in which one of equally many votes wins: what holds more comes first.
+/// What can stand at a path, in the order in which one of equally many votes wins: what holds more comes
+/// first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Object,
@@ -41,8 +41,8 @@ fn kind_of(value: Option<&Value>) -> Kind {
 }
 
 impl Merge<'_> {
-    /// Decides what stands at `path`, given what each voter has there; none: the field is missing. `review`: something above
-    /// it was decided by no majority.
+    /// Decides what stands at `path`, given what each voter has there; none: the field is missing. `review`:
+    /// something above it was decided by no majority.
     pub(super) fn decide(&mut self, path: &str, held: &[Option<&Value>], review: bool) -> Option<Value> {
         let count = |kind: Kind| held.iter().filter(|value| kind_of(**value) == kind).count();
         let counts = KINDS.map(count);
@@ -66,7 +66,7 @@ impl Merge<'_> {
                 });
             }
         }
-        others.sort_by_key(|class| Reverse(class.votes));
+        let others = by_votes_of(others);
         let voters = of_kind(KINDS[winner]);
         let value = match KINDS[winner] {
             Kind::Object | Kind::Array => {
@@ -138,27 +138,27 @@ impl Merge<'_> {
         let losers: Vec<Class> = classes.collect();
         let is_tied = losers.iter().any(|class| class.votes >= winner.votes);
         let mut vote = self.vote(path, winner, Vec::new(), review || is_tied);
-        vote.others = losers.into_iter().chain(others).map(|class| (class.value, class.votes)).collect();
-        vote.others.sort_by_key(|(_, votes)| Reverse(*votes));
+        let others = by_votes_of(losers.into_iter().chain(others).collect());
+        vote.others = others.into_iter().map(|class| (class.value, class.votes)).collect();
         self.fields.push(vote);
         value
     }
 
     fn object(&mut self, path: &str, objects: &[&Map<String, Value>], review: bool) -> Map<String, Value> {
-        // Each name with the sum of its places and how often it stands there.
         let mut places: Vec<(&str, usize)> = Vec::new();
         for fields in objects {
             places.extend(fields.keys().enumerate().map(|(place, name)| (name.as_str(), place)));
         }
-        places.sort_unstable();
-        let mut names: Vec<(&str, f64)> = places
-            .chunk_by(|a, b| a.0 == b.0)
-            .map(|same| (same[0].0, mean(same.iter().map(|(_, place)| *place), same.len())))
+        let by_name = order(places.len(), &|a, b| places[a].cmp(&places[b]));
+        let names: Vec<(&str, f64)> = by_name
+            .chunk_by(|a, b| places[*a].0 == places[*b].0)
+            .map(|same| (places[same[0]].0, mean(same.iter().map(|at| places[*at].1), same.len())))
             .collect();
-        // Sorted by name before, and equal places stay so.
-        names.sort_by(|a, b| a.1.total_cmp(&b.1));
+        // By their mean place; sorted by name before, and equal places stay so.
+        let by_place = order(names.len(), &|a, b| names[a].1.total_cmp(&names[b].1));
         let mut merged = Map::new();
-        for (name, _) in names {
+        for at in by_place {
+            let name = names[at].0;
             let held: Vec<Option<&Value>> = objects.iter().map(|fields| fields.get(name)).collect();
             let path = super::child(path, name);
             if let Some(value) = self.decide(&path, &held, review) {
@@ -169,21 +169,19 @@ impl Merge<'_> {
     }
 
     fn array(&mut self, path: &str, arrays: &[&Vec<Value>], review: bool) -> Vec<Value> {
-        // Which elements belong together depends on the different lists alone, not on how many gave them: a copy of a
-        // candidate adds votes and moves nothing.
-        let mut texts: Vec<(Reverse<usize>, String, usize)> = arrays
-            .iter()
-            .enumerate()
-            .map(|(at, items)| {
-                let exact: Vec<String> = items.iter().map(exact_text).collect();
-                (Reverse(items.len()), exact.join(","), at)
-            })
-            .collect();
-        texts.sort_unstable();
+        // Which elements belong together depends on the different lists alone, not on how many gave them: a
+        // copy of a candidate adds votes and moves nothing.
+        let texts: Vec<String> =
+            arrays.iter().map(|items| items.iter().map(exact_text).collect::<Vec<_>>().join(",")).collect();
+        let longest_first = order(arrays.len(), &|a, b| {
+            arrays[b].len().cmp(&arrays[a].len()).then_with(|| texts[a].cmp(&texts[b]))
+        });
         let mut lists: Vec<&[Value]> = Vec::new();
         let mut times: Vec<usize> = Vec::new();
-        for same in texts.chunk_by(|a, b| (a.0, &a.1) == (b.0, &b.1)) {
-            lists.push(arrays[same[0].2]);
+        for same in
+            longest_first.chunk_by(|a, b| texts[*a] == texts[*b] && arrays[*a].len() == arrays[*b].len())
+        {
+            lists.push(arrays[same[0]]);
             times.push(same.len());
         }
         let mut kept: Vec<(f64, bool, Vec<Option<&Value>>)> = Vec::new();
@@ -202,7 +200,8 @@ impl Merge<'_> {
             kept.push((mean(places, held.len()), 2 * held.len() == arrays.len(), held));
         }
         // Equal places stay in the order of the slots, which the different lists decide.
-        kept.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let by_place = order(kept.len(), &|a, b| kept[a].0.total_cmp(&kept[b].0));
+        let kept = in_order(&mut kept, &by_place);
         let mut merged = Vec::new();
         for (_, is_tied, held) in kept {
             let path = format!("{path}/{}", merged.len());
@@ -223,10 +222,10 @@ fn mean(places: impl Iterator<Item = usize>, count: usize) -> f64 {
 
 /// The value that stands most often among some; of equally many the first in canonical order.
 fn most_frequent(values: &[Option<&Value>]) -> Option<Value> {
-    let mut texts: Vec<(String, Option<&Value>)> =
-        values.iter().map(|value| (value.map_or_else(String::new, exact_text), *value)).collect();
-    texts.sort_by(|a, b| a.0.cmp(&b.0));
-    let runs = texts.chunk_by(|a, b| a.0 == b.0);
-    let best = runs.min_by(|a, b| b.len().cmp(&a.len()).then_with(|| canonical_order(a[0].1, b[0].1)))?;
-    best[0].1.cloned()
+    let texts: Vec<String> = values.iter().map(|value| value.map_or_else(String::new, exact_text)).collect();
+    let order = order(texts.len(), &|a, b| texts[a].cmp(&texts[b]));
+    let runs = order.chunk_by(|a, b| texts[*a] == texts[*b]);
+    let best =
+        runs.min_by(|a, b| b.len().cmp(&a.len()).then_with(|| canonical_order(values[a[0]], values[b[0]])))?;
+    values[best[0]].cloned()
 }

@@ -1,9 +1,9 @@
 //! JSON as models write it: strict JSON is read as it is, and what is nearly JSON as it was meant.
 //!
-//! Repaired: commas before a closing bracket, comments, strings in single quotes, raw line breaks in strings, keys without
-//! quotes, Python's `True`, `False`, `None`, and `NaN` (which is null). The last of two equal keys wins. A number that neither
-//! a 64-bit integer nor a 64-bit float can hold is kept as text, with all its digits. What is deeper than [`MOST_DEPTH`] is not
-//! read.
+//! Repaired: commas before a closing bracket, comments, strings in single quotes, raw line breaks in strings,
+//! keys without quotes, Python's `True`, `False`, `None`, and `NaN` (which is null). The last of two equal
+//! keys wins. A number that neither a 64-bit integer nor a 64-bit float can hold is kept as text, with all
+//! its digits. What is deeper than [`MOST_DEPTH`] is not read.
 
 use serde_json::{Map, Number, Value};
 
@@ -178,13 +178,7 @@ impl<'a> Parser<'a> {
             // Too large, or with zeros before it, as names of things have them: its digits are kept.
             _ if is_integer => Ok(Value::String(literal.to_owned())),
             // `.5`, `5.`, and what is too large for a float.
-            _ => {
-                match literal.parse::<f64>() {
-                    Ok(float) => Ok(Number::from_f64(float)
-                        .map_or_else(|| Value::String(literal.to_owned()), Value::Number)),
-                    Err(_) => Err(Failure::Broken),
-                }
-            }
+            _ => repaired(literal).ok_or(Failure::Broken),
         }
     }
 
@@ -241,6 +235,32 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
+}
+
+/// A number that is nearly one of JSON: `.5`, `5.`; or one that is too large, as text.
+fn repaired(literal: &str) -> Option<Value> {
+    let (mantissa, exponent) = literal
+        .split_once(['e', 'E'])
+        .map_or((literal, None), |(mantissa, exponent)| (mantissa, Some(exponent)));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = mantissa.trim_start_matches(['-', '+']);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_number = is_digits(whole)
+        && is_digits(fraction)
+        && whole.len() + fraction.len() > 0
+        && exponent.is_none_or(|exponent| {
+            let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+            !digits.is_empty() && is_digits(digits)
+        });
+    if !is_number {
+        return None;
+    }
+    let sign = if literal.starts_with('-') { "-" } else { "" };
+    let power = exponent.map_or_else(String::new, |exponent| format!("e{exponent}"));
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let fraction = if fraction.is_empty() { "0" } else { fraction };
+    let number = format!("{sign}{whole}.{fraction}{power}").parse::<Number>();
+    Some(number.map_or_else(|_| Value::String(literal.to_owned()), Value::Number))
 }
 
 /// The code unit of `u00e9`.

@@ -2,6 +2,8 @@
 
 use serde_json::{Number, Value};
 
+use super::order::sorted;
+
 use crate::equivalence::time::calendar_date;
 use crate::letters::{lowercase, normal};
 
@@ -44,8 +46,8 @@ impl Quantity {
         Some(Self { integer: integer.or_else(|| whole(float)), float, unit: None })
     }
 
-    /// `1,234.50`, `$12`, `-3 %`. None with zeros before it (`007`), as names of things have them, or with so many digits that
-    /// it would not be exact.
+    /// `1,234.50`, `$12`, `-3 %`. None with zeros before it (`007`), as names of things have them, or with so
+    /// many digits that it would not be exact.
     fn parse(text: &str) -> Option<Self> {
         const UNITS: [char; 7] = ['$', '€', '£', '¥', '₹', '%', '₩'];
         let (sign, rest) = match text.strip_prefix(['-', '+']) {
@@ -71,16 +73,16 @@ impl Quantity {
             && (!has_groups || first.len() <= 3)
             && (!first.starts_with('0') || whole_part == "0")
             && fraction.is_none_or(is_digits);
-        if !is_number || digits.len() > 20 {
+        if !is_number || digits.len() > 18 {
             return None;
         }
         let plain = digits.replace(',', "");
-        let float: f64 = plain.parse().ok()?;
-        let integer: Option<i128> = plain.parse().ok().or_else(|| whole(float));
+        // By serde_json, since the standard library's own way has tables of its own.
+        let plain = Self::of(&plain.parse().ok()?)?;
         let turn = |value: i128| if sign { -value } else { value };
         Some(Self {
-            integer: integer.map(turn),
-            float: if sign { -float } else { float },
+            integer: plain.integer.map(turn),
+            float: if sign { -plain.float } else { plain.float },
             unit: before.or(behind),
         })
     }
@@ -143,13 +145,17 @@ impl Scalar {
             Scalar::Number(Quantity { integer: Some(integer), unit, .. }) => {
                 format!("n{integer}{}", unit.unwrap_or(' '))
             }
-            Scalar::Number(Quantity { float, unit, .. }) => format!("n{float}{}", unit.unwrap_or(' ')),
+            Scalar::Number(Quantity { float, unit, .. }) => {
+                // Its bits: a float that is no integer has one form.
+                format!("f{}{}", float.to_bits(), unit.unwrap_or(' '))
+            }
             Scalar::Date(year, month, day) => format!("d{year}-{month}-{day}"),
             Scalar::Text(text) | Scalar::Free(_, text) => format!("t{text}"),
         }
     }
 
-    /// Whether two values are the same, beyond those whose keys are equal. Not transitive: `$12` is 12, and so is `€12`.
+    /// Whether two values are the same, beyond those whose keys are equal. Not transitive: `$12` is 12, and
+    /// so is `€12`.
     pub(super) fn is_near(&self, other: &Self, tolerance: f64) -> bool {
         match (self, other) {
             (Scalar::Number(a), Scalar::Number(b)) => a.is_near(b, tolerance),
@@ -218,8 +224,7 @@ fn words_of(words: Vec<String>) -> Vec<String> {
             break;
         }
     }
-    out.sort_unstable();
-    out
+    sorted(out)
 }
 
 /// The words that turn what the others say: numbers, and negations.

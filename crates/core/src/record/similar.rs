@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::order::{in_order, order};
 use super::scalar::Scalar;
 
 /// Texts weigh more than numbers where objects are compared: what a thing is called says which thing it is.
@@ -9,7 +10,8 @@ const TEXT_WEIGHT: f64 = 3.0;
 /// Elements of lists inside elements that are compared.
 const MOST_ITEMS: usize = 16;
 
-/// The JSON of a value with its keys sorted. Equal for values that differ in nothing but the order of their keys.
+/// The JSON of a value with its keys sorted. Equal for values that differ in nothing but the order of their
+/// keys.
 pub(crate) fn exact_text(value: &Value) -> String {
     let mut out = String::new();
     write(value, &|scalar, out| out.push_str(&scalar.to_string()), &mut out);
@@ -42,21 +44,26 @@ pub(crate) fn write(value: &Value, scalar: &dyn Fn(&Value, &mut String), out: &m
             out.push(']');
         }
         Value::Object(fields) => {
-            let mut names: Vec<&String> = fields.keys().collect();
-            names.sort_unstable();
+            let names = sorted_names(fields.keys().collect());
             out.push('{');
             for (at, name) in names.into_iter().enumerate() {
                 if at > 0 {
                     out.push(',');
                 }
-                out.push_str(&Value::String(name.clone()).to_string());
+                out.push_str(&Value::from(name).to_string());
                 out.push(':');
-                write(&fields[name.as_str()], scalar, out);
+                write(&fields[name], scalar, out);
             }
             out.push('}');
         }
         _ => scalar(value, out),
     }
+}
+
+fn sorted_names(names: Vec<&String>) -> Vec<&str> {
+    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+    let order = order(names.len(), &|a, b| names[a].cmp(names[b]));
+    in_order(&mut names, &order)
 }
 
 /// How alike two values are, from 0 to 1: objects by their fields, lists by their elements in order.
@@ -65,9 +72,9 @@ pub(super) fn similarity(a: &Value, b: &Value) -> f64 {
         (Value::Object(a), Value::Object(b)) => {
             let (mut sum, mut weights) = (0.0, 0.0);
             let weight = |value: &Value| if value.is_string() { TEXT_WEIGHT } else { 1.0 };
-            let mut names: Vec<&String> =
-                a.keys().chain(b.keys().filter(|name| !a.contains_key(*name))).collect();
-            names.sort_unstable();
+            let more = b.keys().filter(|name| !a.contains_key(*name));
+            // Sums of floats depend on their order.
+            let names = sorted_names(a.keys().chain(more).collect());
             for name in names {
                 match (a.get(name), b.get(name)) {
                     (Some(a), Some(b)) => {

@@ -74,8 +74,8 @@ fn is_object_like(value: &Value) -> bool {
     matches!(value, Value::Object(fields) if !fields.is_empty())
 }
 
-/// Adds the calls of a value. What is no call is passed over: a text between calls, a result. `is_call`: it stands where calls
-/// stand, so that one without arguments is one.
+/// Adds the calls of a value. What is no call is passed over: a text between calls, a result. `is_call`: it
+/// stands where calls stand, so that one without arguments is one.
 fn collect(value: &Value, is_call: bool, calls: &mut Vec<Call>) -> Result<(), NoAnswer> {
     match value {
         Value::Array(items) => items.iter().try_for_each(|item| collect(item, is_call, calls)),
@@ -127,7 +127,8 @@ fn call(fields: &Map<String, Value>, is_call: bool) -> Result<Option<Call>, NoAn
     Ok(Some(Call { name: name.to_owned(), arguments }))
 }
 
-/// Calls in tags: `<function=search>{"query": "x"}</function>`, or with `<parameter=query>x</parameter>` inside.
+/// Calls in tags: `<function=search>{"query": "x"}</function>`, or with `<parameter=query>x</parameter>`
+/// inside.
 fn tagged(text: &str) -> Result<Vec<Call>, NoAnswer> {
     let mut calls = Vec::new();
     let mut rest = text;
