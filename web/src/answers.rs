@@ -332,9 +332,9 @@ fn by_kind(
     let reading = ballot.vote.readings.first();
     let found_by = reading.and_then(|reading| reading.found_by);
     let is_same = ballot.answer.as_deref().is_some_and(|answer| {
-        references.into_iter().any(|reference| {
-            ballot.kind.accepts(&Reference::from(reference), answer, found_by, &alone)
-        })
+        references
+            .into_iter()
+            .any(|reference| ballot.kind.accepts(&Reference::from(reference), answer, found_by, &alone))
     });
     Ok(Grade {
         no_answer: reading.and_then(|reading| reading.no_answer),
