@@ -89,7 +89,7 @@ function drawAnswer(state: State): void {
           h(
             "span",
             { class: correct ? "verdict right" : "verdict wrong" },
-            correct ? "\u2713 correct" : "\u2717 wrong",
+            correct ? "\u2713 correct" : result.answer === null ? "\u2717 no answer" : "\u2717 wrong",
           ),
           " The reference is ",
           kindNode(Array.isArray(reference) ? reference.join(" or ") : reference, kindOf(state), undefined, 120),
@@ -167,13 +167,16 @@ function confidence(value: number, kind: string): Node[] {
 function drawClusters(state: State, highlight: (cluster: number) => void): void {
   const done = state.cards.filter((card) => card.status === "done").length;
   const fields = fieldsOf(state);
+  const list = byId("clusters");
   setText(byId("clusters-title"), fields === undefined ? "Clusters" : "Fields");
+  // Bars are walked along; fields have nothing to press, and are scrolled by the list itself.
+  if (fields === undefined) list.removeAttribute("tabindex");
+  else list.tabIndex = 0;
   if (fields !== undefined) {
     drawFields(fields, done);
     return;
   }
   const drawn = bars(clustersOf(state), done);
-  const list = byId("clusters");
   setText(
     byId("clusters-count"),
     drawn.bars.length === 0 ? "" : plural(drawn.bars.length + drawn.more, "different answer"),
