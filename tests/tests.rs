@@ -6,6 +6,7 @@ mod builtin;
 mod checkpoint;
 mod cli;
 mod data_command;
+mod files;
 mod model;
 mod sample;
 mod tidy;

@@ -3,19 +3,21 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use conclave_files::Fields;
 
 use crate::aggregate::arguments::AggregateArguments;
 use crate::ask::AskArguments;
 use crate::kinds::KindArguments;
 use crate::model::arguments::ModelCommand;
 use crate::sample::arguments::SampleArguments;
+use crate::sets::FilesArguments;
 use crate::train::arguments::TrainCommand;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
 
 /// Ends the help of every command.
 pub const EXIT_CODES: &str = "\
-Files are JSON lines; `-` is standard input, and gzip is unzipped on the way. Data goes to standard output, messages \
+Files are JSON lines, or those of other tools (docs/files.md); `-` is standard input; gzip and zstd are unpacked on the way. Data goes to standard output, messages \
 to standard error. Exit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong.";
 
 /// Turns many candidate solutions of black-box language models into one answer you can trust.
@@ -38,6 +40,8 @@ pub enum Command {
     Eval(EvalArguments),
     /// Turn each sample set into one answer, by the vote or by a model
     Aggregate(AggregateArguments),
+    /// Write files of other tools as sample sets
+    Convert(ConvertArguments),
     /// Draw candidates for each problem from a model behind an API
     Sample(SampleArguments),
     /// Draw candidates for one problem from a model behind an API, and turn them into one answer
@@ -60,6 +64,10 @@ pub struct VoteArguments {
     /// Sample sets: {"id", "problem", "reference_answer"?, "candidates": [{"text", ...}]} a line
     #[arg(required = true, value_name = "SETS")]
     pub sets: Vec<PathBuf>,
+
+    /// How files of other tools are read.
+    #[command(flatten)]
+    pub reading: FilesArguments,
 
     /// Print results as JSON lines instead of a table
     #[arg(long)]
@@ -86,6 +94,10 @@ pub struct GradeArguments {
     #[arg(required = true, value_name = "PAIRS")]
     pub pairs: Vec<PathBuf>,
 
+    /// Names of the two fields, as in reference=gold,prediction=output
+    #[arg(long, value_name = "OURS=THEIRS,...", value_parser = Fields::parse)]
+    pub field: Option<Fields>,
+
     /// Write the graded pairs to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -98,6 +110,10 @@ pub struct EvalArguments {
     /// Sample sets, or results of `vote --json` and `aggregate` (told apart by their fields)
     #[arg(required = true, value_name = "FILES")]
     pub files: Vec<PathBuf>,
+
+    /// How files of other tools are read.
+    #[command(flatten)]
+    pub reading: FilesArguments,
 
     /// Look at the first N candidates of each set only
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -112,6 +128,27 @@ pub struct EvalArguments {
     pub json: bool,
 
     /// Write the JSON array to FILE
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `conclave convert`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct ConvertArguments {
+    /// Files of any layout that is known; rows of one set are joined over all of them
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+
+    /// How they are read.
+    #[command(flatten)]
+    pub reading: FilesArguments,
+
+    /// Say what was read as JSON: on standard output with --out, else on standard error
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write the sample sets to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -24,6 +24,7 @@ use crate::model::progress_bar;
 use crate::output::Output;
 use crate::sample::arguments::ApiArguments;
 use crate::sample::draw::{Drawer, fill, nothing, report};
+use crate::sets::FilesArguments;
 use crate::vote::is_refused;
 use crate::{Outcome, UsageError};
 
@@ -158,6 +159,7 @@ fn problem(argument: &str) -> Result<String> {
 fn aggregation(arguments: &AskArguments) -> AggregateArguments {
     AggregateArguments {
         kinds: arguments.kinds.clone(),
+        reading: FilesArguments::default(),
         sets: Vec::new(),
         model: ModelArguments {
             model: arguments.aggregator.clone(),

@@ -1,17 +1,16 @@
 //! `conclave eval`: how good candidates, votes and results are, a row a file. What the figures are is core's business.
 
-use std::io::BufRead;
-
 use anyhow::Result;
 use conclave_core::metrics::Figure;
 use conclave_core::report::{EvalOptions, EvalRow, Evaluation, Report, SetsReport};
-use conclave_core::sample_set::{JsonLines, LineError};
+use conclave_files::Options;
 
 use crate::Outcome;
 use crate::arguments::EvalArguments;
 use crate::input::{Source, Tally};
 use crate::messages::{count, say, visible};
 use crate::output::Output;
+use crate::sets::{Item, read_items};
 use crate::table::{Align, Table};
 
 /// Runs the command.
@@ -20,10 +19,11 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.files)?;
     let mut output = Output::open(arguments.out.as_deref())?;
     let mut tally = Tally::default();
+    let reading = arguments.reading.options(&mut tally)?;
     let mut outcome = Outcome::Done;
     let mut reports = Vec::new();
     for source in &sources {
-        let report = evaluate(source, &options, &mut tally)?;
+        let report = evaluate(source, &reading, &options, &mut tally)?;
         if !say_what_was_skipped(source, candidates_of(&report), &options) {
             outcome = Outcome::Incomplete;
         }
@@ -43,22 +43,16 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     Ok(output.finish_after(&tally, None)?.and(outcome))
 }
 
-fn evaluate(source: &Source, options: &EvalOptions, tally: &mut Tally) -> Result<Report> {
+fn evaluate(source: &Source, reading: &Options, options: &EvalOptions, tally: &mut Tally) -> Result<Report> {
     let mut evaluation = Evaluation::new(options.clone());
-    let adding = &mut evaluation;
-    let parse = move |reader| {
-        let mut lines = JsonLines::<Box<dyn BufRead>, EvalRow>::new(reader);
+    read_items(std::slice::from_ref(source), reading, tally, |_, item| {
+        let row = match item {
+            Item::Set(set) => Ok(EvalRow::Set(set)),
+            Item::Result(value) => EvalRow::try_from(value),
+        };
         // A row that does not belong into the report is a bad line too.
-        std::iter::from_fn(move || {
-            let row = lines.next()?;
-            let added = row.and_then(|row| {
-                let added = adding.add(&row);
-                added.map_err(|error| LineError { line: lines.line(), reason: error.to_string() })
-            });
-            Some(added)
-        })
-    };
-    source.read(tally, parse, |()| Ok(()))?;
+        Ok(row.and_then(|row| evaluation.add(&row).map_err(|error| error.to_string())))
+    })?;
     Ok(evaluation.report(source.argument()))
 }
 

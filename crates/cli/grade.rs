@@ -1,72 +1,88 @@
-//! `conclave grade`: judges pairs of a reference and a prediction, a line a pair.
+//! `conclave grade`: judges pairs of a reference and a prediction.
 //!
-//! Every field of a pair passes through, in its place. Where the input already has a field called `answer` or `equivalent` (test
-//! suites have the expected verdict there), the output has ours under that name and the input's as `input_answer` or
-//! `input_equivalent`; where that exists too, the file has been graded before and the oldest is kept.
+//! Every field of a pair passes through, in its place; the two that are judged get their own names where they had others. Where the
+//! input already has a field called `answer` or `equivalent` (test suites have the expected verdict there), the output has ours
+//! under that name and the input's as `input_answer` or `input_equivalent`; where that exists too, the file has been graded before
+//! and the oldest is kept.
 
-use anyhow::Result;
+mod pair;
+
+use anyhow::{Context, Result};
 use conclave_core::Verdict;
 use conclave_core::grade::{Grade, grade};
-use conclave_core::sample_set::JsonLines;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::Outcome;
 use crate::arguments::GradeArguments;
-use crate::input::{Source, Tally};
-use crate::messages::count;
+use crate::input::{Opened, Source, Tally};
+use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
+use pair::{Named, Pair};
+
+/// Characters of a reason that a message shows.
+const SHOWN: usize = 400;
 
 /// Runs the command.
 pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.pairs)?;
     let mut output = Output::open(arguments.out.as_deref())?;
+    let fields = arguments.field.clone().unwrap_or_default();
     let mut tally = Tally::default();
     let mut summary = Summary::default();
     for source in &sources {
-        source.read(&mut tally, JsonLines::new, |pair: Pair| {
-            let verdict = grade(pair.text(REFERENCE), pair.text(PREDICTION));
-            let row = graded(pair, &verdict);
-            summary.add(&row, &verdict);
-            output.json_line(&row)
-        })?;
+        let Opened { reader, failure } = source.open()?;
+        let is_pair = |value: &Value| Pair::is(value, &fields);
+        let values = conclave_files::values(reader, source.argument(), &is_pair);
+        let values = match values.with_context(|| format!("cannot read `{}`", source.name()))? {
+            Ok(values) => values,
+            Err(reason) => {
+                tally.refuse(source, &reason);
+                continue;
+            }
+        };
+        tally.begin(source);
+        let mut named = Named::default();
+        for element in values {
+            match element.value.and_then(|value| Pair::read(value, &fields, &mut named)) {
+                Ok(pair) => {
+                    tally.good();
+                    for (row, prediction) in pair.rows() {
+                        let verdict = best(&pair, &prediction);
+                        let row = graded(row, &verdict);
+                        summary.add(&row, &verdict);
+                        output.json_line(&row)?;
+                    }
+                }
+                Err(reason) => tally.bad(element.line, &reason),
+            }
+        }
+        tally.end(&failure);
+        if let Some(text) = named.text() {
+            say(&format!("{}: {}", source.name(), visible_clipped(&text, SHOWN)));
+        }
     }
     output.finish_after(&tally, Some(summary.text()))
 }
 
-const REFERENCE: &str = "reference";
-const PREDICTION: &str = "prediction";
-
-/// A line of the input: an object in which both texts are there.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "Value")]
-struct Pair(Map<String, Value>);
-
-impl TryFrom<Value> for Pair {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let Value::Object(row) = value else {
-            return Err("expected an object with `reference` and `prediction`".to_owned());
-        };
-        for field in [REFERENCE, PREDICTION] {
-            match row.get(field) {
-                Some(Value::String(_)) => {}
-                Some(other) => return Err(format!("`{field}`: expected a string, found {other}")),
-                None => return Err(format!("`{field}`: missing; expected a string")),
-            }
+/// The best verdict by any of the references.
+fn best(pair: &Pair, prediction: &str) -> Grade {
+    let rank = |grade: &Grade| match grade.verdict {
+        Verdict::Same => 2,
+        Verdict::Unknown => 1,
+        Verdict::Different => 0,
+    };
+    let mut best: Option<Grade> = None;
+    for reference in pair.references() {
+        let one = grade(reference, prediction);
+        // The first of equals: what is said of the prediction is the same for all.
+        if best.as_ref().is_none_or(|best| rank(&one) > rank(best)) {
+            best = Some(one);
         }
-        Ok(Pair(row))
     }
+    best.unwrap_or_else(|| grade("", prediction))
 }
 
-impl Pair {
-    fn text(&self, field: &str) -> &str {
-        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
-    }
-}
-
-fn graded(Pair(mut row): Pair, verdict: &Grade) -> Map<String, Value> {
+fn graded(mut row: Map<String, Value>, verdict: &Grade) -> Map<String, Value> {
     for (name, ours) in [
         ("answer", Some(verdict.answer.clone().into())),
         ("no_answer", verdict.no_answer.map(|reason| reason.name().into())),
@@ -141,9 +157,8 @@ mod tests {
     use serde_json::json;
 
     fn regrade(input: Value, equivalent: bool) -> Value {
-        let pair: Pair = serde_json::from_value(input).unwrap();
         Value::Object(graded(
-            pair,
+            input.as_object().cloned().unwrap(),
             &Grade {
                 answer: Some("2".to_owned()),
                 no_answer: None,

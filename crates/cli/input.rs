@@ -1,21 +1,24 @@
-//! Input files: standard input as `-`, gzip, and lines that cannot be read: reported, counted, never dropped in
-//! silence. What a line means is core's business.
+//! Input files: standard input as `-`, unpacked on the way, and lines that cannot be read: reported, counted, never dropped in
+//! silence. What a line means is core's business, what a file is that of `conclave-files`.
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 use conclave_core::sample_set::LineError;
-use flate2::bufread::MultiGzDecoder;
 
 use crate::messages::{count, say, visible, visible_clipped};
 use crate::{Outcome, UsageError};
 
 /// Characters of a reason that a message shows: it may quote the line.
 const SHOWN_REASON: usize = 400;
+
+/// Messages of one kind about one input, and kinds.
+const MOST_ALIKE: u64 = 10;
+const MOST_KINDS: usize = 10;
 
 /// One input, as named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,13 @@ pub struct Tally {
     bad: u64,
     /// Inputs that broke off.
     broken: u64,
+    /// Inputs that were not read at all.
+    refused: u64,
+    /// The input that is being read, and the lines before it.
+    name: String,
+    before: u64,
+    /// Kinds of reasons why lines of it could not be read, and how often each.
+    reasons: Vec<(String, u64)>,
 }
 
 impl Source {
@@ -85,54 +95,138 @@ impl Source {
     where
         I: Iterator<Item = std::result::Result<T, LineError>>,
     {
-        let name = self.name();
-        let failure = Rc::new(RefCell::new(None));
-        let opened = self.open().with_context(|| format!("cannot read `{name}`"))?;
-        let reader = StopsAtError { reader: opened, failure: Rc::clone(&failure) };
-        let before = tally.lines;
-        for item in parse(Box::new(reader)) {
-            tally.lines += 1;
+        let Opened { reader, failure } = self.open()?;
+        tally.begin(self);
+        for item in parse(reader) {
             match item {
-                Ok(item) => each(item)?,
-                Err(LineError { line, reason, .. }) => {
-                    tally.bad += 1;
-                    say(&format!("{name}:{line}: {}", visible_clipped(&reason, SHOWN_REASON)));
+                Ok(item) => {
+                    tally.good();
+                    each(item)?;
                 }
+                Err(error) => tally.bad(error.line, &error.reason),
             }
         }
-        if let Some(error) = failure.take() {
-            tally.broken += 1;
-            let lines = count(tally.lines - before, "line");
-            say(&format!("{name}: cannot be read on after {lines}: {error} (is the file cut off?)"));
-        } else if tally.lines == before {
-            say(&format!("{name}: has no lines"));
-        }
+        tally.end(&failure);
         Ok(())
     }
 
-    fn open(&self) -> io::Result<Box<dyn BufRead>> {
-        let mut reader: BufReader<Box<dyn Read>> = if self.is_standard_input() {
-            BufReader::new(Box::new(io::stdin()))
-        } else {
-            BufReader::with_capacity(1 << 16, Box::new(File::open(&self.path)?))
+    /// Opens the source and unpacks it on the way.
+    pub fn open(&self) -> Result<Opened> {
+        let name = self.name();
+        let file: Box<dyn Read> = match self.is_standard_input() {
+            true => Box::new(io::stdin()),
+            false => Box::new(File::open(&self.path).with_context(|| format!("cannot read `{name}`"))?),
         };
-        let start = reader.fill_buf()?;
-        // A name that ends in .gz promises gzip; standard input has no name, so its first bytes speak. (JSON cannot
-        // start with them.) A file of zero bytes holds no lines, whatever its name.
-        let zipped = start.starts_with(&[0x1f, 0x8b])
-            || (!start.is_empty() && self.path.extension().is_some_and(|extension| extension == "gz"));
-        Ok(if zipped {
-            Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)))
-        } else {
-            Box::new(reader)
-        })
+        let packed = Box::new(BufReader::with_capacity(1 << 16, file));
+        let unpacked = conclave_files::unpack(packed, &self.argument)
+            .with_context(|| format!("cannot read `{name}`"))?;
+        if let Some(encoding) = unpacked.encoding {
+            say(&format!("{name}: {encoding}, read as UTF-8"));
+        }
+        let failure = Failure::default();
+        let reader = StopsAtError { reader: unpacked.reader, failure: failure.clone() };
+        Ok(Opened { reader: Box::new(reader), failure })
+    }
+
+    /// The file itself, where it is one and begins like this: for formats that are not read from front to back.
+    pub fn open_beginning(&self, magic: &[u8]) -> Result<Option<File>> {
+        if self.is_standard_input() || !self.path.is_file() {
+            return Ok(None);
+        }
+        let open = || -> io::Result<Option<File>> {
+            let mut file = File::open(&self.path)?;
+            let mut start = Vec::new();
+            Read::by_ref(&mut file).take(magic.len() as u64).read_to_end(&mut start)?;
+            file.seek(SeekFrom::Start(0))?;
+            Ok((start == magic).then_some(file))
+        };
+        open().with_context(|| format!("cannot read `{}`", self.name()))
     }
 }
 
+/// A source that is being read.
+pub struct Opened {
+    /// Its bytes, unpacked, up to the first error.
+    pub reader: Box<dyn BufRead>,
+    /// That error.
+    pub failure: Failure,
+}
+
+/// The error that ended a stream, if any.
+#[derive(Clone, Debug, Default)]
+pub struct Failure(Rc<RefCell<Option<io::Error>>>);
+
 impl Tally {
+    /// Begins with a source.
+    pub fn begin(&mut self, source: &Source) {
+        self.name = source.name();
+        self.before = self.lines;
+        self.reasons.clear();
+    }
+
+    /// Counts a line that could be read.
+    pub fn good(&mut self) {
+        self.lines += 1;
+    }
+
+    /// Counts a line that could not be read, and says why, as often as that helps.
+    pub fn bad(&mut self, line: u64, reason: &str) {
+        self.lines += 1;
+        self.bad += 1;
+        let kind = kind(reason);
+        let known = self.reasons.iter_mut().find(|(known, _)| *known == kind);
+        let times = match known {
+            Some((_, times)) => {
+                *times += 1;
+                *times
+            }
+            None => {
+                self.reasons.push((kind, 1));
+                1
+            }
+        };
+        // Of very many kinds too, no more is said than somebody reads.
+        if times <= MOST_ALIKE && self.reasons.len() <= MOST_KINDS {
+            say(&format!("{}:{line}: {}", self.name, visible_clipped(reason, SHOWN_REASON)));
+        }
+    }
+
+    /// Counts a source that is no file for this, and says why.
+    pub fn refuse(&mut self, source: &Source, reason: &str) {
+        self.refused += 1;
+        say(&format!("{}: {}", source.name(), visible_clipped(reason, SHOWN_REASON)));
+    }
+
+    /// Ends a source, which may have broken off.
+    pub fn end(&mut self, failure: &Failure) {
+        let said = |times: u64| times.min(MOST_ALIKE);
+        let unsaid: u64 = self
+            .reasons
+            .iter()
+            .enumerate()
+            .map(|(at, (_, times))| if at < MOST_KINDS { times - said(*times) } else { *times })
+            .sum();
+        if unsaid > 0 {
+            say(&format!("{}: {} like these", self.name, count(unsaid, "more line")));
+        }
+        let lines = self.lines - self.before;
+        if let Some(error) = failure.0.take() {
+            self.broken += 1;
+            let lines = count(lines, "line");
+            say(&format!("{}: cannot be read on after {lines}: {error} (is the file cut off?)", self.name));
+        } else if lines == 0 {
+            say(&format!("{}: has no lines", self.name));
+        }
+    }
+
     /// Whether there was something to read and none of it could be used: then nothing may replace an earlier output.
     pub fn is_hopeless(&self) -> bool {
-        self.bad == self.lines && self.bad + self.broken > 0
+        self.bad == self.lines && self.unreadable() > 0
+    }
+
+    /// Lines that could not be read, with files that could not be read to their end, or at all.
+    pub fn unreadable(&self) -> u64 {
+        self.bad + self.broken + self.refused
     }
 
     /// Ends a command: says how many lines could not be read, if any.
@@ -146,15 +240,21 @@ impl Tally {
         if self.broken > 0 {
             say(&format!("{} broke off and could not be read to the end", count(self.broken, "file")));
         }
-        if self.bad + self.broken > 0 { Outcome::Incomplete } else { Outcome::Done }
+        if self.unreadable() > 0 { Outcome::Incomplete } else { Outcome::Done }
     }
+}
+
+/// What a reason says without what differs from line to line: numbers, and what it quotes.
+fn kind(reason: &str) -> String {
+    let quoted = reason.split('`').step_by(2);
+    quoted.flat_map(str::chars).filter(|character| !character.is_ascii_digit()).take(80).collect()
 }
 
 /// Ends the stream at the first error, which is kept for the one who opened it, so that a broken stream is told from
 /// a bad line and read no further.
 struct StopsAtError {
     reader: Box<dyn BufRead>,
-    failure: Rc<RefCell<Option<io::Error>>>,
+    failure: Failure,
 }
 
 impl StopsAtError {
@@ -162,14 +262,14 @@ impl StopsAtError {
         if error.kind() == io::ErrorKind::Interrupted {
             return Err(error);
         }
-        *self.failure.borrow_mut() = Some(error);
+        *self.failure.0.borrow_mut() = Some(error);
         Ok(end)
     }
 }
 
 impl Read for StopsAtError {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.failure.borrow().is_some() {
+        if self.failure.0.borrow().is_some() {
             return Ok(0);
         }
         self.reader.read(buffer).or_else(|error| self.end(error, 0))
@@ -178,7 +278,7 @@ impl Read for StopsAtError {
 
 impl BufRead for StopsAtError {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.failure.borrow().is_some() {
+        if self.failure.0.borrow().is_some() {
             return Ok(&[]);
         }
         // Asked for twice because of the borrow checker: the second call answers from the buffer.

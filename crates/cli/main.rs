@@ -4,6 +4,7 @@
 mod aggregate;
 mod arguments;
 mod ask;
+mod convert;
 mod data;
 mod device;
 mod directory;
@@ -17,6 +18,7 @@ mod model;
 mod output;
 mod resume;
 mod sample;
+mod sets;
 mod table;
 mod train;
 mod vote;
@@ -93,6 +95,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Grade(arguments) => grade::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Aggregate(arguments) => aggregate::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Ask(arguments) => ask::run(&arguments),
         Command::Data(command) => data::run(&command),

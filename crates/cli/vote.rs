@@ -7,13 +7,13 @@ use conclave_core::agreement::Alpha;
 use conclave_core::kinds::{Abstention, AnswerKind, Ballot, BallotError, KindSource, VoteOptions, ballot};
 use conclave_core::reader::NoAnswer;
 use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind};
-use conclave_core::sample_set::read_sample_sets;
 
 use crate::arguments::VoteArguments;
 use crate::input::{Source, Tally};
 use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
+use crate::sets::read_named_sets;
 use crate::table::{Align, Table};
 use crate::{Outcome, UsageError};
 
@@ -42,33 +42,32 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         ("confidence", Align::Right),
         ("note", Align::Left),
     ]);
-    for source in &sources {
-        source.read(&mut tally, read_sample_sets, |set| {
-            let started = Instant::now();
-            let voted = ballot(&set, &options);
-            let mut result = match &voted {
-                Ok(ballot) => AggregateResult::from_ballot(&set, ballot, &options),
-                Err(reason) => {
-                    refusals.add(reason, &set.id, &source.name())?;
-                    AggregateResult::not_voted(&set, reason)
-                }
-            };
-            result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-            summary.add(&result, voted.as_ref().ok());
-            if json {
-                output.json_line(&result)?;
-            } else {
-                table.push(row(&result));
-                if arguments.verbose {
-                    if let Ok(ballot) = &voted {
-                        table.push_note(format!("  {}", source_of(ballot)));
-                    }
-                    readings(&result).chain(fields(&result)).for_each(|line| table.push_note(line));
-                }
+    let reading = arguments.reading.options(&mut tally)?;
+    read_named_sets(&sources, &reading, &mut tally, |name, set| {
+        let started = Instant::now();
+        let voted = ballot(&set, &options);
+        let mut result = match &voted {
+            Ok(ballot) => AggregateResult::from_ballot(&set, ballot, &options),
+            Err(reason) => {
+                refusals.add(reason, &set.id, name)?;
+                AggregateResult::not_voted(&set, reason)
             }
-            Ok(())
-        })?;
-    }
+        };
+        result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+        summary.add(&result, voted.as_ref().ok());
+        if json {
+            output.json_line(&result)?;
+        } else {
+            table.push(row(&result));
+            if arguments.verbose {
+                if let Ok(ballot) = &voted {
+                    table.push_note(format!("  {}", source_of(ballot)));
+                }
+                readings(&result).chain(fields(&result)).for_each(|line| table.push_note(line));
+            }
+        }
+        Ok(())
+    })?;
     if !json && table.len() > 0 {
         for line in table.lines() {
             output.line(&line)?;

@@ -50,6 +50,22 @@ const LAYERS: &[Layer] = &[
         reason: "the host passes in a Transport; the client knows neither the host nor a model",
     },
     Layer {
+        package: "conclave-files",
+        never: &[
+            "conclave",
+            "conclave-client",
+            "conclave-kernels",
+            "conclave-model",
+            "conclave-train",
+            "conclave-web",
+            "burn*",
+            "clap",
+            "tokio*",
+            "wasm-bindgen*",
+        ],
+        reason: "files are bytes that become sample sets; who opens them and who answers is another's business",
+    },
+    Layer {
         package: "conclave-model",
         never: &[
             "conclave",

@@ -5,8 +5,7 @@ use conclave_core::kinds::{Abstention, Ballot, KindSource, Rule, Ties, Undecided
 use conclave_core::reader::{NoAnswer, Tier};
 use conclave_core::record::FieldVote;
 use conclave_core::{AnswerKind, BallotError, Candidate, ConfidenceKind, Reference, Verdict, ballot};
-use js_sys::{Array, JSON};
-use serde::Serialize;
+use js_sys::{Array, JSON, Object, Reflect};
 use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -139,51 +138,6 @@ export interface Grade {
 }
 "#;
 
-#[derive(Serialize)]
-struct VoteFace<'a> {
-    answer: Option<&'a str>,
-    confidence: f64,
-    confidence_kind: ConfidenceKind,
-    kind: Option<&'static str>,
-    kind_reason: &'static str,
-    answered: usize,
-    clusters: Vec<ClusterFace<'a>>,
-    readings: Vec<ReadingFace<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    abstained: Option<Abstention>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<&'a [FieldVote]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    record_reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    undecided: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-}
-
-#[derive(Serialize)]
-struct ClusterFace<'a> {
-    answer: &'a str,
-    votes: usize,
-    share: f64,
-    candidates: &'a [usize],
-    forms: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    fits: &'a [String],
-}
-
-#[derive(Serialize)]
-struct ReadingFace<'a> {
-    answer: Option<&'a str>,
-    found_by: Option<Tier>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_answer: Option<NoAnswer>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-}
-
 /// Groups the answers of the candidates and counts them, by what the answers are. `check` is asked where there is a schema.
 ///
 /// # Errors
@@ -199,72 +153,107 @@ pub fn majority_vote(
     let set = options.set(set);
     let check = Check::of(check);
     match ballot(&set, &options.vote(check.as_ref())) {
-        Ok(ballot) => to_js(&face(&ballot)),
-        Err(BallotError::Undecided(seen)) => to_js(&not_voted(seen)),
+        Ok(ballot) => Ok(face(&ballot)),
+        Err(BallotError::Undecided(seen)) => Ok(not_voted(seen)),
         Err(error) => Err(refused(&error)),
     }
 }
 
-fn face(ballot: &Ballot) -> VoteFace<'_> {
+fn face(ballot: &Ballot) -> JsValue {
     let Ballot { vote, record, .. } = ballot;
-    let clusters = vote.clusters.iter().map(|cluster| ClusterFace {
-        answer: &cluster.answer,
-        votes: cluster.candidates.len(),
-        share: cluster.candidates.len() as f64 / vote.answered.max(1) as f64,
-        candidates: &cluster.candidates,
-        forms: &cluster.forms,
-        fits: &cluster.fits,
+    let clusters = vote.clusters.iter().map(|cluster| {
+        let votes = cluster.candidates.len() as f64;
+        let face = object(&[
+            ("answer", cluster.answer.as_str().into()),
+            ("votes", votes.into()),
+            ("share", (votes / vote.answered.max(1) as f64).into()),
+            (
+                "candidates",
+                cluster.candidates.iter().map(|at| JsValue::from(*at as f64)).collect::<Array>().into(),
+            ),
+            ("forms", texts(&cluster.forms)),
+        ]);
+        if !cluster.fits.is_empty() {
+            put(&face, "fits", &texts(&cluster.fits));
+        }
+        face
     });
-    let reason = |index: usize| record.as_ref()?.readings.get(index)?.reason.as_deref();
-    let readings = vote.readings.iter().enumerate().map(|(index, reading)| ReadingFace {
-        answer: reading.answer.as_deref(),
-        found_by: reading.found_by,
-        no_answer: reading.no_answer,
-        reason: reason(index),
+    let readings = vote.readings.iter().enumerate().map(|(index, reading)| {
+        let face = object(&[
+            ("answer", text_or_null(reading.answer.as_deref())),
+            ("found_by", text_or_null(reading.found_by.map(Tier::name))),
+        ]);
+        put_text(&face, "no_answer", reading.no_answer.map(NoAnswer::name));
+        let of_record = record.as_ref().and_then(|record| record.readings.get(index));
+        put_text(&face, "reason", of_record.and_then(|reading| reading.reason.as_deref()));
+        face
     });
-    VoteFace {
-        answer: ballot.answer.as_deref(),
-        confidence: ballot.confidence,
-        confidence_kind: ballot.confidence_kind,
-        kind: Some(ballot.kind.name()),
-        kind_reason: match ballot.source {
-            KindSource::Given | KindSource::Set => "as the options say",
-            KindSource::Shown(seen) => seen,
-        },
-        answered: vote.answered,
-        clusters: clusters.collect(),
-        readings: readings.collect(),
-        abstained: ballot.abstained,
-        record: record.as_ref().and_then(|record| record.record.as_ref()),
-        fields: record.as_ref().map(|record| record.fields.as_slice()),
-        record_reason: record.as_ref().and_then(|record| record.reason.as_deref()),
-        undecided: None,
-        message: None,
+    let source = match ballot.source {
+        KindSource::Given | KindSource::Set => "as the options say",
+        KindSource::Shown(seen) => seen,
+    };
+    let confidence_kind = match ballot.confidence_kind {
+        ConfidenceKind::Share => "share",
+        _ => "lead_probability",
+    };
+    let face = object(&[
+        ("answer", text_or_null(ballot.answer.as_deref())),
+        ("confidence", ballot.confidence.into()),
+        ("confidence_kind", confidence_kind.into()),
+        ("kind", ballot.kind.name().into()),
+        ("kind_reason", source.into()),
+        ("answered", (vote.answered as f64).into()),
+        ("clusters", clusters.collect::<Array>().into()),
+        ("readings", readings.collect::<Array>().into()),
+    ]);
+    put_text(&face, "abstained", ballot.abstained.map(Abstention::name));
+    if let Some(vote) = record {
+        if let Some(record) = &vote.record {
+            put(&face, "record", &from_json(record));
+        }
+        put(&face, "fields", &vote.fields.iter().map(field_face).collect::<Array>());
+        put_text(&face, "record_reason", vote.reason.as_deref());
     }
+    face
+}
+
+fn field_face(field: &FieldVote) -> JsValue {
+    let face = object(&[("path", field.path.as_str().into())]);
+    if let Some(value) = &field.value {
+        put(&face, "value", &from_json(value));
+    }
+    put(&face, "votes", &(field.votes as f64).into());
+    put(&face, "share", &field.share.into());
+    put(&face, "review", &field.review.into());
+    if !field.others.is_empty() {
+        let others = field.others.iter().map(|(value, votes)| {
+            let other = value.iter().map(from_json).collect::<Array>();
+            other.push(&(*votes as f64).into());
+            other
+        });
+        put(&face, "others", &others.collect::<Array>());
+    }
+    face
 }
 
 /// Of candidates in which any answer would be a stray word or number.
-fn not_voted(seen: Undecided) -> VoteFace<'static> {
+fn not_voted(seen: Undecided) -> JsValue {
     let message = format!(
         "{}: not voted on; if that is wrong say what the answers are with the option `answers` (\"labels\", \"json\", \"text\", \"math\", ...)",
         seen.words()
     );
-    VoteFace {
-        answer: None,
-        confidence: 0.0,
-        confidence_kind: ConfidenceKind::Share,
-        kind: None,
-        kind_reason: seen.words(),
-        answered: 0,
-        clusters: Vec::new(),
-        readings: Vec::new(),
-        abstained: None,
-        record: None,
-        fields: None,
-        record_reason: None,
-        undecided: Some(seen.name()),
-        message: Some(message),
-    }
+    object(&[
+        ("answer", JsValue::NULL),
+        ("confidence", 0.into()),
+        ("confidence_kind", "share".into()),
+        ("kind", JsValue::NULL),
+        ("kind_reason", seen.words().into()),
+        ("answered", 0.into()),
+        ("clusters", Array::new().into()),
+        ("readings", Array::new().into()),
+        ("undecided", seen.name().into()),
+        ("message", message.into()),
+    ])
 }
 
 /// Options with which no vote can be taken.
@@ -291,7 +280,7 @@ pub fn grade(
     let references = read_references(reference)?;
     let candidate = read_candidate(prediction).ok_or_else(|| input("prediction: expected a string"))?;
     let options = Options::read(options)?;
-    to_js(&match &options.kind {
+    let grade = match &options.kind {
         None if options.is_said => {
             return Err(input("answers: a grade sees one text and cannot tell; say what the two are"));
         }
@@ -300,7 +289,12 @@ pub fn grade(
             let check = Check::of(check);
             by_kind(references, candidate, &options, &options.vote(check.as_ref()))?
         }
-    })
+    };
+    let face = object(&[("answer", text_or_null(grade.answer.as_deref()))]);
+    put_text(&face, "no_answer", grade.no_answer.map(NoAnswer::name));
+    put(&face, "equivalent", &grade.equivalent.into());
+    put(&face, "verdict", &grade.verdict.name().into());
+    Ok(face)
 }
 
 /// The best that is known of a text and any of the references.
@@ -351,8 +345,44 @@ fn read_references(value: &JsValue) -> Result<Vec<String>, JsValue> {
     list.filter(|list| !list.is_empty()).ok_or_else(|| input("reference: expected a string, or several"))
 }
 
-/// A plain object, with null where there is nothing. By way of its text, in which a field may have any name.
-pub(crate) fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
-    let text = serde_json::to_string(value).map_err(|error| input(&error.to_string()))?;
-    JSON::parse(&text)
+// Set by hand: `serde-wasm-bindgen` would be a larger part of the smallest module.
+
+fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new().into();
+    for (name, value) in fields {
+        put(&object, name, value);
+    }
+    object
+}
+
+fn put(object: &JsValue, name: &str, value: &JsValue) {
+    // Setting a property of a plain new object cannot fail.
+    let _set = Reflect::set(object, &name.into(), value);
+}
+
+fn put_text(object: &JsValue, name: &str, text: Option<&str>) {
+    if let Some(text) = text {
+        put(object, name, &text.into());
+    }
+}
+
+fn texts(texts: &[String]) -> JsValue {
+    texts.iter().map(JsValue::from).collect::<Array>().into()
+}
+
+fn text_or_null(text: Option<&str>) -> JsValue {
+    text.map_or(JsValue::NULL, JsValue::from)
+}
+
+/// A value of a candidate, by way of its text: there a field may have any name, also one that means something to an object.
+fn from_json(value: &Value) -> JsValue {
+    JSON::parse(&value.to_string()).unwrap_or(JsValue::NULL)
+}
+
+/// A plain object, with null where there is nothing.
+#[cfg(feature = "model")]
+pub(crate) fn to_js(value: &impl serde::Serialize) -> Result<JsValue, JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|error| input(&error.to_string()))
 }

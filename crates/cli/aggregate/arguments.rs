@@ -10,6 +10,7 @@ use conclave_model::manifest::Mode;
 use crate::arguments::{EXIT_CODES, temperature};
 use crate::kinds::KindArguments;
 use crate::model::arguments::ModelArguments;
+use crate::sets::FilesArguments;
 
 /// When the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,6 +50,10 @@ pub struct AggregateArguments {
     /// Sample sets: {"id", "problem", "reference_answer"?, "candidates": [{"text", ...}]} a line
     #[arg(required = true, value_name = "SETS")]
     pub sets: Vec<PathBuf>,
+
+    /// How files of other tools are read.
+    #[command(flatten)]
+    pub reading: FilesArguments,
 
     /// The model and the device.
     #[command(flatten)]

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use conclave_core::kinds::{VoteOptions, ballot};
 use conclave_core::result::AggregateResult;
 use conclave_core::router::Policy;
-use conclave_core::sample_set::{SampleSet, read_sample_sets};
+use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
 use conclave_model::decoder::Qwen2Decoder;
@@ -30,6 +30,7 @@ use crate::input::{Source, Tally};
 use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::model::{LoadBar, Opened, open, progress_bar};
+use crate::sets::read_sets;
 use crate::vote::Refusals;
 use crate::{Outcome, UsageError};
 use arguments::AggregateArguments;
@@ -54,7 +55,7 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let opened = open(&arguments.model)?;
     check_room(arguments, &opened)?;
     let mut tally = Tally::default();
-    let sets = read(&sources, arguments.limit, &mut tally)?;
+    let sets = read(&sources, arguments, &mut tally)?;
     let generator = rounds::open_generator(arguments)?;
     let settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
     // Rounds are asked for: nothing is left to the vote.
@@ -93,16 +94,15 @@ struct Job<'a> {
     unknown: Option<f64>,
 }
 
-fn read(sources: &[Source], limit: Option<usize>, tally: &mut Tally) -> Result<Vec<SampleSet>> {
+fn read(sources: &[Source], arguments: &AggregateArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
+    let options = arguments.reading.options(tally)?;
     let mut sets: Vec<SampleSet> = Vec::new();
-    for source in sources {
-        source.read(tally, read_sample_sets, |set| {
-            if limit.is_none_or(|limit| sets.len() < limit) {
-                sets.push(set);
-            }
-            Ok(())
-        })?;
-    }
+    read_sets(sources, &options, tally, |set| {
+        if arguments.limit.is_none_or(|limit| sets.len() < limit) {
+            sets.push(set);
+        }
+        Ok(())
+    })?;
     Ok(sets)
 }
 

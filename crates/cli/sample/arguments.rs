@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::arguments::EXIT_CODES;
+use crate::sets::LayoutArguments;
 
 /// The variable that holds a key where nothing else is said.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -73,6 +74,10 @@ pub struct SampleArguments {
     /// Problems: {"id", "problem", "reference_answer"?} a line, or sample sets
     #[arg(required = true, value_name = "PROBLEMS")]
     pub problems: Vec<PathBuf>,
+
+    /// How files of other tools are read.
+    #[command(flatten)]
+    pub reading: LayoutArguments,
 
     /// The API and what is asked of it.
     #[command(flatten)]

@@ -7,8 +7,8 @@ mod rows;
 
 use anyhow::{Result, bail};
 use conclave_client::{ErrorKind, Failure};
-use conclave_core::sample_set::{JsonLines, SampleSet};
-use serde::Deserialize;
+use conclave_core::sample_set::SampleSet;
+use conclave_files::Options;
 use serde_json::{Value, json};
 
 use crate::Outcome;
@@ -16,6 +16,7 @@ use crate::aggregate::settings::sets_as_read;
 use crate::input::{Source, Tally};
 use crate::messages::{count, say, visible_clipped};
 use crate::model::progress_bar;
+use crate::sets::read_sets;
 use arguments::SampleArguments;
 use draw::{Drawer, fill, nothing, report};
 use rows::Rows;
@@ -54,37 +55,20 @@ pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
     }
 }
 
-/// A line of problems: a sample set, whose candidates may be left out.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "Value")]
-struct Problem(SampleSet);
-
-impl TryFrom<Value> for Problem {
-    type Error = String;
-
-    fn try_from(mut value: Value) -> Result<Self, String> {
-        if let Some(fields) = value.as_object_mut() {
-            fields.entry("candidates").or_insert_with(|| json!([]));
-        }
-        SampleSet::try_from(value).map(Self)
-    }
-}
-
 /// The problems as sets, with the candidates that are to be kept.
 fn read(sources: &[Source], arguments: &SampleArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
     let (mut sets, mut dropped) = (Vec::new(), 0);
-    for source in sources {
-        source.read(tally, JsonLines::new, |Problem(mut set)| {
-            if arguments.limit.is_none_or(|limit| sets.len() < limit) {
-                if !arguments.keep {
-                    dropped += set.candidates.len() as u64;
-                    set.candidates.clear();
-                }
-                sets.push(set);
+    let options = Options { problems_only: true, ..arguments.reading.options() };
+    read_sets(sources, &options, tally, |mut set| {
+        if arguments.limit.is_none_or(|limit| sets.len() < limit) {
+            if !arguments.keep {
+                dropped += set.candidates.len() as u64;
+                set.candidates.clear();
             }
-            Ok(())
-        })?;
-    }
+            sets.push(set);
+        }
+        Ok(())
+    })?;
     if dropped > 0 {
         say(&format!("{} of the input are left out; --keep keeps them", count(dropped, "candidate")));
     }

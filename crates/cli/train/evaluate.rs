@@ -4,7 +4,8 @@
 use anyhow::{Context, Result, bail};
 use conclave_core::metrics::Figure;
 use conclave_core::result::AggregateResult;
-use conclave_core::sample_set::{JsonLines, SampleSet, read_sample_sets};
+use conclave_core::sample_set::{JsonLines, SampleSet};
+use conclave_files::Options;
 use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
 use conclave_train::evaluate::{EvaluateOptions, Evaluated, accuracy_difference, distinguish, evaluate};
@@ -19,6 +20,7 @@ use crate::input::{Source, Tally};
 use crate::messages::say;
 use crate::model::open;
 use crate::output::Output;
+use crate::sets::read_sets;
 use crate::table::{Align, Table};
 
 /// Runs the command.
@@ -62,14 +64,12 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
 
 fn read(arguments: &EvaluateArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
     let mut sets = Vec::new();
-    for source in &Source::resolve(&arguments.sets)? {
-        source.read(tally, read_sample_sets, |set| {
-            if arguments.limit.is_none_or(|limit| sets.len() < limit) {
-                sets.push(set);
-            }
-            Ok(())
-        })?;
-    }
+    read_sets(&Source::resolve(&arguments.sets)?, &Options::default(), tally, |set| {
+        if arguments.limit.is_none_or(|limit| sets.len() < limit) {
+            sets.push(set);
+        }
+        Ok(())
+    })?;
     let graded = sets.iter().filter(|set| set.reference_answer.is_some()).count();
     if graded == 0 {
         bail!("none of the {} sets has a `reference_answer`: there is nothing to measure by", sets.len());

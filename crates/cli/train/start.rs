@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use conclave_core::arithmetic::{Numbers, Options, Solver, sample_set};
-use conclave_core::sample_set::{SampleSet, read_sample_sets};
+use conclave_core::sample_set::SampleSet;
 use conclave_model::config::Qwen2Config;
 use conclave_model::init::RandomWeights;
 use conclave_model::load::{LoadOptions, load};
@@ -22,6 +22,7 @@ use crate::input::{Source, Tally};
 use crate::messages::{count, say};
 use crate::model::LoadBar;
 use crate::model::write::{copied_files, read_tokenizer_file};
+use crate::sets::read_sets;
 
 /// A model that is to be trained, read but for its weights.
 pub struct Model {
@@ -216,12 +217,10 @@ pub fn held_out_sets(run: &RunConfig) -> Result<Vec<SampleSet>> {
 fn read(files: &[PathBuf]) -> Result<Vec<SampleSet>> {
     let mut tally = Tally::default();
     let mut sets = Vec::new();
-    for source in Source::resolve(files)? {
-        source.read(&mut tally, read_sample_sets, |set| {
-            sets.push(set);
-            Ok(())
-        })?;
-    }
+    read_sets(&Source::resolve(files)?, &conclave_files::Options::default(), &mut tally, |set| {
+        sets.push(set);
+        Ok(())
+    })?;
     if tally.finish() != crate::Outcome::Done {
         bail!("not every line of the sample sets could be read: mend or remove what is named above");
     }

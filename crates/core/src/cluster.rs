@@ -61,9 +61,14 @@ pub fn cluster_readings(readings: &[Reading]) -> Vec<Cluster> {
 }
 
 fn cluster_of(members: &[(usize, &Reading)]) -> Cluster {
-    let mut seen = std::collections::HashSet::new();
-    let answers = members.iter().filter_map(|(_, reading)| reading.answer.clone());
-    let forms: Vec<String> = answers.filter(|text| seen.insert(text.clone())).collect();
+    let answers: Vec<&str> = members.iter().filter_map(|(_, reading)| reading.answer.as_deref()).collect();
+    let first = crate::order::are_first(&answers);
+    let forms: Vec<String> = answers
+        .iter()
+        .zip(first)
+        .filter(|(_, is_first)| *is_first)
+        .map(|(text, _)| (*text).to_owned())
+        .collect();
     Cluster {
         answer: forms.first().cloned().unwrap_or_default(),
         candidates: members.iter().map(|(candidate, _)| *candidate).collect(),

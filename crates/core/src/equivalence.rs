@@ -21,13 +21,12 @@ mod value;
 use crate::math::budget::Budget;
 use crate::math::lexer;
 use crate::math::node::{Node, Shape};
+use crate::math::number::{BigInt, BigRational};
 use crate::math::parser;
 use crate::math::plain::PlainNumber;
 pub use crate::math::verdict::Verdict;
 use crate::reader::Tier;
 pub use classes::{Bucket, Classes};
-use num_rational::BigRational;
-use num_traits::ToPrimitive;
 use std::borrow::Cow;
 use value::{Scalar, Value};
 
@@ -237,7 +236,7 @@ fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
     let rounds = |value: &BigRational, other: &BigRational| {
         value::long_decimal(value).is_some_and(|(places, digits)| {
             let gap = if value > other { value - other } else { other - value };
-            let half = BigRational::new(1.into(), num_bigint::BigInt::from(10).pow(places) * 2);
+            let half = BigRational::new(1.into(), BigInt::from(10).pow(places) * BigInt::from(2));
             let is_double = value::DOUBLE_DIGITS.contains(&digits)
                 && crate::math::numeric::is_printed_double(value)
                 && value.to_f64() == other.to_f64();
@@ -247,8 +246,9 @@ fn plain_verdict(x: &PlainNumber, y: &PlainNumber) -> Verdict {
     Verdict::known(rounds(&x, &y) || rounds(&y, &x))
 }
 
+/// A plain number is in lowest terms already.
 fn of_rational(number: &PlainNumber) -> BigRational {
-    BigRational::new(number.numerator.into(), number.denominator.into())
+    BigRational::of_lowest(number.numerator.into(), number.denominator.into())
 }
 
 /// Whether a text is words of language, so that another one is another answer.

@@ -10,7 +10,8 @@ pub fn lowercase(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(lower).collect() }
 }
 
-fn lower(c: char) -> char {
+/// The character in lower case.
+pub(crate) fn lower(c: char) -> char {
     let by = |distance: u32| char::from_u32(u32::from(c) + distance).unwrap_or(c);
     // Of pairs that stand side by side, the capital comes first.
     let of_pair = |capital_is_odd: bool| if (u32::from(c) % 2 == 1) == capital_is_odd { by(1) } else { c };
@@ -39,8 +40,10 @@ fn lower(c: char) -> char {
 /// (zero-width characters, marks of direction). Superscripts, subscripts and fractions in one character stay: they mean
 /// something.
 pub fn normal(text: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| matches!(byte, 7..=13 | b' '..=0x7f);
-    if text.bytes().all(is_plain) || !text.chars().any(is_special) {
+    // Without a way out of the loop, so that many bytes are looked at together.
+    let has_control = text.bytes().fold(false, |any, byte| any | matches!(byte, 0..=6 | 0xe..=0x1f));
+    let is_special_at = |(at, byte): (usize, u8)| byte >= 0xc0 && text[at..].starts_with(is_special);
+    if !has_control && (text.is_ascii() || !text.bytes().enumerate().any(is_special_at)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

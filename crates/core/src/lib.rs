@@ -16,6 +16,7 @@ pub mod kinds;
 mod letters;
 pub mod math;
 pub mod metrics;
+mod order;
 pub mod prompt;
 pub mod reader;
 pub mod record;

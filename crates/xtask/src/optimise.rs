@@ -32,8 +32,9 @@ const FEATURES: [&str; 9] = [
 /// For size.
 const PASSES: [&str; 1] = ["-Oz"];
 
-/// For a last percent, which on the large modules would take half an hour.
-const MORE_PASSES: [&str; 4] = ["--flatten", "--rereloop", "-Oz", "-Oz"];
+/// For a last percent, which on the large modules would take half an hour. What is skipped makes code that compresses worse.
+const MORE_PASSES: [&str; 6] =
+    ["--skip-pass=local-cse", "--skip-pass=inlining-optimizing", "--flatten", "--rereloop", "-Oz", "-Oz"];
 
 /// Where the optimised modules are: `full.wasm`, `cpu.wasm` and so on.
 pub fn directory() -> PathBuf {

@@ -10,9 +10,8 @@ use crate::letters::lowercase;
 use crate::math::budget::Budget;
 use crate::math::exact::exact;
 use crate::math::node::{Function, Node, Relation, Shape};
+use crate::math::number::BigRational;
 use crate::math::polynomial::{Atom, Polynomial};
-use num_rational::BigRational;
-use num_traits::Signed;
 
 /// The meaning of a chain of relations.
 pub(super) fn chain(sides: Vec<Node>, relations: Vec<Relation>, budget: &mut Budget) -> Option<Value> {
@@ -172,7 +171,7 @@ pub(super) fn name_of(node: &Node, budget: &mut Budget) -> Option<String> {
         Node::Inverse(inner) if is_point(inner) => Some(format!("1/{}", name_of(inner, budget)?)),
         Node::Product(parts) if parts.iter().all(is_point) => {
             let mut names = names_of(parts, budget)?;
-            names.sort_unstable();
+            crate::order::sort_texts(&mut names);
             Some(names.join("*"))
         }
         Node::Ratio(parts) => Some(names_of(parts, budget)?.join(":")),

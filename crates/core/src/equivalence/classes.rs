@@ -12,6 +12,7 @@ use crate::math::budget::Budget;
 use crate::math::node::{Node, Shape};
 use crate::math::numeric;
 use crate::math::verdict::Verdict;
+use crate::order::in_order;
 
 /// A cell of a grid of numbers, and what kind of answer it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,10 +169,7 @@ impl Sum {
 
     fn scalar(&mut self, scalar: &Scalar, budget: &mut Budget) {
         self.items += 1;
-        let exact = scalar.exact.as_ref().and_then(|exact| exact.as_rational()).and_then(|value| {
-            use num_traits::ToPrimitive;
-            value.to_f64()
-        });
+        let exact = scalar.exact.as_ref().and_then(|exact| exact.as_rational()).map(|value| value.to_f64());
         self.total += match exact {
             Some(value) => weight(value, 0.0),
             // Undefined here is undefined for every form of it that could be shown equal, or else the forms
@@ -201,9 +199,9 @@ pub(super) fn classes(answers: &[Answer]) -> Classes {
 /// The classes, and the slow comparisons made.
 fn counted(answers: &[Answer]) -> (Classes, usize) {
     // Distinct texts in sorted order: from here on nothing depends on the order of the answers.
-    let mut distinct: Vec<&Answer> = answers.iter().collect();
     let order = |a: &Answer, b: &Answer| (&a.key, &a.text).cmp(&(&b.key, &b.text));
-    distinct.sort_unstable_by(|a, b| order(a, b));
+    let places = in_order(answers.len(), &|a, b| order(&answers[a], &answers[b]));
+    let mut distinct: Vec<&Answer> = places.into_iter().map(|at| &answers[at]).collect();
     distinct.dedup_by(|a, b| order(a, b).is_eq());
     let mut forest = Forest { parents: (0..distinct.len()).collect() };
     for at in 1..distinct.len() {
@@ -243,7 +241,8 @@ fn join_buckets(distinct: &[&Answer], forest: &mut Forest) -> usize {
     for (at, answer) in distinct.iter().enumerate() {
         members.extend(buckets(answer).into_iter().map(|bucket| (bucket, at)));
     }
-    members.sort_unstable();
+    let places = in_order(members.len(), &|a, b| members[a].cmp(&members[b]));
+    let members: Vec<(Bucket, usize)> = places.into_iter().map(|at| members[at]).collect();
     let allowed = distinct.len() * COMPARISONS_PER_ANSWER;
     let mut made = 0;
     for bucket in members.chunk_by(|a, b| a.0 == b.0) {

@@ -29,7 +29,11 @@ pub(super) fn clean(text: &str) -> &str {
             text = inside;
         }
         // `=> 5`
-        for arrow in ["=>", "⇒", "∴", "→", "->", "\\therefore", "\\implies", "\\Rightarrow"] {
+        let may_be_arrow = text.starts_with(['=', '-', '\\']) || !text.is_ascii();
+        for arrow in ["=>", "⇒", "∴", "→", "->", "\\therefore", "\\implies", "\\Rightarrow"]
+            .iter()
+            .filter(|_| may_be_arrow)
+        {
             text = text.strip_prefix(arrow).unwrap_or(text);
         }
         // `[[B]]`, as judges are told to write.
@@ -192,6 +196,11 @@ pub(super) fn applied_name(text: &str) -> Option<(String, &str)> {
 /// Undoes doubled backslashes (`\\\\frac`, from text that was escaped twice); `None` where there are none, or where they
 /// may be the row breaks of a matrix.
 pub(super) fn unescape(text: &str) -> Option<String> {
+    // One look at each byte, since most answers have none.
+    let may_be = |bytes: &[u8]| bytes[0] == b'\\' && bytes[1] == b'\\' && bytes[2].is_ascii_alphabetic();
+    if !text.as_bytes().windows(3).any(may_be) {
+        return None;
+    }
     let doubled = text
         .match_indices("\\\\")
         .any(|(at, _)| text[at + 2..].starts_with(|c: char| c.is_ascii_alphabetic()));

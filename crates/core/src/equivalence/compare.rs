@@ -215,8 +215,7 @@ fn proportional(a: &Scalar, b: &Scalar, budget: &mut Budget) -> Proportion {
         if let (Some((p, m)), Some((q, n))) = (x.monic(), y.monic())
             && p == q
         {
-            let zero = num_traits::Zero::zero();
-            return if (m > zero) == (n > zero) { Proportion::Positive } else { Proportion::Other };
+            return if m.is_positive() == n.is_positive() { Proportion::Positive } else { Proportion::Other };
         }
         let rational = |value: &Polynomial| value.is_independent() && value.has_rational_coefficients();
         if rational(x) && rational(y) {

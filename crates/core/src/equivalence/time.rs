@@ -3,7 +3,6 @@
 use super::value::Value;
 use crate::letters::lowercase;
 use crate::math::verdict::Verdict;
-use num_traits::ToPrimitive;
 
 /// A time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +95,8 @@ impl Date {
     }
 
     pub(super) fn key(&self) -> String {
-        format!("date {:?} {} {} {}", self.year, self.month, self.day, self.is_ambiguous)
+        let year = self.year.map_or_else(String::new, |year| year.to_string());
+        format!("date {year} {} {} {}", self.month, self.day, self.is_ambiguous)
     }
 }
 
@@ -105,7 +105,7 @@ impl Date {
 pub(super) fn of_ratio(parts: &[Value], is_beside_time: bool) -> Option<Time> {
     let part = |value: &Value| -> Option<u32> {
         match value {
-            Value::Scalar(scalar) => scalar.exact.as_ref()?.as_integer()?.to_u32(),
+            Value::Scalar(scalar) => scalar.exact.as_ref()?.as_integer()?.try_into().ok(),
             _ => None,
         }
     };
@@ -135,6 +135,12 @@ const WEEKDAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "frid
 /// quantity like any other.
 fn duration(text: &str) -> Option<Duration> {
     if text.len() > 60 || !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    // A number for each of the units.
+    let digits =
+        text.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_digit() && !pair[1].is_ascii_digit());
+    if digits.count() < 2 {
         return None;
     }
     let lower =
@@ -195,11 +201,25 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     {
         return None;
     }
+    if !may_be_date(text) {
+        return None;
+    }
     let plain: String = ["\\text{", "\\textrm{", "\\mathrm{", "\\,", "\\ ", "~", "{", "}"]
         .iter()
         .fold(text.replace("{:}", ":").replace('\u{202f}', " "), |text, mark| text.replace(mark, " "));
     let lower = lowercase(plain.trim());
     time(&lower).map(Value::Time).or_else(|| date(&lower).map(Value::Date))
+}
+
+/// Whether a text may hold a time or a date: half of a day, the name of a month, or two marks between numbers.
+fn may_be_date(text: &str) -> bool {
+    let bytes = text.to_ascii_lowercase().into_bytes();
+    let marks = bytes.iter().filter(|byte| matches!(byte, b'/' | b'-' | b'.')).count();
+    let is_half = |pair: &[u8]| matches!(pair, b"am" | b"pm" | b".m");
+    let is_month = |start: &[u8]| {
+        b"jfmasond".contains(&start[0]) && MONTHS.iter().any(|month| month.as_bytes().starts_with(start))
+    };
+    marks > 1 || bytes.windows(2).any(is_half) || bytes.windows(3).any(is_month)
 }
 
 /// `2:00 pm`, `2 p.m.`, `14:30:15`; a bare `2:15` may be a ratio and is left to that.

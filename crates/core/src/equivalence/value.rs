@@ -10,10 +10,9 @@ use crate::math::budget::Budget;
 use crate::math::exact::exact;
 use crate::math::infinity;
 use crate::math::node::{Node, Relation, Shape};
+use crate::math::number::{BigInt, BigRational};
 use crate::math::polynomial::{Atom, Polynomial};
 use crate::math::units;
-use num_rational::BigRational;
-use num_traits::{Signed, ToPrimitive, Zero};
 
 /// An expression with its exact value where there is one.
 #[derive(Clone, Debug)]
@@ -30,16 +29,16 @@ impl Scalar {
             return match infinity::infinity_of(&node, budget) {
                 Some(node) => {
                     let exact = exact(&node, budget);
-                    let key = exact.as_ref().map_or_else(|| format!("~{node:?}"), Polynomial::key);
+                    let key = exact.as_ref().map_or_else(|| format!("~{}", node.key()), Polynomial::key);
                     Self { node, exact, key }
                 }
-                None => Self { key: format!("~{node:?}"), exact: None, node },
+                None => Self { key: format!("~{}", node.key()), exact: None, node },
             };
         }
         let exact = exact(&node, budget);
         let key = match &exact {
             Some(value) => value.key(),
-            None => format!("~{node:?}"),
+            None => format!("~{}", node.key()),
         };
         Self { node, exact, key }
     }
@@ -64,7 +63,7 @@ impl Scalar {
                     monomial.iter().filter(|(atom, _)| !matches!(atom, Atom::Prime(_) | Atom::Pi | Atom::E));
                 match (variables.next(), variables.next()) {
                     (None, _) => true,
-                    (Some((Atom::Variable(_), exponent)), None) => *exponent == 1.into(),
+                    (Some((Atom::Variable(_), exponent)), None) => exponent.is_one(),
                     _ => false,
                 }
             })
@@ -90,7 +89,7 @@ pub(super) fn long_decimal(value: &BigRational) -> Option<(u32, usize)> {
     if rest != 1 || places == 0 || places > MOST_PLACES {
         return None;
     }
-    let digits = value.numer().abs() * num_bigint::BigInt::from(10).pow(places) / value.denom();
+    let digits = value.numer().abs() * BigInt::from(10).pow(places) / value.denom();
     if digits.bits() < 30 {
         return None;
     }
@@ -230,7 +229,10 @@ impl Value {
                 let rows: Vec<_> = rows.iter().map(|row| keys(row)).collect();
                 format!("matrix({})", rows.join(";"))
             }
-            Value::Chain(items, relations) => format!("{relations:?}{}", keys(items)),
+            Value::Chain(items, relations) => {
+                let relations: String = relations.iter().map(|relation| format!("{relation:?},")).collect();
+                format!("[{relations}]{}", keys(items))
+            }
             Value::Ratio(items) => format!("ratio{}", keys(items)),
             Value::Based(digits, base) => format!("{digits}_{base}"),
             Value::Text(words) => format!("t:{words}"),
@@ -246,7 +248,7 @@ fn keys(items: &[Value]) -> String {
 fn sorted_keys(items: &[Value]) -> String {
     let mut keys: Vec<_> =
         items.iter().map(|item| item.key()).map(|key| format!("({}:{key})", key.len())).collect();
-    keys.sort_unstable();
+    crate::order::sort_texts(&mut keys);
     keys.concat()
 }
 
@@ -266,8 +268,10 @@ fn list(shape: Shape, items: Vec<Node>, budget: &mut Budget) -> Option<Value> {
     }
     // A list of points is a set of solutions; a list of numbers may have a double root.
     if shape == Shape::Set || values.iter().all(|value| matches!(value, Value::Sequence(..))) {
-        let mut seen = std::collections::HashSet::new();
-        values.retain(|value| seen.insert(value.key()));
+        let keys: Vec<String> = values.iter().map(Value::key).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut first = crate::order::are_first(&keys).into_iter();
+        values.retain(|_| first.next() == Some(true));
     }
     Some(Value::Sequence(shape, values))
 }
@@ -297,9 +301,7 @@ fn count_signs(node: &Node, signs: &mut u32, tied: &mut bool) {
         *signs += 1;
         *tied |= opposite;
     }
-    for child in node.children() {
-        count_signs(child, signs, tied);
-    }
+    node.each_child(&mut |child| count_signs(child, signs, tied));
 }
 
 fn choose_signs(node: Node, pattern: u32, at: &mut u32) -> Node {

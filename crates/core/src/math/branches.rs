@@ -12,7 +12,6 @@ use super::exact::exact;
 use super::node::{Function, Node, Operation};
 use super::numeric::{POINTS, Point, hash};
 use super::polynomial::{Atom, Polynomial};
-use num_traits::ToPrimitive;
 
 /// One point of comparison.
 pub(super) struct Sample {
@@ -83,7 +82,7 @@ pub(super) fn samples(a: &Node, b: &Node, budget: &mut Budget) -> Samples {
             let fixed = samples.points[seed].set.clone();
             let point = Point { seed, set: &fixed };
             let mut points = Vec::new();
-            let mut push_with = |value: f64, is_needed: bool, is_step: bool| {
+            let push_with: &mut dyn FnMut(f64, bool, bool) = &mut |value, is_needed, is_step| {
                 let mut set = fixed.clone();
                 set.push((name.clone(), value));
                 points.push(Sample { seed, set, is_needed, is_step });
@@ -226,9 +225,7 @@ fn collect(node: &Node, branches: &mut Vec<Branch>, budget: &mut Budget) {
         Node::Many(Operation::Mod, items) => items.iter().for_each(|item| push(item, Ends::Steps)),
         _ => {}
     }
-    for child in node.children() {
-        collect(child, branches, budget);
-    }
+    node.each_child(&mut |child| collect(child, branches, budget));
 }
 
 fn is_whole(node: &Node) -> bool {
@@ -332,7 +329,7 @@ fn piece_of(node: &Node, visited: &mut u32) -> Option<(Node, Node)> {
 fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<Vec<f64>> {
     let mut coefficients = vec![0.0];
     // Times a power of the variable where it stands below a line: the zeros are the same.
-    let own = |(atom, exponent): &(Atom, num_rational::Rational64)| match atom {
+    let own = |(atom, exponent): &(Atom, super::number::Rational64)| match atom {
         Atom::Variable(own) if **own == *name => Some(*exponent.numer()),
         _ => None,
     };
@@ -343,7 +340,7 @@ fn in_one_variable(polynomial: &Polynomial, name: &str, point: Point) -> Option<
         .unwrap_or(0)
         .min(0);
     for (monomial, coefficient) in polynomial.terms() {
-        let mut value = coefficient.to_f64()?;
+        let mut value = coefficient.to_f64();
         let mut degree = usize::try_from(lowest.unsigned_abs()).ok()?;
         for (atom, exponent) in monomial {
             let power = *exponent.numer() as f64 / *exponent.denom() as f64;
@@ -457,7 +454,7 @@ fn variables(node: &Node, names: &mut Vec<String>) {
             inside.retain(|name| name != bound && !names.contains(name));
             names.extend(inside);
         }
-        _ => node.children().into_iter().for_each(|child| variables(child, names)),
+        _ => node.each_child(&mut |child| variables(child, names)),
     }
 }
 
@@ -475,7 +472,7 @@ fn whole_variables(node: &Node, names: &mut Vec<String>) {
         }
         _ => {}
     }
-    node.children().into_iter().for_each(|child| whole_variables(child, names));
+    node.each_child(&mut |child| whole_variables(child, names));
 }
 
 /// Whole values from 3 on, of several sizes and parities, other ones for each name.

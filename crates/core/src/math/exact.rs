@@ -5,12 +5,9 @@ mod known;
 
 use super::budget::Budget;
 use super::node::{Function, Node, Operation};
+use super::number::{BigInt, BigRational, Rational64};
 use super::polynomial::{Atom, Polynomial, bits};
 use known::{factor, inverse_trigonometric, logarithm, multiple_of_pi, sine};
-use num_bigint::BigInt;
-use num_integer::Integer;
-use num_rational::{BigRational, Rational64};
-use num_traits::{One, Signed, ToPrimitive, Zero};
 
 /// Digits and exponents beyond this are text.
 const MAX_DIGITS: usize = 1_200;
@@ -132,7 +129,7 @@ fn opaque(name: &str, arguments: &[String], budget: &mut Budget) -> Option<Polyn
 }
 
 fn product_of(from: i64, to: i64) -> BigInt {
-    (from..=to).fold(BigInt::one(), |product, factor| product * factor)
+    (from..=to).fold(BigInt::one(), |product, factor| product * BigInt::from(factor))
 }
 
 fn binomial(n: &Polynomial, k: &Polynomial, budget: &mut Budget) -> Option<Polynomial> {
@@ -148,7 +145,7 @@ fn binomial(n: &Polynomial, k: &Polynomial, budget: &mut Budget) -> Option<Polyn
             budget.take(k.unsigned_abs())?;
             let (mut value, mut at) = (BigInt::one(), 0);
             while at < k {
-                value = value * (n - at) / (at + 1);
+                value = value * BigInt::from(n - at) / BigInt::from(at + 1);
                 at += 1;
             }
             Some(Polynomial::constant(value.into()))
@@ -187,7 +184,7 @@ fn many(operation: Operation, items: &[Node], budget: &mut Budget) -> Option<Pol
     }
     let mut keys: Vec<String> = values.iter().map(Polynomial::key).collect();
     if operation != Operation::Mod {
-        keys.sort_unstable();
+        crate::order::sort_texts(&mut keys);
         keys.dedup();
         if keys.len() == 1 && matches!(operation, Operation::Max | Operation::Min) {
             return values.pop();

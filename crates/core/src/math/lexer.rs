@@ -51,9 +51,10 @@ pub fn tokenize(text: &str, budget: &mut Budget) -> Option<Vec<Token>> {
     let mut lexer =
         Lexer { rest: text, tokens: Vec::new(), spaced: false, boxed: false, brackets: 0, cases: 0 };
     // With an even number of dollar signs they delimit mathematics; a single one is a currency.
-    let dollars = text.matches('$').count() - text.matches("\\$").count();
-    let delimited = text.contains("\\(") || text.contains("\\[");
-    lexer.run(dollars % 2 == 1 && !delimited, 0, budget)?;
+    let escaped = text.as_bytes().windows(2).filter(|pair| pair == b"\\$").count();
+    let dollars = text.matches('$').count() - escaped;
+    let is_delimited = || text.contains("\\(") || text.contains("\\[");
+    lexer.run(dollars % 2 == 1 && !is_delimited(), 0, budget)?;
     Some(lexer.tokens)
 }
 

@@ -13,6 +13,7 @@ pub mod functions;
 pub mod infinity;
 pub mod lexer;
 pub mod node;
+pub mod number;
 pub mod numeric;
 pub mod parser;
 pub mod plain;

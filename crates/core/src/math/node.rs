@@ -1,6 +1,6 @@
 //! The tree that the parser builds: expressions, and the structures that answers are made of.
 
-use num_rational::BigRational;
+use super::number::BigRational;
 
 /// A named function of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -179,23 +179,65 @@ impl Node {
 
     /// The direct children, in order.
     pub fn children(&self) -> Vec<&Node> {
+        let mut children = Vec::new();
+        self.each_child(&mut |child| children.push(child));
+        children
+    }
+
+    /// Visits the direct children, in order.
+    pub fn each_child<'a>(&'a self, visit: &mut dyn FnMut(&'a Node)) {
+        self.any_child(&mut |child| {
+            visit(child);
+            false
+        });
+    }
+
+    /// Whether `test` holds for a direct child; they are tried in order. No list of them is made, since most questions about
+    /// a tree go over all of it.
+    pub fn any_child<'a>(&'a self, test: &mut dyn FnMut(&'a Node) -> bool) -> bool {
+        match self {
+            Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => false,
+            Node::Based(..) | Node::Text(_) | Node::Reals => false,
+            Node::Sum(items)
+            | Node::Product(items)
+            | Node::Apply(_, items)
+            | Node::Sequence(_, items)
+            | Node::Union(items)
+            | Node::SetOperation(_, items)
+            | Node::Chain(items, _)
+            | Node::Many(_, items)
+            | Node::Ratio(items) => items.iter().any(test),
+            Node::Repeated { from, to, body, .. } | Node::Integral { from, to, body, .. } => {
+                test(from) || test(to) || test(body)
+            }
+            Node::Matrix(rows) => rows.iter().flatten().any(test),
+            Node::Power(a, b) | Node::Root(a, b) | Node::Binomial(a, b) => test(a) || test(b),
+            Node::Log(base, argument) => base.as_deref().is_some_and(&mut *test) || test(argument),
+            Node::Negative(a) | Node::Inverse(a) | Node::Call(_, a) | Node::Factorial(a) => test(a),
+            Node::Degrees(a) | Node::Percent(a) | Node::PlusMinus(a, _) | Node::Quantity(a, _) => test(a),
+            Node::UnitLetter { product, inner, .. } => test(product) || test(inner),
+        }
+    }
+
+    /// The direct children, in the order of [`Node::children`].
+    fn children_mut(&mut self) -> Vec<&mut Node> {
         match self {
             Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => Vec::new(),
             Node::Based(..) | Node::Text(_) | Node::Reals => Vec::new(),
             Node::Sum(items) | Node::Product(items) | Node::Apply(_, items) | Node::Sequence(_, items) => {
-                items.iter().collect()
+                items.iter_mut().collect()
             }
             Node::Union(items)
             | Node::SetOperation(_, items)
             | Node::Chain(items, _)
             | Node::Many(_, items)
-            | Node::Ratio(items) => items.iter().collect(),
+            | Node::Ratio(items) => items.iter_mut().collect(),
             Node::Repeated { from, to, body, .. } | Node::Integral { from, to, body, .. } => {
                 vec![from, to, body]
             }
-            Node::Matrix(rows) => rows.iter().flatten().collect(),
+            Node::Matrix(rows) => rows.iter_mut().flatten().collect(),
             Node::Power(a, b) | Node::Root(a, b) | Node::Binomial(a, b) => vec![a, b],
-            Node::Log(base, argument) => base.iter().chain([argument]).map(|node| &**node).collect(),
+            Node::Log(base, argument) => base.iter_mut().chain([argument]).map(|node| &mut **node).collect(),
             Node::Negative(a) | Node::Inverse(a) | Node::Call(_, a) | Node::Factorial(a) => vec![a],
             Node::Degrees(a) | Node::Percent(a) | Node::PlusMinus(a, _) | Node::Quantity(a, _) => vec![a],
             Node::UnitLetter { product, inner, .. } => vec![product, inner],
@@ -203,65 +245,23 @@ impl Node {
     }
 
     /// The same node with each direct child replaced, in the order of [`Node::children`].
-    pub fn map_children(self, map: &mut dyn FnMut(Node) -> Node) -> Node {
-        let all = |items: Vec<Node>, map: &mut dyn FnMut(Node) -> Node| -> Vec<Node> {
-            items.into_iter().map(map).collect()
-        };
-        match self {
-            Node::Number(_) | Node::Pi | Node::E | Node::I | Node::Variable(_) => self,
-            Node::Based(..) | Node::Text(_) | Node::Reals => self,
-            Node::Sum(items) => Node::Sum(all(items, map)),
-            Node::Product(items) => Node::Product(all(items, map)),
-            Node::Apply(name, items) => Node::Apply(name, all(items, map)),
-            Node::Sequence(shape, items) => Node::Sequence(shape, all(items, map)),
-            Node::Union(items) => Node::Union(all(items, map)),
-            Node::SetOperation(operator, items) => Node::SetOperation(operator, all(items, map)),
-            Node::Chain(items, relations) => Node::Chain(all(items, map), relations),
-            Node::Ratio(items) => Node::Ratio(all(items, map)),
-            Node::Many(operation, items) => Node::Many(operation, all(items, map)),
-            Node::Repeated { index, from, to, body, is_product } => Node::Repeated {
-                index,
-                from: Box::new(map(*from)),
-                to: Box::new(map(*to)),
-                body: Box::new(map(*body)),
-                is_product,
-            },
-            Node::Integral { variable, from, to, body } => Node::Integral {
-                variable,
-                from: Box::new(map(*from)),
-                to: Box::new(map(*to)),
-                body: Box::new(map(*body)),
-            },
-            Node::Matrix(rows) => Node::Matrix(rows.into_iter().map(|row| all(row, map)).collect()),
-            Node::Power(a, b) => Node::Power(Box::new(map(*a)), Box::new(map(*b))),
-            Node::Root(a, b) => Node::Root(Box::new(map(*a)), Box::new(map(*b))),
-            Node::Binomial(a, b) => Node::Binomial(Box::new(map(*a)), Box::new(map(*b))),
-            Node::Log(base, argument) => {
-                let base = base.map(|base| Box::new(map(*base)));
-                Node::Log(base, Box::new(map(*argument)))
-            }
-            Node::Negative(a) => Node::Negative(Box::new(map(*a))),
-            Node::Inverse(a) => Node::Inverse(Box::new(map(*a))),
-            Node::Call(function, a) => Node::Call(function, Box::new(map(*a))),
-            Node::Factorial(a) => Node::Factorial(Box::new(map(*a))),
-            Node::Degrees(a) => Node::Degrees(Box::new(map(*a))),
-            Node::Percent(a) => Node::Percent(Box::new(map(*a))),
-            Node::PlusMinus(a, opposite) => Node::PlusMinus(Box::new(map(*a)), opposite),
-            Node::Quantity(a, unit) => Node::Quantity(Box::new(map(*a)), unit),
-            Node::UnitLetter { product, inner, unit } => {
-                Node::UnitLetter { product: Box::new(map(*product)), inner: Box::new(map(*inner)), unit }
-            }
+    pub fn map_children(mut self, map: &mut dyn FnMut(Node) -> Node) -> Node {
+        for child in self.children_mut() {
+            *child = map(std::mem::replace(child, Node::Reals));
         }
+        self
     }
 
     /// Whether `test` holds for this node or one below it.
     pub fn any(&self, test: &dyn Fn(&Node) -> bool) -> bool {
-        test(self) || self.children().into_iter().any(|child| child.any(test))
+        test(self) || self.any_child(&mut |child| child.any(test))
     }
 
     /// How many nodes there are, this one included.
     pub fn size(&self) -> u64 {
-        1 + self.children().into_iter().map(Node::size).sum::<u64>()
+        let mut size = 1;
+        self.each_child(&mut |child| size += child.size());
+        size
     }
 
     /// Whether a variable (infinity is not one, nor is the index of a sum) or an unknown function occurs.
@@ -283,8 +283,64 @@ impl Node {
                 bound.pop();
                 found
             }
-            _ => self.children().into_iter().any(|child| child.has_variable_but(bound)),
+            _ => self.any_child(&mut |child| child.has_variable_but(bound)),
         }
+    }
+
+    /// A text that is the same for equal trees alone: what the node is, its names with their lengths, and its children.
+    /// (It could be printed for debugging, which would bring much code into the smallest wasm module.)
+    pub fn key(&self) -> String {
+        let mut key = String::new();
+        self.write_key(&mut key);
+        key
+    }
+
+    fn write_key(&self, key: &mut String) {
+        let name = |name: &str| format!("{}:{name}", name.len());
+        let (kind, own) = match self {
+            Node::Number(value) => ('#', value.to_string()),
+            Node::Pi => ('π', String::new()),
+            Node::E => ('e', String::new()),
+            Node::I => ('i', String::new()),
+            Node::Variable(variable) => ('x', name(variable)),
+            Node::Sum(_) => ('+', String::new()),
+            Node::Product(_) => ('*', String::new()),
+            Node::Negative(_) => ('-', String::new()),
+            Node::Inverse(_) => ('/', String::new()),
+            Node::Power(..) => ('^', String::new()),
+            Node::Root(..) => ('√', String::new()),
+            Node::Call(function, _) => ('f', format!("{function:?}")),
+            Node::Log(..) => ('l', String::new()),
+            Node::Apply(function, _) => ('a', name(function)),
+            Node::Factorial(_) => ('!', String::new()),
+            Node::Binomial(..) => ('C', String::new()),
+            Node::Many(operation, _) => ('m', format!("{operation:?}")),
+            Node::Repeated { index, is_product, .. } => (if *is_product { '∏' } else { '∑' }, name(index)),
+            Node::Integral { variable, .. } => ('∫', name(variable)),
+            Node::Degrees(_) => ('°', String::new()),
+            Node::Percent(_) => ('%', String::new()),
+            Node::PlusMinus(_, opposite) => (if *opposite { '∓' } else { '±' }, String::new()),
+            Node::Sequence(shape, _) => ('s', format!("{shape:?}")),
+            Node::Matrix(rows) => ('M', rows.iter().map(|row| format!("{},", row.len())).collect()),
+            Node::Union(_) => ('∪', String::new()),
+            Node::SetOperation(operator, _) => ('S', operator.to_string()),
+            Node::Chain(_, relations) => {
+                ('=', relations.iter().map(|relation| format!("{relation:?},")).collect())
+            }
+            Node::Based(digits, base) => ('b', format!("{digits}_{base}")),
+            Node::Ratio(_) => (':', String::new()),
+            Node::Quantity(_, unit) => ('q', name(unit)),
+            Node::UnitLetter { unit, .. } => ('u', name(unit)),
+            Node::Text(words) => ('t', name(words)),
+            Node::Reals => ('R', String::new()),
+        };
+        key.push(kind);
+        key.push_str(&own);
+        key.push('(');
+        for child in self.children() {
+            child.write_key(key);
+        }
+        key.push(')');
     }
 
     /// The tree with a variable replaced.

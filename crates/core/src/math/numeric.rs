@@ -11,10 +11,8 @@ use super::complex::Complex;
 use super::double::Double;
 use super::functions;
 use super::node::{Function, Node, Operation};
+use super::number::{BigInt, BigRational};
 use super::verdict::Verdict;
-use num_bigint::BigInt;
-use num_rational::BigRational;
-use num_traits::{Signed, ToPrimitive};
 
 /// Evaluation points: all variables positive at the first three, of mixed signs at the next three, negative at the last.
 pub const POINTS: usize = 7;
@@ -290,9 +288,9 @@ fn big(value: &BigInt) -> Option<Complex> {
         return None;
     }
     let shift = bits.saturating_sub(106);
-    let lead = value.abs() >> shift;
-    let high = (&lead >> 53u32).to_u64()? as f64;
-    let low = (&lead & BigInt::from((1u64 << 53) - 1)).to_u64()? as f64;
+    let lead = value.shifted_right(shift).to_u128()?;
+    let high = (lead >> 53) as f64;
+    let low = (lead & ((1 << 53) - 1)) as f64;
     let scale = 2f64.powi(i32::try_from(shift).ok()?);
     let size = (Double::from(high).scale((1u64 << 53) as f64) + low.into()).scale(scale);
     let real = Complex::real(if value.is_negative() { -size } else { size });
@@ -390,7 +388,7 @@ pub fn same_value(a: &Node, b: &Node, budget: &mut Budget) -> Verdict {
 fn at_step(node: &Node, set: &[(String, f64)], budget: &mut Budget) -> Option<BigRational> {
     let mut node = node.clone();
     for (name, value) in set {
-        node = node.substituted(name, &Node::Number(BigRational::from_float(*value)?));
+        node = node.substituted(name, &Node::Number(BigRational::from_f64(*value)?));
     }
     super::exact::exact(&node, budget)?.as_rational()
 }
@@ -412,7 +410,10 @@ pub fn is_rounding(value: &BigRational, places: u32, node: &Node, budget: &mut B
 
 /// Whether a decimal is what a program prints of the constant `node` as a double: the shortest decimal of the double next to it.
 pub fn is_double(value: &BigRational, node: &Node, budget: &mut Budget) -> bool {
-    let Some(double) = value.to_f64().filter(|_| is_printed_double(value)) else { return false };
+    if !is_printed_double(value) {
+        return false;
+    }
+    let double = value.to_f64();
     evaluate(node, 0.into(), budget).is_some_and(|exact| {
         let gap = (exact.re - double.into()).hi.abs();
         let ulp = f64::from_bits(double.abs().to_bits() + 1) - double.abs();
@@ -426,10 +427,11 @@ pub fn is_printed_double(value: &BigRational) -> bool {
     let mut places = 0u32;
     let mut scaled = value.abs();
     while !scaled.is_integer() && places < 30 {
-        scaled *= &ten;
+        scaled = scaled * BigRational::from(ten.clone());
         places += 1;
     }
-    let shorter = BigRational::new((scaled / &ten).round().to_integer() * &ten, ten.pow(places));
+    let shorter = (scaled / BigRational::from(ten.clone())).round() * &ten;
+    let shorter = BigRational::new(shorter, ten.pow(places));
     places > 0 && shorter.to_f64() != value.abs().to_f64()
 }
 

@@ -1,7 +1,7 @@
 //! The fast path: plain integers, decimals, thousands separators and small fractions, in 128-bit integers.
 //! Anything else (LaTeX, big numbers, scientific notation) is for the parser.
 
-use num_integer::Integer;
+use super::number::{BigInt, gcd};
 
 /// An exact rational number that fits 128 bits, in lowest terms with a positive denominator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ impl PlainNumber {
         if denominator == 0 {
             return None;
         }
-        let divisor = numerator.gcd(&denominator) * denominator.signum();
+        let divisor =
+            gcd(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128 * denominator.signum();
         Some(Self { numerator: numerator / divisor, denominator: denominator / divisor })
     }
 
@@ -63,10 +64,12 @@ impl PlainNumber {
 
     /// `3/4`, or `3` when the denominator is one.
     pub fn canonical(&self) -> String {
+        // As the library writes 128 bits is a part of the wasm module that nothing else needs.
+        let digits = |value: i128| BigInt::from(value).to_string();
         if self.denominator == 1 {
-            self.numerator.to_string()
+            digits(self.numerator)
         } else {
-            format!("{}/{}", self.numerator, self.denominator)
+            format!("{}/{}", digits(self.numerator), digits(self.denominator))
         }
     }
 }

@@ -6,11 +6,7 @@
 
 use super::budget::Budget;
 use super::node::Node;
-use num_bigint::BigInt;
-use num_integer::Integer;
-use num_rational::{BigRational, Rational64};
-use num_traits::{One, Signed, Zero};
-use std::collections::BTreeMap;
+use super::number::{BigInt, BigRational, Rational64};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -40,27 +36,21 @@ const MAX_BITS: u64 = 8_192;
 /// Larger exponents than this are refused.
 const MAX_EXPONENT: i64 = 100_000;
 
-/// A sum of coefficients times monomials; zero is the empty sum.
+/// A sum of coefficients times monomials, in the order of those; zero is the empty sum.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Polynomial {
-    terms: BTreeMap<Monomial, BigRational>,
+    terms: Vec<(Monomial, BigRational)>,
 }
 
 impl Polynomial {
     /// A rational constant.
     pub fn constant(value: BigRational) -> Self {
-        let mut terms = BTreeMap::new();
-        if !value.is_zero() {
-            terms.insert(Vec::new(), value);
-        }
-        Self { terms }
+        if value.is_zero() { Self::default() } else { Self::term(Vec::new(), value) }
     }
 
-    /// One term, whose coefficient is not zero. (Building the map from an array would bring a sort into the smallest wasm module.)
+    /// One term, whose coefficient is not zero.
     fn term(monomial: Monomial, coefficient: BigRational) -> Self {
-        let mut terms = BTreeMap::new();
-        terms.insert(monomial, coefficient);
-        Self { terms }
+        Self { terms: vec![(monomial, coefficient)] }
     }
 
     /// An integer constant.
@@ -104,22 +94,21 @@ impl Polynomial {
 
     /// The value, if it is rational.
     pub fn as_rational(&self) -> Option<BigRational> {
-        match self.terms.len() {
-            0 => Some(BigRational::zero()),
-            1 => self.terms.get(&Vec::new() as &Monomial).cloned(),
-            _ => None,
-        }
+        if self.is_zero() { Some(BigRational::zero()) } else { self.rational().cloned() }
     }
 
     /// The value, if it is rational and not zero.
     pub fn rational(&self) -> Option<&BigRational> {
-        if self.terms.len() == 1 { self.terms.get(&Vec::new() as &Monomial) } else { None }
+        match self.terms.as_slice() {
+            [(monomial, value)] if monomial.is_empty() => Some(value),
+            _ => None,
+        }
     }
 
     /// The value, if it is a small integer.
     pub fn as_integer(&self) -> Option<i64> {
         let value = self.as_rational()?;
-        if value.is_integer() { value.numer().try_into().ok() } else { None }
+        if value.is_integer() { value.numer().to_i64() } else { None }
     }
 
     /// The only term.
@@ -132,9 +121,13 @@ impl Polynomial {
         !self.has_atom(|atom| matches!(atom, Atom::Variable(_) | Atom::Opaque(_)))
     }
 
+    fn atoms(&self) -> impl Iterator<Item = &(Atom, Rational64)> {
+        self.terms.iter().flat_map(|(monomial, _)| monomial)
+    }
+
     /// Whether some atom passes `test`.
     pub fn has_atom(&self, test: impl Fn(&Atom) -> bool) -> bool {
-        self.terms.keys().flatten().any(|(atom, _)| test(atom))
+        self.atoms().any(|(atom, _)| test(atom))
     }
 
     /// Whether different polynomials of this kind are certainly different values (see the module's text). π and e
@@ -175,18 +168,15 @@ impl Polynomial {
     }
 
     fn add_term(&mut self, monomial: Monomial, coefficient: BigRational) -> Option<()> {
-        let entry = self.terms.entry(monomial);
-        match entry {
-            std::collections::btree_map::Entry::Vacant(vacant) => {
-                vacant.insert(coefficient);
-            }
-            std::collections::btree_map::Entry::Occupied(mut occupied) => {
-                let sum = occupied.get() + coefficient;
+        match self.terms.binary_search_by(|(own, _)| own.cmp(&monomial)) {
+            Err(place) => self.terms.insert(place, (monomial, coefficient)),
+            Ok(at) => {
+                let sum = &self.terms[at].1 + &coefficient;
                 if sum.is_zero() {
-                    occupied.remove();
+                    self.terms.remove(at);
                 } else {
                     check_bits(&sum)?;
-                    occupied.insert(sum);
+                    self.terms[at].1 = sum;
                 }
             }
         }
@@ -198,19 +188,18 @@ impl Polynomial {
         if factor.is_zero() {
             return Some(Self::default());
         }
-        let mut terms = BTreeMap::new();
-        for (monomial, coefficient) in &self.terms {
-            let scaled = coefficient * factor;
-            check_bits(&scaled)?;
-            terms.insert(monomial.clone(), scaled);
+        let mut scaled = self.clone();
+        for (_, coefficient) in &mut scaled.terms {
+            *coefficient = &*coefficient * factor;
+            check_bits(coefficient)?;
         }
-        Some(Self { terms })
+        Some(scaled)
     }
 
     /// The negative.
     pub fn negative(&self) -> Self {
         let mut negative = self.clone();
-        negative.terms.values_mut().for_each(|value| *value = -std::mem::take(value));
+        negative.terms.iter_mut().for_each(|(_, value)| *value = -&*value);
         negative
     }
 
@@ -221,7 +210,8 @@ impl Polynomial {
             return self.scale(&factor);
         }
         if let Some(factor) = self.as_rational() {
-            return other.multiply(&Self::constant(factor), budget);
+            budget.take(cost(&factor) * (1 + other.terms.len() as u64))?;
+            return other.scale(&factor);
         }
         let mut product = Self::default();
         for (left, left_value) in &self.terms {
@@ -238,7 +228,7 @@ impl Polynomial {
 
     /// `self^n` for whole `n`.
     pub fn power(&self, n: u32, budget: &mut Budget) -> Option<Self> {
-        let bits = self.terms.values().map(bits).max().unwrap_or(0);
+        let bits = self.terms.iter().map(|(_, value)| bits(value)).max().unwrap_or(0);
         if self.terms.len() > 1 && n > 64 || bits.saturating_mul(u64::from(n)) > MAX_BITS && bits > 1 {
             return None;
         }
@@ -264,7 +254,7 @@ impl Polynomial {
             let mut inverse = coefficient.recip();
             let mut inverted = Vec::new();
             for (atom, exponent) in monomial {
-                push_power(&mut inverted, &mut inverse, atom.clone(), -exponent)?;
+                push_power(&mut inverted, &mut inverse, atom.clone(), -*exponent)?;
             }
             check_bits(&inverse)?;
             return Some(Self::term(inverted, inverse));
@@ -286,7 +276,7 @@ impl Polynomial {
     fn conjugate(&self) -> Option<Self> {
         let half = Rational64::new(1, 2);
         let mut pivot = None;
-        for (atom, exponent) in self.terms.keys().flatten() {
+        for (atom, exponent) in self.atoms() {
             match atom {
                 Atom::I => pivot = Some(Atom::I),
                 Atom::Prime(_) if *exponent == half => pivot = pivot.max(Some(atom.clone())),
@@ -294,20 +284,21 @@ impl Polynomial {
             }
         }
         let pivot = pivot?;
-        let flip = |(monomial, value): (&Monomial, &BigRational)| {
-            let flipped = monomial.iter().any(|(atom, _)| *atom == pivot);
-            (monomial.clone(), if flipped { -value } else { value.clone() })
-        };
-        Some(Self { terms: self.terms.iter().map(flip).collect() })
+        let mut conjugate = self.clone();
+        for (monomial, value) in &mut conjugate.terms {
+            if monomial.iter().any(|(atom, _)| *atom == pivot) {
+                *value = -&*value;
+            }
+        }
+        Some(conjugate)
     }
 
     /// The terms without variables and opaque atoms.
     pub fn without_variables(&self) -> Self {
-        let is_constant = |monomial: &Monomial| {
-            !monomial.iter().any(|(atom, _)| matches!(atom, Atom::Variable(_) | Atom::Opaque(_)))
-        };
-        let terms = self.terms.iter().filter(|(monomial, _)| is_constant(monomial));
-        Self { terms: terms.map(|(monomial, value)| (monomial.clone(), value.clone())).collect() }
+        let is_variable = |(atom, _): &(Atom, _)| matches!(atom, Atom::Variable(_) | Atom::Opaque(_));
+        let mut rest = self.clone();
+        rest.terms.retain(|(monomial, _)| !monomial.iter().any(is_variable));
+        rest
     }
 
     /// An antiderivative in a variable; `None` where a term is no power of it that is zero or more.
@@ -329,7 +320,7 @@ impl Polynomial {
             let raised = exponent + Rational64::one();
             let scale = BigRational::new((*raised.denom()).into(), (*raised.numer()).into());
             let power = Self::atom_power(Atom::Variable(variable.into()), raised)?;
-            sum = sum.add(&Self::term(rest, coefficient * scale).multiply(&power, budget)?, budget)?;
+            sum = sum.add(&Self::term(rest, coefficient * &scale).multiply(&power, budget)?, budget)?;
         }
         Some(sum)
     }
@@ -358,7 +349,7 @@ impl Polynomial {
 
     /// Divided by the leading coefficient, so that equal up to a factor means equal; and that coefficient.
     pub fn monic(&self) -> Option<(Self, BigRational)> {
-        let (_, leading) = self.terms.iter().next_back()?;
+        let (_, leading) = self.terms.last()?;
         let leading = leading.clone();
         Some((self.scale(&leading.recip())?, leading))
     }
@@ -463,18 +454,19 @@ fn push_power(
             if !exponent.is_integer() {
                 return None;
             }
-            let turns = exponent.to_integer().rem_euclid(4);
+            let turns = exponent.numer().rem_euclid(4);
             if turns >= 2 {
                 *coefficient = -&*coefficient;
             }
             exponent = Rational64::from_integer(turns % 2);
         }
         Atom::Prime(prime) => {
-            let whole = exponent.floor().to_integer();
+            let whole = exponent.floor();
             if whole != 0 {
                 let power = integer_power(&BigInt::from(*prime), whole.unsigned_abs())?;
-                *coefficient = if whole > 0 { &*coefficient * power } else { &*coefficient / power };
-                exponent -= whole;
+                *coefficient =
+                    if whole > 0 { &*coefficient * &power.into() } else { &*coefficient / &power.into() };
+                exponent = exponent - Rational64::from_integer(whole);
             }
         }
         _ => {}
@@ -490,7 +482,7 @@ pub fn integer_power(base: &BigInt, n: u64) -> Option<BigInt> {
     if base.is_zero() || base.abs().is_one() {
         return Some(if n == 0 {
             BigInt::one()
-        } else if n.is_even() {
+        } else if n.is_multiple_of(2) {
             base * base
         } else {
             base.clone()

@@ -1,8 +1,7 @@
 //! Units of measurement, as answers write them, in one spelling. No conversion: 100 cm is not 1 m here.
 
 use crate::letters::lowercase;
-use num_bigint::BigInt;
-use num_rational::BigRational;
+use crate::math::number::{BigInt, BigRational};
 
 /// Spellings that mean the same; the first is the canonical one.
 #[rustfmt::skip]
@@ -65,7 +64,8 @@ pub(crate) fn canonical(unit: &str) -> String {
         return joined(cleaned, &|part| symbol(part).map_or_else(|| part.to_owned(), str::to_owned));
     }
     let mut lower = lowercase(cleaned).replace(" per ", "/");
-    for (words, symbol) in [("celsius", "°c"), ("fahrenheit", "°f")] {
+    let has_degrees = lower.contains('°') || lower.contains("degree");
+    for (words, symbol) in [("celsius", "°c"), ("fahrenheit", "°f")].into_iter().filter(|_| has_degrees) {
         for form in [
             format!("° {}", &symbol["°".len()..]),
             format!("° {words}"),

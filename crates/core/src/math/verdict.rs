@@ -20,6 +20,15 @@ impl Verdict {
         self == Verdict::Same
     }
 
+    /// Its name in results: `same`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Same => "same",
+            Verdict::Different => "different",
+            Verdict::Unknown => "unknown",
+        }
+    }
+
     /// `Same` where `same` holds, else `Different`.
     pub fn known(same: bool) -> Self {
         if same { Verdict::Same } else { Verdict::Different }

@@ -127,7 +127,11 @@ pub(super) fn math_span(text: &str) -> Option<(&str, &str)> {
 /// `line` up to the end of its first sentence.
 fn sentence(line: &str) -> &str {
     let ends = [". ", "! ", "。", "।", "۔", ".**", "; "];
-    let end = ends.iter().filter_map(|end| line.find(end).filter(|at| *at > 0)).min().unwrap_or(line.len());
+    let end = ends
+        .iter()
+        .filter_map(|end| super::first(line, end).filter(|at| *at > 0))
+        .min()
+        .unwrap_or(line.len());
     &line[..end]
 }
 
@@ -170,7 +174,7 @@ fn sentence_value(sentence: &str, is_line: bool) -> Option<String> {
         "，而不是",
         "，不是",
     ];
-    let end = reason.iter().filter_map(|word| sentence.find(word)).min().unwrap_or(sentence.len());
+    let end = reason.iter().filter_map(|word| super::first(sentence, word)).min().unwrap_or(sentence.len());
     let sentence = &sentence[..end];
     if let Some(letter) = value::choice_at(sentence) {
         return Some(letter.to_string());

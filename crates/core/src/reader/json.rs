@@ -30,16 +30,16 @@ impl Scan {
     pub(super) fn json_answer(&mut self, text: &str) -> Option<JsonAnswer> {
         self.charge(text.len());
         // The last of either spelling; each is searched for again only when it was used.
-        let (mut small, mut capital) = (text.rfind("nswer"), text.rfind("NSWER"));
+        let (mut small, mut capital) = (super::last(text, "nswer"), super::last(text, "NSWER"));
         // A text may be full of keys without values; each try looks at a bounded window.
         let mut tries = 0;
         while tries < MOST_TRIES {
             // Every key ends with "nswer" and a quote.
             let at = small.max(capital)?;
             if small == Some(at) {
-                small = text[..at].rfind("nswer");
+                small = super::last(&text[..at], "nswer");
             } else {
-                capital = text[..at].rfind("NSWER");
+                capital = super::last(&text[..at], "NSWER");
             }
             let Some((key, content)) = key_around(text, at) else { continue };
             tries += 1;

@@ -36,8 +36,10 @@ fn without_instructions(text: &str) -> &str {
     let mut text = text.trim_end();
     for _ in 0..4 {
         let body = text.trim_end_matches(['.', '!', '?', ' ', '\n', '*']);
-        let start =
-            body.rfind(['\n', '!', '?']).map_or(0, |at| at + 1).max(body.rfind(". ").map_or(0, |at| at + 2));
+        let start = body
+            .rfind(['\n', '!', '?'])
+            .map_or(0, |at| at + 1)
+            .max(super::last(body, ". ").map_or(0, |at| at + 2));
         if !super::nothing::is_instruction(&body[start..]) {
             break;
         }
@@ -60,10 +62,10 @@ fn is_call(text: &str) -> bool {
 /// The items of a last sentence that says what several things are: "The solutions are 2 and 3."
 fn last_list(text: &str) -> Option<String> {
     let body = text.trim_end_matches(|c: char| c.is_whitespace() || c == '.');
-    let start = body.rfind('\n').map_or(0, |at| at + 1).max(body.rfind(". ").map_or(0, |at| at + 2));
+    let start = body.rfind('\n').map_or(0, |at| at + 1).max(super::last(body, ". ").map_or(0, |at| at + 2));
     let sentence = &body[start..];
     let at = ["are:", "are", "were", "be"].iter().find_map(|verb| {
-        let at = sentence.rfind(&format!(" {verb} "))?;
+        let at = super::last(sentence, &format!(" {verb} "))?;
         Some(at + verb.len() + 2)
     })?;
     let list = sentence[at..].trim();
@@ -107,7 +109,7 @@ fn last_alternatives(text: &str) -> Option<String> {
 /// Where the last sentence of a text begins.
 fn last_sentence(text: &str) -> usize {
     let body = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '.' | '!' | '*'));
-    body.rfind('\n').map_or(0, |at| at + 1).max(body.rfind(". ").map_or(0, |at| at + 2))
+    body.rfind('\n').map_or(0, |at| at + 1).max(super::last(body, ". ").map_or(0, |at| at + 2))
 }
 
 /// The letter of an option that the last sentence calls right: "Option A is correct.", "C is the best answer."
@@ -115,7 +117,7 @@ fn letter_called_right(text: &str) -> Option<String> {
     let sentence = &text[last_sentence(text)..];
     let at = [" is correct", " is the correct", " is right", " is the right", " is best", " is the best"]
         .iter()
-        .filter_map(|words| sentence.rfind(words))
+        .filter_map(|words| super::last(sentence, words))
         .max()?;
     let word = sentence[..at].rsplit([' ', '*']).next()?.trim_matches(['(', ')', '*', '"', '\'']);
     (word.len() == 1
@@ -171,7 +173,7 @@ fn without_clause(text: &str) -> &str {
     ];
     let start = last_sentence(text);
     let sentence = &text[start..];
-    let cut = WORDS.iter().filter_map(|word| sentence.find(word)).min();
+    let cut = WORDS.iter().filter_map(|word| super::first(sentence, word)).min();
     // Words in brackets behind the value, which hold none that is a step of a computation.
     let remark = sentence.rfind(" (").filter(|at| {
         let Some((inside, _)) = sentence[at + 2..].split_once(')') else { return false };

@@ -23,6 +23,7 @@ mod announced;
 mod boxed;
 mod json;
 mod last;
+mod list;
 mod nothing;
 mod phrases;
 mod prose;
@@ -258,12 +259,14 @@ impl Scan {
             return (Reading::none(NoAnswer::Empty), None);
         }
         // A line of mathematics, in which no model left its marks.
-        if !text.contains(['\n', '<', '[', ':'])
-            && (!whole::has_words(text) || nothing::api_error(text).is_none())
-            && let Some((reading, Some(answer))) = self.whole(text)
+        let is_line = !text.contains(['\n', '<', '[', ':']);
+        let error = if is_line && whole::has_words(text) { nothing::api_error(text) } else { None };
+        let mut as_line = (is_line && error.is_none()).then(|| self.whole(text));
+        if let Some(Some((_, Some(answer)))) = &as_line
             && !answer.is_text()
+            && let Some(found) = as_line.take().flatten()
         {
-            return (reading, Some(answer));
+            return found;
         }
         let turn = match self.conclusion(text) {
             Ok(turn) => turn,
@@ -272,7 +275,10 @@ impl Scan {
         let conclusion = turns::without_asides(turn.conclusion.trim());
         // A turn that ended by itself was not cut off, whatever stands behind it.
         self.truncated &= !turn.is_ended;
-        if let Some(reason) = nothing::api_error(conclusion) {
+        // Most texts conclude with all that they say, of which both questions were asked already.
+        let is_all = is_line && conclusion.len() == text.len();
+        let error = if is_all && whole::has_words(text) { error } else { nothing::api_error(conclusion) };
+        if let Some(reason) = error {
             return (Reading::none(reason), None);
         }
         // What runs on into a next question: the first part with an answer counts.
@@ -280,7 +286,11 @@ impl Scan {
         let was_truncated = self.truncated;
         for (at, segment) in segments.iter().enumerate().take(MOST_SEGMENTS) {
             self.truncated = was_truncated && at + 1 == segments.len();
-            if let Some(found) = self.whole(segment) {
+            let whole = match as_line.take() {
+                Some(whole) if is_all => whole,
+                _ => self.whole(segment),
+            };
+            if let Some(found) = whole {
                 return found;
             }
             if let Some(found) = self.explicit(segment) {
@@ -310,12 +320,21 @@ impl Scan {
         if self.truncated || text.is_empty() || text.len() > MAX_ANSWER_BYTES || !whole::may_be_whole(text) {
             return None;
         }
+        // Before the line is searched for an announcement, which takes longer.
+        let is_sentences = whole::is_sentences(text);
+        if !is_sentences && phrases::announces(text) {
+            return None;
+        }
         self.charge(text.len());
         // Only words, or a few signs, say that there is no answer.
         if (text.len() <= 8 || whole::has_words(text) || !text.contains(char::is_alphanumeric))
             && let Some(reason) = nothing::refusal(text).or_else(|| nothing::placeholder(text))
+            && !(is_sentences && phrases::announces(text))
         {
             self.nothing = self.nothing.or(Some(reason));
+            return None;
+        }
+        if is_sentences {
             return None;
         }
         if let Some(letter) = whole::letter_alone(text) {
@@ -450,6 +469,16 @@ impl Scan {
 fn same_line(text: &str) -> usize {
     let line = text.lines().next().unwrap_or_default();
     if line.contains("####") { 0 } else { line.len() }
+}
+
+/// Where `word` stands first in a text. Most words are not in it, which the library finds out many bytes at a time.
+fn first(text: &str, word: &str) -> Option<usize> {
+    if text.contains(word) { text.find(word) } else { None }
+}
+
+/// Where `word` stands last in a text; see [`first`].
+fn last(text: &str, word: &str) -> Option<usize> {
+    if text.contains(word) { text.rfind(word) } else { None }
 }
 
 /// The start of the window of at most `bytes` bytes at the end of `text`, on a character boundary.

@@ -4,6 +4,7 @@
 //! 5." has one.
 
 use super::NoAnswer;
+use super::list::Phrases;
 use crate::letters::lowercase;
 
 /// Longer texts are not errors, whatever they say about errors.
@@ -13,7 +14,7 @@ const MOST_ERROR: usize = 4_000;
 pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
     /// What only such messages say.
     #[rustfmt::skip]
-    const SIGNS: &[&str] = &[
+    const SIGNS: &Phrases = &Phrases::new(&[
         "ratelimiterror", "rate limit reached", "rate limit exceeded", "rate_limit_exceeded",
         "rate_limit_error", "too many requests", "apiconnectionerror", "apitimeouterror", "apistatuserror",
         "internalservererror", "apierror", "badrequesterror", "authenticationerror",
@@ -30,27 +31,36 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
         "server is overloaded", "model_overloaded", "content_filter", "server_error", "cloudflare",
         "deadline_exceeded", "max retries", "content management policy",
         "content filtering policy", "error code", "overloaded (", "is currently overloaded", "status code",
-    ];
+    ]);
     /// How such messages begin.
     #[rustfmt::skip]
-    const STARTS: &[&str] = &[
+    const STARTS: &Phrases = &Phrases::new(&[
         "error code:", "error:", "[error]", "error -", "error ", "exception:", "litellm.", "openai.",
         "anthropic.", "google.api_core", "httpx.", "requests.exceptions", "aiohttp.", "urllib3.", "grpc.",
         "<!doctype html", "<html", "http error", "http/1.1 ", "api error", "request failed",
         "request timed out", "cuda out of memory", "cuda error", "torch.cuda.", "torch.outofmemory",
         "runtimeerror: cuda", "outofmemoryerror", "out of memory",
-    ];
+    ]);
     if text.len() > MOST_ERROR {
         return None;
     }
-    let lower = lowercase(text.trim());
-    let plain = lower.trim_start_matches(['*', '`', '"', '\'', '(', '⚠', '❌', '\u{fe0f}', ' ', '\n']);
-    let begins = STARTS.iter().any(|start| plain.starts_with(start));
+    let plain_of =
+        |text| str::trim_start_matches(text, ['*', '`', '"', '\'', '(', '⚠', '❌', '\u{fe0f}', ' ', '\n']);
+    let start = plain_of(text.trim());
+    let begins = STARTS.begin(&lowercase(&start[..start.floor_char_boundary(32)]));
     // A long text is one only if it begins like one.
-    if !begins && text.len() > 1_000 && !plain.starts_with('{') {
+    if !begins && text.len() > 1_000 && !start.starts_with('{') {
         return None;
     }
-    let signs = phrases_in(&lower, SIGNS);
+    let lower = lowercase(text.trim());
+    let plain = plain_of(&lower);
+    let is_marked =
+        || ["\\boxed{", "####", "<answer>", "answer is", "answer:"].iter().any(|mark| lower.contains(mark));
+    // What only speaks of errors marks its answer.
+    if !begins && text.len() > 200 && !plain.starts_with('{') && is_marked() {
+        return None;
+    }
+    let signs = SIGNS.count_in(&lower);
     // `{"error": {"message": ...}}`
     let has_key = |key: &str| plain.contains(&format!("\"{key}\"")) || plain.contains(&format!("'{key}'"));
     let is_body = plain.starts_with('{')
@@ -65,8 +75,6 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
             .iter()
             .any(|status| text.contains(status))
     };
-    let is_marked =
-        ["\\boxed{", "####", "<answer>", "answer is", "answer:"].iter().any(|mark| lower.contains(mark));
     let is_short = text.len() <= 400;
     // `TypeError: ...` of the client's own program.
     let first_word = plain.split([':', '(', ' ']).next().unwrap_or_default();
@@ -87,17 +95,17 @@ pub(super) fn api_error(text: &str) -> Option<NoAnswer> {
                 || has_status(plain)
                 || plain.starts_with('<')
                 || is_short && !plain.starts_with("error "))
-        || signs > 0 && is_short && !is_marked
-        || signs > 1 && !is_marked
+        || signs > 0 && is_short && !is_marked()
+        || signs > 1 && !is_marked()
         || is_short && plain.starts_with("http ") && has_status(plain)
         || is_short && plain.starts_with("status") && has_status(plain) && plain.contains("code");
-    (is_error && !(is_marked && !begins && !is_body)).then_some(NoAnswer::ApiError)
+    (is_error && (begins || is_body || !is_marked())).then_some(NoAnswer::ApiError)
 }
 
 /// Whether a text without a marked answer says that its author cannot or will not answer.
 pub(super) fn refusal(text: &str) -> Option<NoAnswer> {
     #[rustfmt::skip]
-    const PHRASES: &[&str] = &[
+    const PHRASES: &Phrases = &Phrases::new(&[
         "i'm sorry", "i am sorry", "sorry, but", "sorry, i", "my apologies", "i apologize", "i apologise",
         "i cannot", "i can't", "i can not", "i couldn't", "i could not", "i'm unable", "i am unable",
         "i was unable", "i'm not able", "i am not able", "i won't", "i will not", "i'd rather not",
@@ -110,61 +118,22 @@ pub(super) fn refusal(text: &str) -> Option<NoAnswer> {
         "does not contain the answer", "insufficient information", "% sure", "lo siento", "no puedo", "je suis désolé", "je ne peux pas",
         "es tut mir leid", "ich kann nicht", "ich kann das nicht", "desculpe", "não posso", "mi dispiace",
         "非常抱歉", "抱歉", "对不起", "извините", "я не могу", "申し訳", "죄송",
-    ];
+    ]);
     // The beginning says it; what stands far behind it was said of something else.
     let window = &text[..text.floor_char_boundary(400)];
-    let lower = lowercase(window).replace('’', "'");
+    let mut lower = lowercase(window);
+    if lower.contains('’') {
+        lower = lower.replace('’', "'");
+    }
     let words = lower.trim_start_matches(|c: char| !c.is_alphanumeric());
     let at_start = &words[..words.floor_char_boundary(160)];
-    first_phrase(at_start, PHRASES, true).map(|_| NoAnswer::Refusal)
-}
-
-/// The first of some phrases that begins where a word does; `whole`: and ends where one does. One pass over the text, however
-/// many phrases there are.
-fn first_phrase<'a>(text: &str, phrases: &[&'a str], whole: bool) -> Option<(usize, &'a str)> {
-    // The first two bytes, so that most words need one look.
-    let slot = |bytes: &[u8]| {
-        let second = bytes.get(1).copied().unwrap_or_default();
-        (usize::from(bytes[0]) * 37 + usize::from(second)) % 1_024
-    };
-    let mut starts_at = [false; 1_024];
-    phrases.iter().for_each(|phrase| starts_at[slot(phrase.as_bytes())] = true);
-    let mut starts = true;
-    for (at, c) in text.char_indices() {
-        let is_letter = c.is_alphanumeric();
-        if (starts || !is_letter || c >= '\u{2e80}') && starts_at[slot(&text.as_bytes()[at..])] {
-            let rest = &text[at..];
-            let first = rest.as_bytes()[0];
-            let ends = |phrase: &str| {
-                let behind = rest[phrase.len()..].chars().next();
-                !whole || c >= '\u{2e80}' || behind.is_none_or(|c| !c.is_alphanumeric() || c >= '\u{2e80}')
-            };
-            let found = phrases
-                .iter()
-                .find(|phrase| phrase.as_bytes()[0] == first && rest.starts_with(**phrase) && ends(phrase));
-            if let Some(phrase) = found {
-                return Some((at, phrase));
-            }
-        }
-        starts = !is_letter;
-    }
-    None
-}
-
-/// How many places of a text begin one of some phrases, up to two.
-fn phrases_in(text: &str, phrases: &[&str]) -> usize {
-    match first_phrase(text, phrases, false) {
-        None => 0,
-        Some((at, phrase)) => {
-            1 + usize::from(first_phrase(&text[at + phrase.len()..], phrases, false).is_some())
-        }
-    }
+    PHRASES.first_in(at_start, true).map(|_| NoAnswer::Refusal)
 }
 
 /// Whether an answer that was announced is none: bounds, alternatives, or words of doubt.
 pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     #[rustfmt::skip]
-    const BOUNDS: &[&str] = &[
+    const BOUNDS: &Phrases = &Phrases::new(&[
         "for now", "no wait", "no, wait", "i mean", "greater than", "more than", "less than", "fewer than",
         "larger than", "smaller than", "at least", "at most", "no more than", "no less than",
         "not more than", "not less than", "or more", "or less", "or fewer", "or greater",
@@ -172,7 +141,7 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
         "or possibly", "or so", "maybe", "perhaps", "might be", "may be", "could be", "possibly",
         "not sure", "unsure", "uncertain", "cannot be", "can't be", "is not", "isn't",
         "certainly not",
-    ];
+    ]);
     if answer.len() > 200 || !answer.contains(' ') {
         return None;
     }
@@ -195,7 +164,7 @@ pub(super) fn hedge(answer: &str) -> Option<NoAnswer> {
     let starts = ["over ", "under ", "up to ", "somewhere ", "around "];
     let found = starts.iter().any(|phrase| words.trim_start().starts_with(phrase))
         || is_between
-        || first_phrase(&words, BOUNDS, true).is_some();
+        || BOUNDS.first_in(&words, true).is_some();
     // "Not 10, it's 12" says what it is.
     let is_corrected = words.contains(" it's ") || words.contains(" it is ");
     let is_negated = words.trim_start().starts_with("not ") && !is_corrected;
@@ -215,20 +184,30 @@ pub(super) fn hedge_at_end(text: &str) -> bool {
     let sentence = &text[start..];
     // "the final line gives 12, at least as far as I can see" is none; the value has to stand behind the bound.
     #[rustfmt::skip]
-    const SIGNS: &[&str] = &[
+    const SIGNS: &Phrases = &Phrases::new(&[
         "somewhere", "around", "impossible to", "under", "nearly", "or more", "or fewer", "or less", "considered", "cannot be", "can't be", "is not", "isn't", "may be", "might be", "could be",
         "at least", "at most", "more than", "less than", "greater than", "fewer than", "either", "or else",
         "between", "not sure", "maybe", "perhaps", "i guess", "possibly",
-    ];
+    ]);
     if sentence.contains(['=', '\\', '$']) {
         return false;
     }
     let lower = lowercase(sentence);
-    first_phrase(&lower, SIGNS, true).is_some_and(|(at, _)| lower[at..].chars().any(|c| c.is_ascii_digit()))
+    SIGNS.first_in(&lower, true).is_some_and(|(at, _)| lower[at..].chars().any(|c| c.is_ascii_digit()))
 }
 
 /// Whether an answer is a blank to be filled in.
 pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
+    #[rustfmt::skip]
+    const WORDS: &[&str] = &[
+        "insert", "your", "the", "final", "answer", "answers", "here", "result", "value", "number",
+        "numeric", "numerical", "integer", "letter", "option", "choice", "solution", "response", "of", "in",
+        "goes", "put", "write", "fill", "enter", "correct", "a", "an", "only", "without", "quotes", "tbd",
+        "todo", "na", "placeholder", "blank", "expression", "simplified", "exact", "boxed", "box", "and",
+        "or", "as", "to", "provide", "place", "my", "is", "this", "type", "will", "be", "added", "later",
+        "calculated", "computed", "question", "from", "between", "digits", "digit", "decimal", "places",
+        "rounded", "nearest", "single", "null", "nil",
+    ];
     const MOST: usize = 100;
     if answer.len() > MOST {
         return None;
@@ -249,6 +228,14 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
         )
     {
         return Some(NoAnswer::Placeholder);
+    }
+    // What is left to be told has words, or is `n/a`, and ends with one of a few words, or is a name behind a dollar.
+    if !super::whole::has_words(text) && !text.contains('/') {
+        return None;
+    }
+    let last = text.rsplit(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty());
+    if !text.contains('$') && !last.is_some_and(|word| WORDS.contains(&lowercase(word).as_str())) {
+        return None;
     }
     let mut bracketed = false;
     for _ in 0..4 {
@@ -288,16 +275,6 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
         }
     }
     #[rustfmt::skip]
-    const WORDS: &[&str] = &[
-        "insert", "your", "the", "final", "answer", "answers", "here", "result", "value", "number",
-        "numeric", "numerical", "integer", "letter", "option", "choice", "solution", "response", "of", "in",
-        "goes", "put", "write", "fill", "enter", "correct", "a", "an", "only", "without", "quotes", "tbd",
-        "todo", "na", "placeholder", "blank", "expression", "simplified", "exact", "boxed", "box", "and",
-        "or", "as", "to", "provide", "place", "my", "is", "this", "type", "will", "be", "added", "later",
-        "calculated", "computed", "question", "from", "between", "digits", "digit", "decimal", "places",
-        "rounded", "nearest", "single", "null", "nil",
-    ];
-    #[rustfmt::skip]
     const KEYS: &[&str] = &[
         "answer", "answers", "result", "value", "number", "placeholder", "insert", "tbd", "todo",
         "solution", "letter", "integer", "na", "expression",
@@ -334,16 +311,16 @@ pub(super) fn placeholder(answer: &str) -> Option<NoAnswer> {
 /// Whether a sentence tells somebody how to answer: an echo of the prompt.
 pub(super) fn is_instruction(sentence: &str) -> bool {
     #[rustfmt::skip]
-    const STARTS: &[&str] = &[
+    const STARTS: &Phrases = &Phrases::new(&[
         "please answer", "please reason", "please put", "please provide", "please give", "please respond",
         "please solve", "please think", "please output", "please write", "answer with", "answer in",
         "answer using", "respond with", "provide your", "put your", "give your", "write your",
         "express your answer", "round your answer", "think step by step", "let's think step by step",
         "show your work", "your answer should",
-    ];
+    ]);
     let lower = lowercase(&sentence[..sentence.floor_char_boundary(60)]);
     let start = lower.trim_start_matches(|c: char| !c.is_alphanumeric());
-    STARTS.iter().any(|phrase| start.starts_with(phrase))
+    STARTS.begin(start)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::announced::{FILLERS, announced_value};
 use super::{NoAnswer, Scan, value};
-use crate::letters::lowercase;
+use crate::letters::{lower, lowercase};
 
 /// How far from the end of the text phrases are looked for, in bytes.
 const WINDOW: usize = 1 << 16;
@@ -163,16 +163,17 @@ struct Found {
 
 /// The last announcement on a line.
 fn announced(line: &str) -> Option<Found> {
-    if !may_announce(line) {
+    let starts = starts_on(line);
+    if starts == 0 {
         return None;
     }
     let found = |label: usize, value: usize| Found { label, value, is_line: false };
     let start = label_start(line);
-    let hashes = line.rfind("####").map(|at| Found { is_line: true, ..found(at, at + 4) });
+    let hashes = super::last(line, "####").map(|at| Found { is_line: true, ..found(at, at + 4) });
     let labelled = LABELS.iter().find(|label| line[start..].starts_with(**label));
     let labelled = labelled.map(|label| Found { is_line: true, ..found(start, start + label.len()) });
     let chain = behind_chain(line).map(|at| found(at, at));
-    let words = after_answer_word(line, start).map(|mut found| {
+    let words = after_answer_word(line, start, starts).map(|mut found| {
         found.is_line = found.label <= start || is_lead_in(&line[start..found.label]);
         found
     });
@@ -180,26 +181,53 @@ fn announced(line: &str) -> Option<Found> {
     [hashes, labelled, words, chain].into_iter().flatten().max_by_key(|found| found.value)
 }
 
-/// Whether something on a line begins as an announcement does: one pass over its bytes, since most lines have none.
-fn may_announce(line: &str) -> bool {
-    const STARTS: [&[u8; 3]; 12] =
-        [b"ans", b"cor", b"res", b"rep", b"ant", b"jaw", b"ris", b"cev", b"sva", b"odp", b"a:\0", b"a :"];
+/// The bit of the first three letters of a word of an announcement, in small letters; zero for any others.
+fn bit_of(start: [u8; 3]) -> u16 {
+    match &start {
+        b"ans" => 1,
+        b"cor" => 1 << 1,
+        b"res" => 1 << 2,
+        b"rep" => 1 << 3,
+        b"ant" => 1 << 4,
+        b"jaw" => 1 << 5,
+        b"ris" => 1 << 6,
+        b"cev" => 1 << 7,
+        b"sva" => 1 << 8,
+        b"odp" => 1 << 9,
+        b"a :" | [b'a', b':', _] => 1 << 10,
+        _ => 0,
+    }
+}
+
+/// The bit of "ans" with no letter behind it, so that "answer" needs no second look.
+const ABBREVIATED: u16 = 1 << 11;
+
+/// How the words on a line begin ([`bit_of`]): one pass over its bytes, since most lines have none. All of them where
+/// other scripts or marks may announce something; none where only commands of TeX begin so.
+fn starts_on(line: &str) -> u16 {
+    if !line.is_ascii() || line.contains('#') {
+        return u16::MAX;
+    }
     let bytes = line.as_bytes();
+    let (mut found, mut announces) = (0, false);
     let mut before = b' ';
     for (at, byte) in bytes.iter().enumerate() {
-        if !byte.is_ascii() || *byte == b'#' {
-            return true;
-        }
-        if byte.is_ascii_alphabetic() && !before.is_ascii_alphabetic() && before != b'\\' {
+        if matches!(byte | 0x20, b'a' | b'c' | b'r' | b'j' | b's' | b'o')
+            && byte.is_ascii_alphabetic()
+            && !before.is_ascii_alphabetic()
+        {
             let lower = |offset: usize| bytes.get(at + offset).map_or(0, u8::to_ascii_lowercase);
             let start = [lower(0), lower(1), lower(2)];
-            if STARTS.iter().any(|known| **known == start || known[2] == 0 && known[..2] == start[..2]) {
-                return true;
+            let bit = bit_of(start);
+            found |= bit;
+            announces |= bit != 0 && before != b'\\';
+            if start == *b"ans" && !lower(3).is_ascii_alphabetic() {
+                found |= ABBREVIATED;
             }
         }
         before = *byte;
     }
-    false
+    if announces { found } else { 0 }
 }
 
 /// Labels that need no other word.
@@ -267,19 +295,20 @@ fn is_lead_in(text: &str) -> bool {
         "el", "le", "die", "das", "der", "also", "a", "correcta", "final:", "exact", "then", "consequently",
         "consequently,",
     ];
+    if text.len() >= 60 {
+        return false;
+    }
     let lower = lowercase(text);
     // In other languages a word or two stand before it as well: "Respuesta final", "最终答案".
     let is_short = !text.is_ascii() || !lower.contains(['.', ',', ':']);
     let few = lower.split_whitespace().count() <= 2 && text.chars().count() <= 16 && is_short;
-    text.len() < 60
-        && (few && !lower.contains(|c: char| c.is_ascii_digit() || c == '=' || c == '\\')
-            || lower
-                .split(|c: char| c.is_whitespace() || matches!(c, '*' | '_'))
-                .filter(|word| !word.is_empty())
-                .all(|word| {
-                    WORDS.contains(&word)
-                        || word.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b':')
-                }))
+    few && !lower.contains(|c: char| c.is_ascii_digit() || c == '=' || c == '\\')
+        || lower
+            .split(|c: char| c.is_whitespace() || matches!(c, '*' | '_'))
+            .filter(|word| !word.is_empty())
+            .all(|word| {
+                WORDS.contains(&word) || word.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b':')
+            })
 }
 
 /// Whether an answer is announced anywhere on the first line of a text.
@@ -317,19 +346,27 @@ const ANSWER_WORDS: &[&str] = &[
 ];
 
 /// Where the value starts behind "answer is", "answer:", "answer to the question is", "correct option is".
-fn after_answer_word(line: &str, start: usize) -> Option<Found> {
+/// `starts`: how the words on the line begin ([`starts_on`]).
+fn after_answer_word(line: &str, start: usize, starts: u16) -> Option<Found> {
     // Letters of two cases are lowered without a change of length, so that offsets stay.
-    let lower: String = if line.is_ascii() {
+    let is_ascii = line.is_ascii();
+    let lower: String = if is_ascii {
         line.to_ascii_lowercase()
     } else {
-        line.chars()
-            .map(|c| c.to_lowercase().next().filter(|l| l.len_utf8() == c.len_utf8()).unwrap_or(c))
-            .collect()
+        line.chars().map(|c| Some(lower(c)).filter(|l| l.len_utf8() == c.len_utf8()).unwrap_or(c)).collect()
     };
     // One word at a time, each searched from the end once: linear in the line.
     ANSWER_WORDS
         .iter()
-        .filter(|word| word.is_ascii() || !line.is_ascii())
+        .filter(|word| match word.is_ascii() {
+            true if ***word == *"ans" => starts & ABBREVIATED != 0,
+            true => {
+                let bit = word.as_bytes().first_chunk().map_or(0, |start| bit_of(*start));
+                bit == 0 || starts & bit != 0
+            }
+            false => !is_ascii,
+        })
+        .filter(|word| lower.contains(**word))
         .filter_map(|word| after_word(line, &lower, start, word))
         .max_by_key(|found| found.value)
 }
@@ -373,7 +410,7 @@ fn after_word(line: &str, lower: &str, start: usize, word: &str) -> Option<Found
         let sentence = &room[..room.find(". ").unwrap_or(room.len())];
         // Behind a comma or a bracket the verb is that of another clause, save for "answer, then, is".
         let verb = verbs.iter().filter_map(|verb| {
-            let found = sentence.find(verb)?;
+            let found = super::first(sentence, verb)?;
             let after = &sentence[found + verb.len()..];
             let between = &sentence[..found];
             let is_near = match verbs.len() == VERBS.len() {

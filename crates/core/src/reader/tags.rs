@@ -58,11 +58,11 @@ pub(crate) struct Tag {
 /// All tags of `text` in order. Linear: the look-ahead from each `<` is bounded.
 pub(crate) fn tags(text: &str) -> impl Iterator<Item = Tag> + '_ {
     let bytes = text.as_bytes();
-    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'<').map(|(i, _)| i);
-    starts.filter_map(|start| tag_at(bytes, start))
+    text.match_indices('<').filter_map(|(start, _)| tag_at(bytes, start))
 }
 
-fn tag_at(bytes: &[u8], start: usize) -> Option<Tag> {
+/// The tag whose `<` stands at `start`.
+pub(super) fn tag_at(bytes: &[u8], start: usize) -> Option<Tag> {
     let mut at = skip_space(bytes, start + 1);
     let closing = bytes.get(at) == Some(&b'/');
     if closing {

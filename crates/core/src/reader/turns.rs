@@ -115,7 +115,7 @@ pub(super) fn without_asides(text: &str) -> &str {
     ];
     let mut text = text;
     for _ in 0..4 {
-        let Some(at) = text.rfind("\n\n") else { break };
+        let Some(at) = super::last(text, "\n\n") else { break };
         let paragraph = text[at..].trim_start().trim_start_matches(['*', '#', '_', '>', '-', '(', ' ']);
         let start = crate::letters::lowercase(&paragraph[..paragraph.floor_char_boundary(24)]);
         let is_rule = text[at..].trim().chars().all(|c| matches!(c, '-' | '*' | '_' | '='));
@@ -152,17 +152,21 @@ pub(super) fn behind_question(segment: &str) -> Option<&str> {
     None
 }
 
-/// Whether a mark of a model may be in a text: each begins with `<`, `◁`, or `[` before a capital letter or a stroke. One pass,
-/// since most texts have none.
+/// Whether a mark of a model is in a text: each begins with `<`, `[` or `◁`. Most texts have none, and
+/// relations and brackets far more often.
 fn may_have_marks(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
-        b'<' => true,
-        b'[' => bytes.get(at + 1).is_some_and(|next| next.is_ascii_uppercase() || *next == b'/'),
-        // The first byte of `◁`.
-        0xe2 => text[at..].starts_with('◁'),
-        _ => false,
-    })
+    let is_token = |at: usize| {
+        let begins = |token: &str| bytes[at..].starts_with(token.as_bytes());
+        [END_TOKENS, TURN_TOKENS, OWN_TOKENS].iter().any(|tokens| tokens.iter().any(|token| begins(token)))
+            || THOUGHTS.iter().any(|(open, close)| begins(open) || begins(close))
+    };
+    let is_mark = |at: usize| match bytes.get(at + 1) {
+        Some(b'|') => true,
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'/') if is_token(at) => true,
+        _ => bytes[at] == b'<' && tags::tag_at(bytes, at).is_some(),
+    };
+    ['<', '['].iter().any(|open| text.match_indices(*open).any(|(at, _)| is_mark(at))) || text.contains('◁')
 }
 
 /// The final channel of gpt-oss, with its control tokens or without: then the names of channels stand glued to the text.
@@ -197,12 +201,13 @@ fn channels(text: &str) -> Result<&str, NoAnswer> {
 fn own_turn(text: &str) -> (&str, bool) {
     let mut text = text;
     // A whole conversation: what stands before the assistant's turn is a prompt.
-    for token in OWN_TOKENS {
+    let has_bars = text.contains("<|");
+    for token in OWN_TOKENS.iter().filter(|token| has_bars || !token.starts_with("<|")) {
         let before_answer = |at: usize| {
             at == text.len() - text.trim_start().len()
                 || TURN_TOKENS.iter().any(|turn| text[..at].trim_start().starts_with(turn))
         };
-        if let Some(at) = text.find(token).filter(|at| before_answer(*at)) {
+        if let Some(at) = super::first(text, token).filter(|at| before_answer(*at)) {
             text = &text[at + token.len()..];
         }
     }
@@ -212,9 +217,9 @@ fn own_turn(text: &str) -> (&str, bool) {
         text = text[token.len()..].trim_start();
     }
     let is_token = |tokens: &[&str], at: usize| tokens.iter().any(|token| text[at..].starts_with(token));
-    let is_mark = |(_, byte): &(usize, u8)| matches!(byte, b'<' | b'[');
-    let mut marks = text.bytes().enumerate().filter(is_mark).map(|(at, _)| at);
-    match marks.find(|at| is_token(END_TOKENS, *at) || *at > 0 && is_token(TURN_TOKENS, *at)) {
+    let ends = |at: &usize| is_token(END_TOKENS, *at) || *at > 0 && is_token(TURN_TOKENS, *at);
+    let end = |open: char| text.match_indices(open).map(|(at, _)| at).find(ends);
+    match ['<', '['].into_iter().filter_map(end).min() {
         Some(end) => (&text[..end], true),
         None => (text, false),
     }
@@ -222,12 +227,16 @@ fn own_turn(text: &str) -> (&str, bool) {
 
 /// The end of the last thought: where its closing mark starts and where it ends.
 fn thought_end(text: &str) -> Option<(usize, usize)> {
+    let has_bars = text.contains("<|");
     let tag = tags::tags(text)
         .filter(|tag| tag.name.is_thought() && tag.closing && tag.complete)
         .last()
         .map(|tag| (tag.start, tag.end));
-    let mark =
-        THOUGHTS.iter().filter_map(|(_, close)| text.rfind(close).map(|at| (at, at + close.len()))).max();
+    let mark = THOUGHTS
+        .iter()
+        .filter(|(_, close)| has_bars || !close.starts_with("<|"))
+        .filter_map(|(_, close)| super::last(text, close).map(|at| (at, at + close.len())))
+        .max();
     tag.max(mark)
 }
 
@@ -240,7 +249,8 @@ fn thought_start(text: &str) -> Option<usize> {
     let tag = tags::tags(text)
         .find(|tag| tag.name.is_thought() && !tag.closing && tag.complete && is_at_start(tag.start))
         .map(|tag| tag.start);
-    let mark = THOUGHTS.iter().filter_map(|(open, _)| text.find(open).filter(|at| is_at_start(*at))).min();
+    let mark =
+        THOUGHTS.iter().filter_map(|(open, _)| super::first(text, open).filter(|at| is_at_start(*at))).min();
     match (tag, mark) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

@@ -15,21 +15,35 @@ pub fn clean_answer(text: &str) -> &str {
         if !next.ends_with("...") {
             next = next.trim_end_matches(['.', ';', ',', '。', '，', '।', '۔', '、']);
         }
-        for (open, close) in WRAPPERS {
-            let inner = next.strip_prefix(open).and_then(|inner| inner.strip_suffix(close));
-            if let Some(inner) = inner
-                && !inner.contains(open)
-            {
-                next = inner;
+        // Most values wear nothing.
+        if is_marked(next.as_bytes()) {
+            for (open, close) in WRAPPERS {
+                let inner = next.strip_prefix(open).and_then(|inner| inner.strip_suffix(close));
+                if let Some(inner) = inner
+                    && !inner.contains(open)
+                {
+                    next = inner;
+                }
             }
+            next = unmatched_ends(next);
         }
-        next = unmatched_ends(next);
         if next.len() == text.len() {
             break;
         }
         text = next;
     }
     text
+}
+
+/// Whether a text begins or ends with a mark of [`WRAPPERS`].
+fn is_marked(text: &[u8]) -> bool {
+    let is_mark = |byte: u8| matches!(byte, b'$' | b'*' | b'_' | b'`' | b'"' | b'\'') || !byte.is_ascii();
+    match text {
+        [b'\\', b'(' | b'[', ..] | [.., b'\\', b')' | b']'] => true,
+        [first, .., last] => is_mark(*first) || is_mark(*last),
+        [only] => is_mark(*only),
+        [] => false,
+    }
 }
 
 #[rustfmt::skip]
@@ -81,6 +95,9 @@ pub(super) fn answer_of(raw: &str) -> Option<String> {
 
 /// `text` with its blanks of TeX as blanks, where whole sentences are written with them: `The\ sum\ is\ 5`.
 pub(super) fn unspaced(text: &str) -> Option<String> {
+    if !text.contains("\\ ") {
+        return None;
+    }
     let is_between = |at: usize| {
         text[..at].ends_with(|c: char| c.is_ascii_alphabetic())
             && text[at + 2..].starts_with(|c: char| c.is_alphanumeric() || c == '\\')
@@ -103,6 +120,11 @@ pub(super) fn repaired(text: &str) -> Option<String> {
         (0xc, "\\f", &["rac", "orall", "box", "loor"]),
         (b'\r', "\\r", &["ight", "angle", "ho", "floor", "ceil", "brace", "brack", "vert"]),
     ];
+    // Without a way out of the loop, so that many bytes are looked at together.
+    let is_control = |byte: u8| matches!(byte, 0x7..=0xd);
+    if !text.bytes().fold(false, |any, byte| any | is_control(byte)) {
+        return None;
+    }
     let command = |at: usize, byte: u8| {
         let rest = &text[at + 1..];
         let (_, command, rests) = REST.iter().find(|(control, ..)| *control == byte)?;
@@ -113,7 +135,7 @@ pub(super) fn repaired(text: &str) -> Option<String> {
     };
     let mut out = String::new();
     let mut from = 0;
-    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| matches!(byte, 0x7..=0xd)) {
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| is_control(*byte)) {
         if let Some(command) = command(at, byte) {
             out.push_str(&text[from..at]);
             out.push_str(command);
@@ -183,7 +205,12 @@ pub(super) fn label_stripped(content: &str) -> Option<String> {
     };
     let lower = label.to_ascii_lowercase();
     // Of the last word for it: "the final answer is".
-    let at = lower.rfind("answer").map(|at| at + "answer".len()).or_else(|| {
+    let answer = if lower.contains('w') { lower.rfind("answer") } else { None };
+    let at = answer.map(|at| at + "answer".len()).or_else(|| {
+        // Most boxes hold no such mark.
+        if lower.is_ascii() && !lower.contains(':') {
+            return None;
+        }
         ["result:", "solution:", "答案", "ans:"]
             .iter()
             .find_map(|word| lower.find(word).map(|at| at + word.len() - usize::from(word.ends_with(':'))))

@@ -3,13 +3,14 @@
 use super::value::{choice_at, clean_answer, number_at};
 use crate::letters::lowercase;
 
-/// Whether a text may be an answer and nothing else: no mark that announces one inside it, and not several sentences.
+/// Whether a text may be an answer and nothing else: no mark inside it, and not several lines. Whether it announces an answer
+/// is a question of its own ([`super::phrases::announces`]).
 pub(super) fn may_be_whole(text: &str) -> bool {
     let many = text.contains('\n')
         && !text.starts_with("\\begin{")
         && !text.starts_with("[[")
         && !text.contains("([[");
-    !many && !has_mark(text) && !super::phrases::announces(text)
+    !many && !has_mark(text)
 }
 
 /// Whether something in a text marks an answer or a formula in it. One pass, since most bare answers have none.
@@ -151,6 +152,27 @@ pub(super) fn is_whole(text: &str, answer: &crate::equivalence::Answer) -> bool 
     !words().any(speaks)
 }
 
+/// Whether a text is sentences, which are no answer and no mathematics that could be read: the lexer knows no full stop
+/// behind a word, save for those of abbreviations. To parse them would be a waste.
+pub(super) fn is_sentences(text: &str) -> bool {
+    const MOST_WORDS: usize = 16;
+    let bytes = text.as_bytes();
+    let first = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let is_stop = |window: &[u8]| {
+        window[5] == b'.'
+            && window[6] == b' '
+            && window[7].is_ascii_uppercase()
+            && window[..5].iter().all(u8::is_ascii_alphabetic)
+            && window[..5] != *b"pprox"
+    };
+    first > 1
+        && matches!(bytes.get(first), Some(b' ' | b','))
+        && bytes.windows(8).any(is_stop)
+        && !has_text_command(text)
+        && !["\\math", "\\bf"].iter().any(|command| text.contains(command))
+        && text.split_whitespace().nth(MOST_WORDS).is_some()
+}
+
 /// Whether there may be words in a text: two letters in a row that are no command of TeX. One pass, since most answers have
 /// none.
 pub(crate) fn has_words(text: &str) -> bool {
@@ -178,6 +200,9 @@ pub(crate) fn has_words(text: &str) -> bool {
 /// Whether a text is mathematics and nothing else, as far as its characters go: no words, no mark that a reader looks for.
 pub(super) fn is_plain(text: &str) -> bool {
     const MOST: usize = 400;
+    if text.len() > MOST {
+        return false;
+    }
     let is_mark = |byte: u8| matches!(byte, b'<' | b'#' | b'`' | b'"' | b'?' | b':' | b'!') || byte < b' ';
     let mut before = 0;
     let mut has_value = false;
@@ -191,16 +216,16 @@ pub(super) fn is_plain(text: &str) -> bool {
         depth += i32::from(byte == b'{') - i32::from(byte == b'}');
         before = byte;
     }
-    text.len() <= MOST && has_value && depth == 0 && !has_words(text) && !has_text_command(text)
+    has_value && depth == 0 && !has_words(text) && !has_text_command(text)
 }
 
 /// Whether a command of TeX holds words or a box.
 fn has_text_command(text: &str) -> bool {
-    text.match_indices('\\').any(|(at, _)| {
-        let rest = &text[at + 1..];
-        ["text", "box", "fbox", "mbox", "frame", "hbox", "mathrm", "operatorname"]
-            .iter()
-            .any(|name| rest.starts_with(name))
+    text.as_bytes().windows(2).enumerate().any(|(at, pair)| {
+        matches!(pair, [b'\\', b't' | b'b' | b'f' | b'm' | b'h' | b'o'])
+            && ["text", "box", "fbox", "mbox", "frame", "hbox", "mathrm", "operatorname"]
+                .iter()
+                .any(|name| text[at + 1..].starts_with(name))
     })
 }
 

@@ -81,7 +81,9 @@ fn elements_of_lists_stay_where_half_of_the_lists_have_them() {
     let vote = vote(&[
         json!({"items": [{"name": "Bread", "price": 3}, {"name": "Milk", "price": 1}]}),
         json!({"items": [{"name": "Milk", "price": 1}, {"name": "bread", "price": 3}]}),
-        json!({"items": [{"name": "Bread", "price": 4}, {"name": "Milk", "price": 1}, {"name": "Salt", "price": 9}]}),
+        json!({"items": [
+            {"name": "Bread", "price": 4}, {"name": "Milk", "price": 1}, {"name": "Salt", "price": 9},
+        ]}),
     ]);
     let expected = json!({"items": [{"name": "Bread", "price": 3}, {"name": "Milk", "price": 1}]});
     assert_eq!(vote.record, Some(expected));

@@ -196,14 +196,17 @@ mod tests {
             r#"{"role": "assistant", "content": null, "tool_calls": [{"id": "x", "type": "function",
                 "function": {"name": "f", "arguments": "{\"a\": 1}"}}]}"#,
             r#"{"function_call": {"name": "f", "arguments": "{\"a\": 1}"}}"#,
-            r#"[{"type": "text", "text": "So:"}, {"type": "tool_use", "id": "x", "name": "f", "input": {"a": 1}}]"#,
+            r#"[{"type": "text", "text": "So:"},
+                {"type": "tool_use", "id": "x", "name": "f", "input": {"a": 1}}]"#,
             r#"{"type": "function_call", "call_id": "x", "name": "f", "arguments": "{\"a\": 1}"}"#,
             r#"{"functionCall": {"name": "f", "args": {"a": 1}}}"#,
-            r#"{"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]}}]}"#,
+            r#"{"choices": [{"message": {"tool_calls":
+                [{"function": {"name": "f", "arguments": {"a": 1}}}]}}]}"#,
         ] {
             assert_eq!(text(format).as_deref(), Ok(expected), "{format}");
         }
-        let two = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>\n<tool_call>{\"name\": \"g\"}</tool_call>";
+        let two = r#"<tool_call>{"name": "f", "arguments": {}}</tool_call>
+            <tool_call>{"name": "g"}</tool_call>"#;
         assert_eq!(text(two).unwrap(), r#"[{"name":"f","arguments":{}},{"name":"g","arguments":{}}]"#);
     }
 
@@ -233,7 +236,8 @@ mod tests {
             (r#"<tool_call>{"name": "f", "arguments": {"a": "#, NoAnswer::Truncated),
             ("<function=f>{\"a\": ", NoAnswer::Truncated),
             (
-                r#"{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}"#,
+                r#"{"type": "function",
+                    "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}"#,
                 NoAnswer::NotFound,
             ),
             ("I'm sorry, but I can't help with that.", NoAnswer::Refusal),

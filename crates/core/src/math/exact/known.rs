@@ -4,10 +4,8 @@
 use super::opaque;
 use crate::math::budget::Budget;
 use crate::math::node::Function;
+use crate::math::number::{BigInt, BigRational, Rational64};
 use crate::math::polynomial::{Atom, Polynomial};
-use num_bigint::BigInt;
-use num_rational::{BigRational, Rational64};
-use num_traits::{One, Signed, ToPrimitive, Zero};
 
 /// Trial division up to 2^11, and squares of what is left; `None` when the factorisation is not certain.
 pub(super) fn factor(value: &BigInt, budget: &mut Budget) -> Option<Vec<(u64, u32)>> {
@@ -31,9 +29,13 @@ pub(super) fn factor(value: &BigInt, budget: &mut Budget) -> Option<Vec<(u64, u3
         }
         let mut multiplicity = 0;
         budget.take(1)?;
-        while (&rest % divisor).is_zero() {
+        loop {
+            let (quotient, remainder) = rest.div_rem(&divisor.into());
+            if !remainder.is_zero() {
+                break;
+            }
             budget.take(1)?;
-            rest /= divisor;
+            rest = quotient;
             multiplicity += 1;
         }
         if multiplicity > 0 {
@@ -43,7 +45,7 @@ pub(super) fn factor(value: &BigInt, budget: &mut Budget) -> Option<Vec<(u64, u3
     }
     budget.take(divisor / 16)?;
     if !rest.is_one() {
-        let root = rest.sqrt();
+        let root = rest.nth_root(2);
         let (rest, multiplicity) = if &root * &root == rest { (root, 2) } else { (rest, 1) };
         let prime = rest.to_u64()?;
         if prime >= LIMIT * LIMIT {
@@ -70,9 +72,9 @@ pub(super) fn multiple_of_pi(value: &Polynomial, imaginary: bool) -> Option<Rati
 
 /// `sin(q π)` for multiples of a sixth and a fourth.
 pub(super) fn sine(turn: Rational64) -> Option<Polynomial> {
-    let two = Rational64::from_integer(2);
-    let turn = turn - (turn / two).floor() * two;
-    let (turn, sign) = if turn >= Rational64::one() { (turn - 1, -1) } else { (turn, 1) };
+    let half_turns = (turn * Rational64::new(1, 2)).floor();
+    let turn = turn - Rational64::from_integer(2 * half_turns);
+    let (turn, sign) = if turn >= Rational64::one() { (turn - Rational64::one(), -1) } else { (turn, 1) };
     let turn = if turn > Rational64::new(1, 2) { Rational64::one() - turn } else { turn };
     let half = BigRational::new(sign.into(), 2.into());
     match (*turn.numer(), *turn.denom()) {

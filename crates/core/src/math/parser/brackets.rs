@@ -249,8 +249,8 @@ impl Parser<'_> {
         self.at += 1;
         if self.eat('/') {
             let Some(Kind::Number(digits)) = self.kind() else { return Err(ParseError) };
-            let bottom = parse_number(digits).filter(|bottom| *bottom != num_traits::Zero::zero());
-            value /= bottom.ok_or(ParseError)?;
+            let bottom = parse_number(digits).filter(|bottom| !bottom.is_zero());
+            value = value / bottom.ok_or(ParseError)?;
             self.at += 1;
         }
         Ok(Node::Number(if negative { -value } else { value }))
