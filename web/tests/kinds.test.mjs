@@ -1,7 +1,7 @@
 // Votes on labels, records, calls of tools and texts: what is taken for what, when nobody wins, and that nothing stray does.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { conclave, conclaveError } from "./module.mjs";
+import { conclave, conclaveError, lines } from "./module.mjs";
 
 const vote = conclave.majorityVote;
 const votes = ({ clusters }) => clusters.map(({ answer, votes }) => [answer, votes]);
@@ -144,4 +144,21 @@ test("the order of the candidates does not change labels, records and calls", ()
     const answers = new Set([set, set.toReversed?.() ?? [...set].reverse()].map((texts) => vote(texts).answer));
     assert.equal(answers.size, 1);
   }
+});
+
+test("the examples have the results of the native crate", () => {
+  const check = (schema) => (record) => {
+    const value = JSON.parse(record);
+    const missing = schema.required.find((name) => value?.[name] === undefined);
+    return missing ?? Object.keys(schema.properties).find((name) => value[name] > schema.properties[name].maximum);
+  };
+  const expected = lines("kinds/examples.jsonl");
+  const sets = ["labels", "records"].flatMap((file) => lines(`../../examples/${file}.jsonl`));
+  assert.equal(sets.length, expected.length);
+  sets.forEach(({ id, problem, candidates, answer_kind: answers, labels, schema }, index) => {
+    const found = vote(candidates, { answers, labels, schema, problem }, schema && check(schema));
+    const { kind, answer, abstained = null, confidence, clusters, fields = null } = found;
+    const result = { id, kind, answer, abstained, confidence, votes: clusters.map(({ votes }) => votes), fields };
+    assert.deepEqual(result, expected[index]);
+  });
 });

@@ -31,7 +31,8 @@ export interface Bars {
   unanswered: number;
 }
 
-export function bars(clusters: Cluster[], candidates: number): Bars {
+/** Shares are of those that answered; `ofAll`: of all, where who failed did not agree. */
+export function bars(clusters: Cluster[], candidates: number, ofAll = false): Bars {
   const most = Math.max(1, ...clusters.slice(0, MOST_BARS).map((cluster) => cluster.votes));
   const answered = clusters.reduce((sum, cluster) => sum + cluster.votes, 0);
   return {
@@ -40,7 +41,7 @@ export function bars(clusters: Cluster[], candidates: number): Bars {
       colour: Math.min(index, COLOURS),
       answer: cluster.answer,
       votes: cluster.votes,
-      share: cluster.votes / Math.max(1, answered),
+      share: cluster.votes / Math.max(1, ofAll ? candidates : answered),
       length: cluster.votes / most,
       mass: cluster.log_prob === undefined ? undefined : Math.exp(cluster.log_prob),
       candidates: cluster.candidates,

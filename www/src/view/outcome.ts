@@ -71,7 +71,7 @@ function drawAnswer(state: State): void {
       : kindNode(result.answer, kindOf(state), result.fields),
   );
   byId("confidence").replaceChildren(
-    ...(result.error === undefined ? confidence(result.confidence, result.confidence_kind) : []),
+    ...(result.error === undefined && result.abstained === undefined ? confidence(result.confidence, result.confidence_kind) : []),
   );
   const others = inWords(state, result);
   const lead = result.clusters[0];
@@ -176,7 +176,9 @@ function drawClusters(state: State, highlight: (cluster: number) => void): void 
     drawFields(fields, done);
     return;
   }
-  const drawn = bars(clustersOf(state), done);
+  const kind = kindOf(state);
+  const ofAll = kind !== null && !isForModels(kind);
+  const drawn = bars(clustersOf(state), done, ofAll);
   setText(
     byId("clusters-count"),
     drawn.bars.length === 0 ? "" : plural(drawn.bars.length + drawn.more, "different answer"),
@@ -185,7 +187,7 @@ function drawClusters(state: State, highlight: (cluster: number) => void): void 
   const focused = [...list.querySelectorAll("button")].indexOf(document.activeElement as HTMLButtonElement);
   const items = drawn.bars.map((bar, index) => {
     const isCorrect = state.tally?.correct[index] === true && state.tally.clusters[index]?.answer === bar.answer;
-    const button = row(bar, isCorrect, state.highlighted === index, kindOf(state));
+    const button = row(bar, isCorrect, state.highlighted === index, kind, ofAll ? done : undefined);
     button.addEventListener("click", () => highlight(index));
     return h("li", {}, button);
   });
@@ -216,7 +218,14 @@ function nothing(state: State): string {
   return state.tallyFailure === null ? "Counting the votes" : "Not counted";
 }
 
-function row(bar: Bar, isCorrect: boolean, isPressed: boolean, kind: string | null): HTMLButtonElement {
+function row(
+  bar: Bar,
+  isCorrect: boolean,
+  isPressed: boolean,
+  kind: string | null,
+  candidates: number | undefined,
+): HTMLButtonElement {
+  const votes = candidates === undefined ? plural(bar.votes, "vote") : `${bar.votes} of ${candidates}`;
   const fill = h("span", { class: "fill" });
   fill.style.transform = `scaleX(${bar.length})`;
   const mass = bar.mass === undefined ? null : h("span", { class: "soft" }, `p ${probability(bar.mass)}`);
@@ -233,7 +242,7 @@ function row(bar: Bar, isCorrect: boolean, isPressed: boolean, kind: string | nu
     h("span", { class: "bar-answer" }, kindNode(bar.answer, kind, undefined, 160)),
     isCorrect ? h("span", { class: "verdict right" }, "\u2713 correct") : null,
     mass,
-    h("span", { class: "votes" }, `${plural(bar.votes, "vote")}, ${percent(bar.share)}`),
+    h("span", { class: "votes" }, `${votes}, ${percent(bar.share)}`),
     h("span", { class: "gauge", "aria-hidden": true }, fill),
   );
 }
