@@ -4,7 +4,7 @@
 //! here has begun.
 
 use conclave_core::kinds::{AnswerKind, Labels, Rule, SchemaCheck, Ties, VoteOptions};
-use conclave_core::record::RecordOptions;
+use conclave_core::record::{RecordOptions, parse_all};
 use conclave_core::{Candidate, SampleSet};
 use js_sys::{Array, Function, JSON};
 use serde_json::{Map, Value};
@@ -231,20 +231,6 @@ pub fn plain(value: &JsValue) -> Option<Value> {
     if !value.is_object() {
         return None;
     }
-    let text = String::from(JSON::stringify(value).ok()?);
-    serde_json::from_str(&whole_characters(text)).ok()
-}
-
-/// JSON without halves of surrogate pairs, which JavaScript writes as escapes and alone as these: they stand for no character.
-fn whole_characters(mut text: String) -> String {
-    let mut from = 0;
-    while let Some(at) = text[from..].find('\\').map(|at| from + at) {
-        let is_half = text[at + 1..].starts_with("ud");
-        if is_half {
-            text.replace_range(at..at + 6, "\\ufffd");
-        }
-        // The escaped character may itself be a backslash.
-        from = at + 2;
-    }
-    text
+    // That reader knows halves of characters, which JavaScript's texts may have.
+    parse_all(&String::from(JSON::stringify(value).ok()?))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::letters::{lowercase, normal};
 use crate::reader::{NoAnswer, Reading, Tier, concluded, read, said_nothing};
+use crate::record::parse_all;
 
 /// Words and bytes of a label that is not in a list.
 const MOST_WORDS: usize = 4;
@@ -343,7 +344,7 @@ fn object_in(text: &str) -> Option<serde_json::Map<String, Value>> {
     let (start, end) = (text.find('{')?, text.rfind('}')?);
     let around = text.len() - (end.checked_sub(start)? + 1);
     // A sentence with braces somewhere in it is no object.
-    match serde_json::from_str(text.get(start..=end)?).ok()? {
+    match parse_all(text.get(start..=end)?)? {
         Value::Object(object) if !object.is_empty() && around < 400 => Some(object),
         _ => None,
     }
