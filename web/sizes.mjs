@@ -58,7 +58,7 @@ function measure(contents) {
 
 /**
  * Everything that `index.js` reaches, its worker and the bindings of the full module, as a bundler gives it: each module
- * once, without comments and long names. The bundler is that of the demo.
+ * once, without comments and long names. The bundler is that of the demo. What is loaded with a JSON Schema alone is apart.
  */
 async function scripts() {
   const demo = createRequire(new URL("../www/package.json", import.meta.url));
@@ -71,7 +71,10 @@ async function scripts() {
   });
   const { output } = await bundle.generate({ format: "esm", minify: true });
   await bundle.close();
-  return output.filter(({ type }) => type === "chunk").map(({ code }) => Buffer.from(code));
+  const chunks = output.filter(({ type }) => type === "chunk");
+  const isLater = ({ isEntry, moduleIds }) => !isEntry && moduleIds.some((id) => /\/schema\.js$|\/json-schema\//.test(id));
+  const codes = (wanted) => chunks.filter((chunk) => isLater(chunk) === wanted).map(({ code }) => Buffer.from(code));
+  return { first: codes(false), schemas: codes(true) };
 }
 
 const used = {};
@@ -80,7 +83,8 @@ for (const build of ["full", "cpu", "client", "vote"]) {
   rows.push([`${build}.wasm`, measure([readFileSync(join(folder, `${build}.wasm`))])]);
 }
 rows.push(["builtin.bin", measure([readFileSync(join(web, "wasm/full/builtin.bin"))])]);
-rows.push(["JavaScript", measure(await scripts())]);
+const { first, schemas } = await scripts();
+rows.push(["JavaScript", measure(first)], ["JSON Schemas", measure(schemas)]);
 writeFileSync(cacheFile, JSON.stringify(used));
 
 const bytes = (count) => count.toLocaleString("en-US");

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync } from "node:fs";
 
 const root = new URL("../", import.meta.url);
 const missing = [];
-for (const file of ["dist/index.js", "dist/index.d.ts", "dist/worker.js", "dist/vote.js", "dist/client.js"]) {
+for (const file of ["dist/index.js", "dist/index.d.ts", "dist/worker.js", "dist/vote.js", "dist/client.js", "dist/json-schema/index.js"]) {
   if (!existsSync(new URL(file, root))) missing.push(`${file} (npm run build)`);
 }
 for (const build of ["full", "cpu", "client", "vote"]) {

@@ -1,6 +1,7 @@
 //! The browser and edge host: what JavaScript can call, over the same crates that the native host uses.
 //!
-//! Votes and grades ([`answers`]), one kind of error for everything ([`error`]) and the start of the module ([`start`]).
+//! Votes and grades ([`answers`]) with what JavaScript gives to them ([`options`]), one kind of error for everything ([`error`])
+//! and the start of the module ([`start`]).
 //! With the feature `client`: candidates of live APIs ([`sample`]) over the host's `fetch` ([`fetch`]). With the feature
 //! `model`, which the devices `webgpu` and `cpu` bring: a model on a device ([`engine`]), from files that JavaScript holds
 //! ([`files`]) or of the package ([`builtin`]), and the tokenizer ([`tokenizer`]). Calls that take a while are told and asked things meanwhile
@@ -22,6 +23,7 @@ pub mod error;
 pub mod fetch;
 #[cfg(feature = "model")]
 pub mod files;
+pub mod options;
 #[cfg(feature = "model")]
 pub mod pausing;
 #[cfg(feature = "model")]

@@ -1,8 +1,10 @@
 // A stand-in for `@conclave/web` with its types and no wasm: for tests, and for pages built with `--mode fake`. It counts
-// equal texts, writes a script slowly and fails on demand. Nothing of it gets into the production build.
+// equal texts (`kinds.ts`), writes a script slowly and fails on demand. Nothing of it gets into the production build.
 //
 // On demand: a model URL or an API's model name that contains `fail:CODE` fails with that code, `slow` takes seconds; an API's
 // model name that contains `one-fails` loses its third candidate; a model URL with `no-webgpu` runs on cpu.
+
+import { answerIn, callsIn, vote } from "./kinds.ts";
 
 export type Device = "auto" | "webgpu" | "cpu";
 export type ErrorCode =
@@ -44,7 +46,29 @@ export interface LoadOptions {
   cache?: "auto" | "memory";
 }
 
-export type Candidate = string | { text: string; model?: string; finish_reason?: string | null };
+export type Candidate =
+  | string
+  | { text?: string | null; model?: string; finish_reason?: string | null; tool_calls?: unknown };
+
+export type AnswerKind = "math" | "choice" | "labels" | "json" | "tool-call" | "text";
+
+export interface VoteOptions {
+  answers?: AnswerKind | "auto";
+  labels?: readonly string[];
+  schema?: object | boolean;
+  problem?: string;
+}
+
+export type GradeOptions = VoteOptions;
+
+export interface FieldVote {
+  path: string;
+  value?: unknown;
+  votes: number;
+  share: number;
+  review: boolean;
+  others?: ([value: unknown, votes: number] | [votes: number])[];
+}
 
 export interface SampleSetInput {
   problem: string;
@@ -74,15 +98,25 @@ export interface AnswerCluster {
 export interface Vote {
   answer: string | null;
   confidence: number;
+  confidence_kind: "lead_probability" | "share";
+  kind: AnswerKind | null;
+  kind_reason: string;
   answered: number;
   clusters: AnswerCluster[];
   readings: Reading[];
+  abstained?: "tie" | "too_few";
+  record?: unknown;
+  fields?: FieldVote[];
+  record_reason?: string;
+  undecided?: "code" | "prose" | "mixed";
+  message?: string;
 }
 
 export interface Reading {
   answer: string | null;
   found_by: string | null;
   no_answer?: string;
+  reason?: string;
 }
 
 export interface Grade {
@@ -222,38 +256,20 @@ export class SampleSetAggregator {
   }
 }
 
-export async function majorityVote(candidates: readonly Candidate[]): Promise<Vote> {
-  const clusters = new Map<string, AnswerCluster>();
-  candidates.forEach((candidate, index) => {
-    const form = answerIn(textOf(candidate));
-    if (form === null) return;
-    const key = form.replace(/\s+/g, "");
-    const cluster = clusters.get(key) ?? { answer: form, votes: 0, share: 0, candidates: [], forms: [] };
-    cluster.votes += 1;
-    cluster.candidates.push(index);
-    if (!cluster.forms.includes(form)) cluster.forms.push(form);
-    clusters.set(key, cluster);
-  });
-  const sorted = [...clusters.values()].sort((a, b) => b.votes - a.votes);
-  const answered = sorted.reduce((sum, cluster) => sum + cluster.votes, 0);
-  for (const cluster of sorted) cluster.share = cluster.votes / answered;
-  const [lead, second] = [sorted[0]?.votes ?? 0, sorted[1]?.votes ?? 0];
-  return {
-    answer: sorted[0]?.answer ?? null,
-    // Grows with the lead; the real one is the probability under a Beta distribution.
-    confidence: answered === 0 ? 0 : 1 - 0.5 ** (lead - second + 1),
-    answered,
-    clusters: sorted,
-    readings: candidates.map((candidate) => {
-      const answer = answerIn(textOf(candidate));
-      return answer === null ? { answer, found_by: null, no_answer: "not_found" } : { answer, found_by: "boxed" };
-    }),
-  };
+export async function majorityVote(candidates: readonly Candidate[], options: VoteOptions = {}): Promise<Vote> {
+  return vote(candidates.map(textOf), options);
 }
 
-export async function grade(reference: string, prediction: string): Promise<Grade> {
-  const answer = answerIn(prediction) ?? (prediction.length < 200 ? prediction : null);
-  const equivalent = answer?.replace(/\s+/g, "") === reference.replace(/\s+/g, "");
+export async function grade(
+  reference: string | readonly string[],
+  prediction: Candidate,
+  options: GradeOptions = {},
+): Promise<Grade> {
+  const text = textOf(prediction);
+  const isMath = (options.answers ?? "math") === "math";
+  const answer = (isMath ? answerIn(text) : null) ?? (text.length < 200 || !isMath ? text : null);
+  const references = typeof reference === "string" ? [reference] : reference;
+  const equivalent = references.some((one) => answer?.replace(/\s+/g, "") === one.replace(/\s+/g, ""));
   return { answer, equivalent, verdict: equivalent ? "same" : "different" };
 }
 
@@ -316,20 +332,8 @@ export async function sampleCandidates(
 }
 
 function textOf(candidate: Candidate): string {
-  return typeof candidate === "string" ? candidate : candidate.text;
-}
-
-function answerIn(text: string): string | null {
-  const end = text.slice(-4000);
-  const boxed = end.lastIndexOf("\\boxed{");
-  if (boxed >= 0) {
-    let depth = 0;
-    for (let at = boxed + 6; at < end.length; at += 1) {
-      if (end[at] === "{") depth += 1;
-      if (end[at] === "}" && (depth -= 1) === 0) return end.slice(boxed + 7, at);
-    }
-  }
-  return /#\s*([^#\n]+)$/.exec(end)?.[1] ?? end.match(/-?\d+(?:\.\d+)?/g)?.at(-1) ?? null;
+  if (typeof candidate === "string") return candidate;
+  return candidate.text || (candidate.tool_calls === undefined ? "" : callsIn(candidate.tool_calls));
 }
 
 function fault(code: ErrorCode, what: string): AggregatorError {

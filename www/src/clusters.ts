@@ -1,6 +1,7 @@
 // Clusters of answers as the page draws them: letters, colours, bars, and the dissent in words. Pure.
 
 import { plural, probability } from "./format.ts";
+import { isForModels } from "./kinds.ts";
 import type { Cluster, Result } from "./sample-set.ts";
 
 /** As many colours as can be told apart; later clusters are grey and keep their letters. */
@@ -30,7 +31,8 @@ export interface Bars {
   unanswered: number;
 }
 
-export function bars(clusters: Cluster[], candidates: number): Bars {
+/** Shares are of those that answered; `ofAll`: of all, where who failed did not agree. */
+export function bars(clusters: Cluster[], candidates: number, ofAll = false): Bars {
   const most = Math.max(1, ...clusters.slice(0, MOST_BARS).map((cluster) => cluster.votes));
   const answered = clusters.reduce((sum, cluster) => sum + cluster.votes, 0);
   return {
@@ -39,7 +41,7 @@ export function bars(clusters: Cluster[], candidates: number): Bars {
       colour: Math.min(index, COLOURS),
       answer: cluster.answer,
       votes: cluster.votes,
-      share: cluster.votes / Math.max(1, answered),
+      share: cluster.votes / Math.max(1, ofAll ? candidates : answered),
       length: cluster.votes / most,
       mass: cluster.log_prob === undefined ? undefined : Math.exp(cluster.log_prob),
       candidates: cluster.candidates,
@@ -79,7 +81,7 @@ export function dissent(clusters: Cluster[], chosen: number | null, candidates: 
   return `${parts.join("; ")}.`;
 }
 
-/** What the figure beside an answer is, in words: three meanings that are never mixed. */
+/** What the figure beside an answer is, in words: meanings that are never mixed. */
 export function confidenceMeaning(kind: string): { name: string; text: string } {
   switch (kind) {
     case "lead_probability":
@@ -91,6 +93,11 @@ export function confidenceMeaning(kind: string): { name: string; text: string } 
       return { name: "The model's probability", text: "of this answer among all it could write here" };
     case "token_product":
       return { name: "The model's probability", text: "product over the tokens of the answer" };
+    case "share":
+      return {
+        name: "Share of the votes",
+        text: "out of all candidates, those without an answer too; of a record the mean of its fields",
+      };
     default:
       return { name: "Confidence", text: kind };
   }
@@ -100,7 +107,14 @@ export function confidenceMeaning(kind: string): { name: string; text: string } 
 export const STABLE = 0.95;
 
 /** What will decide, before it does. */
-export function forecast(policy: "auto" | "always" | "vote", confidence: number, answered: number): string {
+export function forecast(
+  policy: "auto" | "always" | "vote",
+  confidence: number,
+  answered: number,
+  kind: string | null = "math",
+): string {
+  if (kind === null) return "Nothing to vote on.";
+  if (!isForModels(kind)) return "The vote decides: the model is asked for mathematics and choice only.";
   const lead = `Stability of the lead ${probability(confidence)}`;
   if (answered === 0)
     return policy === "vote" ? "No candidate has an answer." : "No candidate has an answer: the model is asked.";

@@ -3,11 +3,13 @@
 
 import type * as Conclave from "@conclave/web";
 import { MOST_BARS, STABLE } from "./clusters.ts";
+import { isForModels, kindOptions, kindReason } from "./kinds.ts";
+import type { AnswersChoice } from "./kinds.ts";
 import { MOST_BYTES, readJsonl, writeJsonl } from "./jsonl.ts";
 import { toInput, toResultLine } from "./sample-set.ts";
 import type { Candidate, Cluster, Result, ResultLine, SampleSet } from "./sample-set.ts";
 import { arrived, isRunning, onCandidates, onCards } from "./state.ts";
-import type { Action, DeviceChoice, Failure, State } from "./state.ts";
+import type { Action, DeviceChoice, Failure, State, Tally } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** What the page uses of the package. */
@@ -47,6 +49,8 @@ export function createController(store: Store<State, Action>, conclave: Package,
   function show(set: SampleSet | null, from: { recorded?: string; result?: ResultLine | undefined } = {}): void {
     sampling?.abort();
     endRun();
+    // What was said of another set's answers need not be so of these.
+    if (from.recorded !== undefined) dispatch({ type: "answers", answers: "auto" });
     dispatch({ type: "set", set, ...from });
     if (set !== null) void tally().then(judgeRecorded);
   }
@@ -59,7 +63,10 @@ export function createController(store: Store<State, Action>, conclave: Package,
     }
     const { sets, results, bad } = readJsonl(bytes);
     dispatch({ type: "file", name, sets, results, bad });
-    if (sets.length > 0) showAt(0);
+    if (sets.length > 0) {
+      dispatch({ type: "answers", answers: "auto" });
+      showAt(0);
+    }
   }
 
   function showAt(at: number): void {
@@ -77,38 +84,54 @@ export function createController(store: Store<State, Action>, conclave: Package,
     const here = arrived(get());
     if (here === null) return;
     const reference = here.set.reference_answer;
+    const { answers, labels } = get();
     try {
-      const vote = await conclave.majorityVote(toInput(here.set).candidates);
+      const vote = await conclave.majorityVote(
+        toInput(here.set).candidates,
+        kindOptions(here.set, answers, labels) as Conclave.VoteOptions,
+      );
       const clusters = onCards(vote.clusters, here.cards);
-      const correct = reference === undefined ? [] : await equivalents(reference, clusters);
+      const correct = reference === undefined ? [] : await equivalents(reference, clusters, vote.kind);
       if (own !== tallies) return;
-      const { answer, confidence, answered } = vote;
-      dispatch({ type: "tally", generation, tally: { answer, confidence, answered, clusters, correct } });
-      await forms(clusters, generation, own);
+      const { answer, confidence, kind, answered, abstained, fields, record_reason: recordReason } = vote;
+      const readings: Tally["readings"] = [];
+      vote.readings.forEach((reading, index) => (readings[here.cards[index] ?? index] = reading));
+      const tally: Tally = {
+        answer,
+        confidence,
+        confidenceKind: vote.confidence_kind,
+        kind,
+        reason: vote.undecided === undefined ? kindReason(here.set, answers, vote.kind_reason) : vote.kind_reason,
+        answered,
+        clusters,
+        readings,
+        correct,
+        ...(abstained === undefined ? {} : { abstained }),
+        ...(fields === undefined ? {} : { fields }),
+        ...(recordReason === undefined ? {} : { recordReason }),
+      };
+      dispatch({ type: "tally", generation, tally });
     } catch (error) {
       if (own === tallies) dispatch({ type: "tally-failed", generation, failure: failure(error) });
     }
   }
 
-  async function equivalents(reference: string, clusters: Cluster[]): Promise<boolean[]> {
-    const grades = clusters.slice(0, MOST_BARS).map((cluster) => conclave.grade(reference, cluster.answer));
-    return (await Promise.all(grades)).map((grade) => grade.equivalent);
+  /** Which of the clusters are the same as a reference, compared as answers of this kind are. */
+  async function equivalents(
+    reference: string | string[],
+    clusters: Cluster[],
+    kind: string | null | undefined,
+  ): Promise<boolean[]> {
+    const grades = clusters.slice(0, MOST_BARS).map((cluster) => same(reference, cluster.answer, kind));
+    return await Promise.all(grades);
   }
 
-  /** In a cluster of several forms, which candidate wrote which: asked only there, and only of cards that are drawn. */
-  async function forms(clusters: Cluster[], generation: number, own: number): Promise<void> {
-    for (const cluster of clusters) {
-      const known = cluster.forms ?? [];
-      if (known.length < 2) continue;
-      for (const index of cluster.candidates) {
-        const { cards, shown } = get();
-        const card = cards[index];
-        if (own !== tallies || card === undefined || index >= shown) continue;
-        const { answer } = await conclave.grade(cluster.answer, card.text);
-        if (own !== tallies || answer === null || answer === cluster.answer || !known.includes(answer)) continue;
-        dispatch({ type: "form", generation, index, form: answer });
-      }
-    }
+  async function same(reference: string | string[], answer: string, kind: string | null | undefined): Promise<boolean> {
+    const { set, answers, labels } = get();
+    const options = set === null ? undefined : kindOptions(set, answers, labels);
+    const list = kind === "labels" && options?.labels !== undefined ? { labels: options.labels } : {};
+    const given = { ...(kind === null || kind === undefined ? {} : { answers: kind }), ...list };
+    return (await conclave.grade(reference, answer, given as Conclave.GradeOptions)).equivalent;
   }
 
   /** A result from a file names its answer; which cluster that is has to be found. */
@@ -127,13 +150,15 @@ export function createController(store: Store<State, Action>, conclave: Package,
     set: SampleSet,
     result: Result,
   ): Promise<{ chosen: number | null; correct: boolean | undefined }> {
-    const { answer, clusters } = result;
+    const { answer, clusters, answer_kind: kind } = result;
     const reference = set.reference_answer;
+    // What was not voted on is neither right nor wrong.
+    if (result.error !== undefined) return { chosen: null, correct: undefined };
     if (answer === null) return { chosen: null, correct: reference === undefined ? undefined : false };
-    const correct = reference === undefined ? undefined : (await conclave.grade(reference, answer)).equivalent;
-    const same = clusters.findIndex((cluster) => cluster.answer === answer || cluster.forms?.includes(answer));
-    if (same >= 0) return { chosen: same, correct };
-    const found = (await equivalents(answer, clusters)).indexOf(true);
+    const correct = reference === undefined ? undefined : await same(reference, answer, kind);
+    const at = clusters.findIndex((cluster) => cluster.answer === answer || cluster.forms?.includes(answer));
+    if (at >= 0) return { chosen: at, correct };
+    const found = (await equivalents(answer, clusters, kind)).indexOf(true);
     return { chosen: found < 0 ? null : found, correct };
   }
 
@@ -182,6 +207,13 @@ export function createController(store: Store<State, Action>, conclave: Package,
 
   function stopSampling(): void {
     sampling?.abort();
+  }
+
+  /** What the person says that the answers are. */
+  function chooseAnswers(choice: { answers?: AnswersChoice; labels?: string }): void {
+    endRun();
+    dispatch({ type: "answers", ...choice });
+    void tally();
   }
 
   function chooseModel(choice: { choice?: "builtin" | "url"; url?: string; device?: DeviceChoice }): void {
@@ -273,14 +305,18 @@ export function createController(store: Store<State, Action>, conclave: Package,
     await tally();
     const { policy, tally: vote, tallyFailure } = get();
     if (vote === null) throw tallyFailure ?? new Error("the candidates could not be counted");
-    const isEnough = policy === "vote" || (policy === "auto" && vote.confidence >= STABLE);
+    const isEnough = policy === "vote" || !isForModels(vote.kind) || (policy === "auto" && vote.confidence >= STABLE);
     if (!isEnough) return null;
+    const { answer, confidence, confidenceKind, kind, abstained, fields, reason, clusters } = vote;
     return {
-      answer: vote.answer,
+      answer,
       method: "vote",
-      confidence: vote.confidence,
-      confidence_kind: "lead_probability",
-      clusters: vote.clusters,
+      confidence,
+      confidence_kind: confidenceKind,
+      ...(kind === null ? { error: `${reason}: not voted on` } : { answer_kind: kind }),
+      ...(abstained === undefined ? {} : { abstained }),
+      ...(fields === undefined ? {} : { fields }),
+      clusters,
       usage: { prompt_tokens: 0, completion_tokens: 0 },
       elapsed_ms: now() - start,
     };
@@ -342,6 +378,7 @@ export function createController(store: Store<State, Action>, conclave: Package,
     showAt,
     sample,
     stopSampling,
+    chooseAnswers,
     chooseModel,
     loadAhead,
     cancelLoad,

@@ -1,7 +1,7 @@
 // Files of sample sets and results, one JSON object a line: reading with every bad line reported by its number, and
 // writing. The rules are those of the command line (`crates/core/src/sample_set.rs`), so that a file good here is good there.
 
-import type { Candidate, Cluster, Method, ResultLine, SampleSet } from "./sample-set.ts";
+import type { Candidate, Cluster, FieldVote, Method, ResultLine, SampleSet } from "./sample-set.ts";
 
 /** A line that could not be used, and why. */
 export interface BadLine {
@@ -95,12 +95,19 @@ function readSet(value: Fields): SampleSet {
 
 function readCandidate(value: unknown, index: number): Candidate {
   const where = `candidate ${index + 1}: `;
-  if (!isObject(value)) throw new Error(`${where}expected an object {"text": "..."}, found ${kind(value)}`);
+  if (Array.isArray(value)) throw new Error(`${where}expected a text or an object {"text": "..."}, found an array`);
+  if (!isObject(value)) return { text: textOf(value) };
   try {
     const { text, model, finish_reason, ...extra } = value;
     const known = { model: optionalText(model, "model"), finish: optionalText(finish_reason, "finish_reason") };
+    // The name that chat APIs have for it, where there is no other.
+    const said = text === undefined ? extra["content"] : text;
+    if (text === undefined) delete extra["content"];
+    if (said === undefined && !WITHOUT_TEXT.some((name) => name in value)) {
+      throw new Error("`text`: missing; expected a string");
+    }
     return {
-      text: requiredText(text, "text"),
+      text: textOf(said),
       ...(known.model === undefined ? {} : { model: known.model }),
       ...(known.finish === undefined ? {} : { finish_reason: known.finish }),
       ...extra,
@@ -108,6 +115,27 @@ function readCandidate(value: unknown, index: number): Candidate {
   } catch (error) {
     throw new Error(where + (error instanceof Error ? error.message : String(error)));
   }
+}
+
+/** What an answer of an API holds where it has no text: calls, a thought, a refusal, an error. */
+const WITHOUT_TEXT = [
+  "tool_calls",
+  "function_call",
+  "reasoning_content",
+  "reasoning",
+  "refusal",
+  "error",
+  "finish_reason",
+];
+
+/** The text of a value that is meant as one. Null is no text; an object is its JSON, parts of a message are joined. */
+function textOf(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  if (typeof value === "string") return value;
+  if (typeof value === "number") return numberText(value, "text");
+  const isParts = Array.isArray(value) && value.length > 0 && value.every((part) => isObject(part) && typeof part["type"] === "string");
+  if (!isParts) return JSON.stringify(value);
+  return (value as Fields[]).map(({ text }) => (typeof text === "string" ? text : "")).join("");
 }
 
 const METHODS: readonly string[] = ["vote", "select", "generate"] satisfies Method[];
@@ -121,13 +149,18 @@ function readResult(value: Fields): ResultLine {
   if (!Array.isArray(clusters)) throw new Error(`\`clusters\`: expected an array, found ${kind(clusters)}`);
   const counts = isObject(usage) ? usage : {};
   const { time_to_first_token_ms, device, model, correct, reference_answer, num_candidates, ...others } = extra;
-  const { omitted_candidates, unknown_words, ...rest } = others;
+  const { omitted_candidates, unknown_words, answer_kind, abstained, fields, error, ...rest } = others;
+  const reference = reference_answer === undefined ? undefined : referenceText(reference_answer, String(id));
   return {
     id: typeof id === "number" ? numberText(id, "id") : requiredText(id, "id"),
     answer,
     method: method as Method,
     confidence: number(confidence),
     confidence_kind: typeof confidence_kind === "string" ? confidence_kind : "",
+    ...(typeof answer_kind === "string" ? { answer_kind } : {}),
+    ...(typeof abstained === "string" ? { abstained } : {}),
+    ...(Array.isArray(fields) ? { fields: fields.map(readField) } : {}),
+    ...(typeof error === "string" ? { error } : {}),
     clusters: clusters.map(readCluster),
     usage: { prompt_tokens: number(counts["prompt_tokens"]), completion_tokens: number(counts["completion_tokens"]) },
     elapsed_ms: number(elapsed_ms),
@@ -138,9 +171,24 @@ function readResult(value: Fields): ResultLine {
     ...(typeof omitted_candidates === "number" ? { omitted_candidates } : {}),
     ...(typeof unknown_words === "number" ? { unknown_words } : {}),
     ...(typeof correct === "boolean" ? { correct } : {}),
-    ...(typeof reference_answer === "string" ? { reference_answer } : {}),
+    ...(reference === undefined ? {} : { reference_answer: reference }),
     ...(typeof num_candidates === "number" ? { num_candidates } : {}),
     ...rest,
+  };
+}
+
+function readField(value: unknown, index: number): FieldVote {
+  const where = `field ${index + 1}: `;
+  if (!isObject(value)) throw new Error(`${where}expected an object, found ${kind(value)}`);
+  const { path, votes, share, review, others } = value;
+  const lists = Array.isArray(others) ? others.filter((other): other is unknown[] => Array.isArray(other)) : undefined;
+  return {
+    path: requiredText(path, "path"),
+    ...("value" in value ? { value: value["value"] } : {}),
+    votes: number(votes),
+    share: number(share),
+    review: review === true,
+    ...(lists === undefined ? {} : { others: lists }),
   };
 }
 
@@ -161,23 +209,23 @@ function readCluster(value: unknown, index: number): Cluster {
   };
 }
 
-function referenceText(value: unknown, id: string): string | undefined {
-  if (value === undefined || value === null) return undefined;
+/** One answer, or several of which any is right; null and an empty list are none. */
+function referenceText(value: unknown, id: string): string | string[] | undefined {
+  if (!Array.isArray(value)) return value === undefined || value === null ? undefined : oneReference(value, id);
+  const all = value.filter((one) => one !== null).map((one: unknown) => oneReference(one, id));
+  return all.length > 1 ? all : all[0];
+}
+
+/** A text, number, true or false; a record as its JSON; of a worked solution in the style of GSM8K what stands behind `####`. */
+function oneReference(value: unknown, id: string): string {
+  const where = `\`reference_answer\` of set \`${clip(id, 60)}\``;
   if (typeof value === "number") return numberText(value, "reference_answer");
-  if (typeof value !== "string") {
-    throw new Error(`\`reference_answer\`: expected a string or a number, found ${kind(value)}`);
-  }
-  const name = clip(id, 60);
-  if (value.trimStart().startsWith("#")) {
-    throw new Error(
-      `\`reference_answer\` of set \`${name}\` starts with \`#\`: expected the final answer alone; ` +
-        "of a last line such as `#### 18` keep only what follows the mark",
-    );
-  }
-  if (value.trim() === "") {
-    throw new Error(`\`reference_answer\` of set \`${name}\` is empty: leave the field out where there is none`);
-  }
-  return value;
+  if (Array.isArray(value)) throw new Error(`${where}: expected a text, found a list within a list`);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const isMarked = text.trimStart().startsWith("####") || text.includes("\n####");
+  const answer = isMarked ? text.slice(text.lastIndexOf("####") + 4).trim() : text;
+  if (answer.trim() === "") throw new Error(`${where} is empty: leave the field out where there is none`);
+  return answer;
 }
 
 function requiredText(value: unknown, field: string): string {

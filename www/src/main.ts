@@ -2,11 +2,13 @@ import "./trusted-types.ts";
 import "katex/dist/katex.min.css";
 import * as conclave from "@conclave/web";
 import { createController } from "./controller.ts";
+import { isForModels } from "./kinds.ts";
 import { INITIAL, isRunning, reduce } from "./state.ts";
 import { createStore } from "./store.ts";
 import { mountCards } from "./view/cards.ts";
 import { byId, setText } from "./view/dom.ts";
 import { mountFiles } from "./view/files.ts";
+import { mountKinds } from "./view/kinds.ts";
 import { mountModel } from "./view/model.ts";
 import { mountOutcome } from "./view/outcome.ts";
 import type { Page } from "./view/page.ts";
@@ -29,6 +31,7 @@ mountProblem(page);
 mountOutcome(page);
 mountWriting(page);
 mountCards(page);
+mountKinds(page);
 mountModel(page);
 mountFiles(page);
 mountRun(page);
@@ -64,13 +67,14 @@ function mountRun({ store: { get }, controller, watch }: Page): void {
     else form.querySelector<HTMLButtonElement>("button[type='submit']")?.click();
   });
   watch(
-    (state) => [state.run.status, state.sampling.status, state.policy, state.cards],
+    (state) => [state.run.status, state.sampling.status, state.policy, state.cards, state.tally],
     (state) => {
       const isBusy = isRunning(state.run);
       const hasAny = state.cards.some((card) => card.status === "done");
       run.disabled = isBusy || state.sampling.status === "running" || !hasAny;
       stop.disabled = !isBusy;
-      setText(run, state.policy === "vote" ? "Vote" : get().run.status === "done" ? "Aggregate again" : "Aggregate");
+      const isVote = state.policy === "vote" || (state.tally !== null && !isForModels(state.tally.kind));
+      setText(run, isVote ? "Vote" : get().run.status === "done" ? "Aggregate again" : "Aggregate");
       run.title = "Ctrl + Enter";
     },
   );

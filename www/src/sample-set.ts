@@ -1,6 +1,6 @@
 // Sample sets and results as the project's files have them, and what the package is given of a set.
 
-/** One text of a black box. Fields that are not named here are kept. */
+/** One text of a black box; empty where it only calls tools. Fields that are not named here are kept. */
 export interface Candidate {
   text: string;
   model?: string;
@@ -13,7 +13,8 @@ export interface Candidate {
 export interface SampleSet {
   id: string;
   problem: string;
-  reference_answer?: string;
+  /** Several where any of them is right. */
+  reference_answer?: string | string[];
   candidates: Candidate[];
   [extra: string]: unknown;
 }
@@ -29,6 +30,26 @@ export interface Cluster {
   log_prob?: number;
 }
 
+/** Why a candidate has no answer, or which it has. */
+export interface Reading {
+  answer: string | null;
+  no_answer?: string;
+  /** What a schema says about its record. */
+  reason?: string;
+}
+
+/** What was decided for one place of a record. */
+export interface FieldVote {
+  path: string;
+  /** Absent where the record has nothing there. */
+  value?: unknown;
+  votes: number;
+  share: number;
+  review: boolean;
+  /** What else was said, with its votes behind it; of nothing the votes alone. */
+  others?: unknown[][];
+}
+
 export type Method = "vote" | "select" | "generate";
 
 /** How one answer was reached. */
@@ -37,6 +58,14 @@ export interface Result {
   method: Method;
   confidence: number;
   confidence_kind: string;
+  /** What the answers are. */
+  answer_kind?: string;
+  /** Why there is no answer although candidates have some. */
+  abstained?: string;
+  /** Of a merged record. */
+  fields?: FieldVote[];
+  /** Why nothing was voted on. */
+  error?: string;
   clusters: Cluster[];
   completion?: string;
   usage: { prompt_tokens: number; completion_tokens: number };
@@ -54,7 +83,7 @@ export interface Result {
 export interface ResultLine extends Result {
   id: string;
   num_candidates?: number;
-  reference_answer?: string;
+  reference_answer?: string | string[];
   correct?: boolean;
   [extra: string]: unknown;
 }
@@ -63,18 +92,38 @@ export interface ResultLine extends Result {
 export interface Input {
   id: string;
   problem: string;
-  candidates: { text: string; model?: string; finish_reason?: string | null }[];
+  candidates: InputCandidate[];
   reference_answer?: string;
 }
 
+export interface InputCandidate {
+  text: string;
+  model?: string;
+  finish_reason?: string | null;
+  tool_calls?: unknown;
+  function_call?: unknown;
+  refusal?: unknown;
+  error?: unknown;
+}
+
+/** What an answer of an API has beside its text that the package reads. */
+const OTHERS = ["tool_calls", "function_call", "refusal", "error"] as const;
+
 export function toInput(set: SampleSet): Input {
-  const candidates = set.candidates.map(({ text, model, finish_reason }) => ({
-    text,
-    ...(model === undefined ? {} : { model }),
-    ...(finish_reason === undefined ? {} : { finish_reason }),
-  }));
+  const candidates = set.candidates.map((candidate): InputCandidate => {
+    const { text, model, finish_reason } = candidate;
+    const others = OTHERS.filter((name) => candidate[name] !== undefined).map((name) => [name, candidate[name]]);
+    return {
+      text,
+      ...(model === undefined ? {} : { model }),
+      ...(finish_reason === undefined ? {} : { finish_reason }),
+      ...Object.fromEntries(others),
+    };
+  });
   const { id, problem, reference_answer } = set;
-  return { id, problem, candidates, ...(reference_answer === undefined ? {} : { reference_answer }) };
+  // The page judges by all references itself.
+  const reference = typeof reference_answer === "string" ? { reference_answer } : {};
+  return { id, problem, candidates, ...reference };
 }
 
 /** The line for a result of a set, in the order that the command line writes it. */
@@ -87,6 +136,9 @@ export function toResultLine(set: SampleSet, result: Result, correct: boolean | 
     method,
     confidence,
     confidence_kind,
+    ...(result.answer_kind === undefined ? {} : { answer_kind: result.answer_kind }),
+    ...(result.abstained === undefined ? {} : { abstained: result.abstained }),
+    ...(result.fields === undefined ? {} : { fields: result.fields }),
     num_candidates: set.candidates.length,
     clusters: clusters.map((cluster) => ({
       answer: cluster.answer,
@@ -105,5 +157,6 @@ export function toResultLine(set: SampleSet, result: Result, correct: boolean | 
     ...(result.model === undefined ? {} : { model: result.model }),
     ...(result.omitted_candidates === undefined ? {} : { omitted_candidates: result.omitted_candidates }),
     ...(result.unknown_words === undefined ? {} : { unknown_words: result.unknown_words }),
+    ...(result.error === undefined ? {} : { error: result.error }),
   };
 }

@@ -3,7 +3,8 @@
 // The key of an API is not part of it: it stays in its input element and is handed to the call alone.
 
 import type { BadLine } from "./jsonl.ts";
-import type { Candidate, Cluster, Result, ResultLine, SampleSet } from "./sample-set.ts";
+import type { AnswersChoice } from "./kinds.ts";
+import type { Candidate, Cluster, FieldVote, Reading, Result, ResultLine, SampleSet } from "./sample-set.ts";
 
 export type Source = "recorded" | "file" | "live";
 export type Policy = "auto" | "always" | "vote";
@@ -25,16 +26,27 @@ export interface Card {
   /** What it became, with all its fields. */
   candidate?: Candidate;
   failure?: Failure;
-  /** The answer as this candidate wrote it, where that is not how its cluster shows it. */
-  form?: string;
 }
 
 /** The vote on the candidates that have arrived. Indices are those of cards. */
 export interface Tally {
   answer: string | null;
   confidence: number;
+  confidenceKind: string;
+  /** What the answers are; null where nothing was voted on. */
+  kind: string | null;
+  /** Who says so, or what was seen. */
+  reason: string;
   answered: number;
   clusters: Cluster[];
+  /** What was read in each card; nothing where it has not arrived. */
+  readings: (Reading | undefined)[];
+  /** Why there is no answer although candidates have some. */
+  abstained?: string;
+  /** Of a merged record. */
+  fields?: FieldVote[];
+  /** Why the schema does not allow the merged record. */
+  recordReason?: string;
   /** For each cluster whether it equals the reference; empty without one. */
   correct: boolean[];
 }
@@ -110,6 +122,10 @@ export interface State {
   /** The vote could not be taken. */
   tallyFailure: Failure | null;
   model: ModelState;
+  /** What the person says that the answers are. */
+  answers: AnswersChoice;
+  /** The labels, as typed. */
+  labels: string;
   policy: Policy;
   mode: Mode;
   run: RunState;
@@ -157,6 +173,8 @@ export const INITIAL: State = {
     info: null,
     failure: null,
   },
+  answers: "auto",
+  labels: "",
   policy: "auto",
   mode: "trained",
   run: IDLE_RUN,
@@ -177,7 +195,7 @@ export type Action =
   | { type: "sampling-ended"; generation: number; status: "done" | "stopped" | "failed"; failure: Failure | null }
   | { type: "tally"; generation: number; tally: Tally }
   | { type: "tally-failed"; generation: number; failure: Failure }
-  | { type: "form"; generation: number; index: number; form: string }
+  | { type: "answers"; answers?: AnswersChoice; labels?: string }
   | { type: "model"; choice?: "builtin" | "url"; url?: string; device?: DeviceChoice }
   | { type: "model-loading" }
   | { type: "model-progress"; progress: Progress }
@@ -252,8 +270,11 @@ export function reduce(state: State, action: Action): State {
       return { ...state, tally: action.tally, tallyFailure: null, highlighted: null };
     case "tally-failed":
       return { ...state, tally: null, tallyFailure: action.failure };
-    case "form":
-      return withCard(state, action.index, (card) => ({ ...card, form: action.form }));
+    case "answers": {
+      const { answers = state.answers, labels = state.labels } = action;
+      // What was found before was found in other answers.
+      return { ...state, answers, labels, tally: null, tallyFailure: null, run: IDLE_RUN, highlighted: null };
+    }
     case "model": {
       const { choice, url, device } = { ...state.model, ...action };
       const idle = { status: "idle", progress: null, info: null, failure: null } as const;

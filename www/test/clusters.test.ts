@@ -28,6 +28,7 @@ test("bars are relative to the largest, shares to all who answered", () => {
     [4 / 7, 2 / 7, 1 / 7],
   );
   assert.deepEqual([unanswered, more], [1, 0]);
+  assert.equal(bars(clusters(4, 2, 1), 8, true).bars[0]?.share, 0.5);
   assert.deepEqual(bars([], 0), { bars: [], more: 0, unanswered: 0 });
 });
 

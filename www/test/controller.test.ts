@@ -81,6 +81,86 @@ test("policy `vote` never does", async () => {
   );
 });
 
+const LABELS: SampleSet = {
+  id: "labels",
+  problem: "Good or bad?",
+  reference_answer: ["good", "fine"],
+  candidates: ["good", "good", "bad", ""].map((text) => ({ text })),
+};
+
+test("labels are voted on, and no model is asked whatever the policy", async () => {
+  const { store, controller } = page();
+  controller.show(LABELS);
+  store.dispatch({ type: "policy", policy: "always" });
+  await controller.run();
+  const { run, model, tally } = store.get();
+  assert.deepEqual([run.result?.answer, run.result?.answer_kind, run.correct, run.chosen], ["good", "labels", true, 0]);
+  assert.deepEqual([run.result?.confidence, run.result?.confidence_kind, model.status], [0.5, "share", "idle"]);
+  assert.deepEqual([tally?.kind, tally?.readings[3]?.no_answer], ["labels", "empty"]);
+});
+
+test("a tie of labels is no answer, and is written and read as such", async () => {
+  const { store, controller } = page();
+  controller.show({ ...LABELS, candidates: LABELS.candidates.slice(1, 3) });
+  await controller.run();
+  assert.deepEqual([store.get().run.result?.answer, store.get().run.result?.abstained], [null, "tie"]);
+  const text = controller.exportRun() ?? "";
+  assert.match(text, /"answer_kind":"labels","abstained":"tie"/);
+  const again = page();
+  again.controller.openFile("run.jsonl", new TextEncoder().encode(text));
+  const { run } = await again.until((state) => state.tally !== null);
+  assert.deepEqual([run.result?.abstained, run.result?.answer, run.recorded], ["tie", null, true]);
+});
+
+test("records are merged, their fields written to the file", async () => {
+  const { store, controller } = page();
+  const candidates = ['{"a":1,"b":"x"}', '{"a":1,"b":"y"}', '{"a":2}', "sorry"].map((text) => ({ text }));
+  controller.show({ id: "records", problem: "p", candidates });
+  await controller.run();
+  const { result } = store.get().run;
+  assert.deepEqual(result?.fields?.map(({ path, value, votes, review }) => [path, value, votes, review]), [
+    ["/a", 1, 2, false],
+    ["/b", "x", 1, true],
+  ]);
+  assert.match(controller.exportRun() ?? "", /"fields":\[\{"path":"\/a","value":1,"votes":2/);
+});
+
+test("code is not voted on, until somebody says what it is", async () => {
+  const { store, controller, until } = page();
+  controller.show({ id: "code", problem: "p", reference_answer: "7", candidates: [{ text: "def f(): return 7" }] });
+  await controller.run();
+  const { run, tally } = store.get();
+  assert.deepEqual([tally?.kind, run.result?.answer, run.correct, run.status], [null, null, undefined, "done"]);
+  assert.match(run.result?.error ?? "", /not voted on/);
+  controller.chooseAnswers({ answers: "text" });
+  const after = await until((state) => state.tally?.kind === "text");
+  assert.deepEqual([after.run.status, after.tally?.answer], ["idle", "def f(): return 7"]);
+  controller.show(SPLIT, { recorded: "split" });
+  assert.equal(store.get().answers, "auto");
+});
+
+test("the package is told what the person chose, else what the set says", async () => {
+  const seen: unknown[] = [];
+  const watching: Package = {
+    ...fake,
+    majorityVote: (candidates, options) => {
+      seen.push(options);
+      return fake.majorityVote(candidates, {});
+    },
+  };
+  const { store, controller, until } = page(watching);
+  const schema = { type: "object" };
+  controller.show({ ...LABELS, answer_kind: "labels", labels: ["good", "bad"], schema });
+  assert.equal((await until((state) => state.tally !== null)).tally?.reason, "as the set says");
+  controller.chooseAnswers({ answers: "labels", labels: "good, bad,so-so" });
+  await until((state) => state.tally?.reason === "as you say");
+  assert.deepEqual(seen, [
+    { answers: "labels", labels: ["good", "bad"], schema, problem: "Good or bad?" },
+    { answers: "labels", labels: ["good", "bad", "so-so"], schema, problem: "Good or bad?" },
+  ]);
+  assert.equal(store.get().labels, "good, bad,so-so");
+});
+
 test("stopping in the middle keeps what was written, and the next run starts anew", async () => {
   const { store, controller, until } = page();
   controller.show(SPLIT);

@@ -111,8 +111,25 @@ test("with another model a failure of the last one is gone, a result is not", ()
 test("nothing is said of answers before they were looked for", () => {
   const shown = after({ type: "set", set: SET });
   assert.equal(isCounted(shown), false);
-  const tally = { answer: null, confidence: 0, answered: 0, clusters: [], correct: [] };
+  const tally = {
+    answer: null,
+    confidence: 0,
+    confidenceKind: "share",
+    kind: "labels",
+    reason: "seen",
+    answered: 0,
+    clusters: [],
+    readings: [],
+    correct: [],
+  };
   assert.equal(isCounted(reduce(shown, { type: "tally", generation: shown.generation, tally })), true);
+});
+
+test("other answers take away what was found in the last ones, and are kept for the next set", () => {
+  const shown = after({ type: "set", set: SET }, { type: "run" }, { type: "answers", answers: "labels", labels: "a, b" });
+  assert.deepEqual([shown.answers, shown.labels, shown.run.status, shown.tally], ["labels", "a, b", "idle", null]);
+  const next = reduce(shown, { type: "set", set: SET });
+  assert.deepEqual([next.answers, next.labels], ["labels", "a, b"]);
 });
 
 test("a result of a file may name candidates that are not there", () => {

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::reader::{Reading, Tier};
 use crate::record::similar::exact_text;
-use crate::record::{RecordOptions, RecordVote, same_record, vote_records};
+use crate::record::{RecordOptions, RecordVote, parse_all, same_record, vote_records};
 use crate::reference::Reference;
 use crate::result::ConfidenceKind;
 use crate::sample_set::SampleSet;
@@ -108,8 +108,8 @@ impl AnswerKind {
                 Some(list) => AnswerKind::Labels(Labels::new(list.split(',').map(str::to_owned))?),
             },
             "json" => {
-                let schema = details.map(serde_json::from_str).transpose();
-                AnswerKind::Json(schema.map_err(|_| KindError::Unknown(written.to_owned()))?)
+                let unknown = || KindError::Unknown(written.to_owned());
+                AnswerKind::Json(details.map(|schema| parse_all(schema).ok_or_else(unknown)).transpose()?)
             }
             "auto" | "math" | "choice" | "tool-call" | "tool_call" | "text" => {
                 let (kind, name) = match name {
@@ -427,10 +427,9 @@ impl AnswerKind {
             }
             AnswerKind::Text => any(&|known| text_key(known) == text_key(answer)),
             AnswerKind::Json(_) => {
-                let Ok(record) = serde_json::from_str(answer) else { return false };
+                let Some(record) = parse_all(answer) else { return false };
                 any(&|known| {
-                    serde_json::from_str(known)
-                        .is_ok_and(|known| same_record(&known, &record, &options.record))
+                    parse_all(known).is_some_and(|known| same_record(&known, &record, &options.record))
                 })
             }
             AnswerKind::ToolCall => {

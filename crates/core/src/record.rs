@@ -26,7 +26,7 @@ use crate::sample_set::Candidate;
 pub use compare::{FieldComparison, compare_records, same_record};
 pub(crate) use find::{End, top_values, without_text};
 pub use find::{read_record, read_record_candidate};
-pub(crate) use parse::parse_all;
+pub use parse::parse_all;
 
 /// How records are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -66,7 +66,14 @@ pub fn add_size_steps(steps: &mut Steps) {
 
 /// Compiles the TypeScript, unless it is compiled. The wasm modules need not be there for that.
 pub fn build(counts: &mut Counts) -> Result<Outcome> {
-    let sources = ["package/src", "package/tsconfig.json", "package.json", "package-lock.json"];
+    let sources = [
+        "package/src",
+        "package/tsconfig.json",
+        "package/vendor.mjs",
+        "package/MIT.txt",
+        "package.json",
+        "package-lock.json",
+    ];
     let inputs = Fingerprint::default().files(&sources.map(|path| folder().join(path)))?;
     let stamp = target_directory().join("web/stamps/package");
     unless_done(&stamp, inputs, &[folder().join("dist")], || npm::script(&folder(), "build", counts))

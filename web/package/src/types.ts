@@ -36,8 +36,59 @@ export interface LoadOptions {
   onWarning?: (message: string) => void;
 }
 
-/** A candidate solution: its text, or an object with it. */
-export type Candidate = string | { text: string; model?: string; finish_reason?: string | null };
+/** A candidate solution: its text, or an object as in a file of sample sets, or a message of an API. */
+export type Candidate = string | CandidateObject;
+
+/** A candidate with what is known of it. It has a `text` or a `content`, or calls tools. */
+export interface CandidateObject {
+  text?: string | null;
+  /** The name that chat APIs have for the text. */
+  content?: unknown;
+  model?: string;
+  finish_reason?: string | null;
+  /** As OpenAI's API gives them. */
+  tool_calls?: unknown;
+  function_call?: unknown;
+  refusal?: unknown;
+  error?: unknown;
+}
+
+/** What answers are. */
+export type AnswerKind = "math" | "choice" | "labels" | "json" | "tool-call" | "text";
+
+/** What the answers are, and how they are compared. */
+export interface KindOptions {
+  /** What the labels are, in their order. Says that the answers are labels, where `answers` does not say something else. */
+  labels?: readonly string[];
+  /** JSON Schema of the records: one that does not meet it is no answer. Says that the answers are JSON. Nothing is fetched for it. */
+  schema?: object | boolean;
+  /** Numbers of records are the same where they differ by at most this share of the larger. Default 0. */
+  tolerance?: number;
+  /** Arguments of calls that are not compared: names, paths such as `options.seed`, or `tool:name`. */
+  ignoreArguments?: readonly string[];
+  /** What the candidates answer: its options, and whether it asks for a value, help to see what the answers are. */
+  problem?: string;
+}
+
+/** How to vote. */
+export interface VoteOptions extends KindOptions {
+  /** Default "auto": seen in the candidates. */
+  answers?: AnswerKind | "auto";
+  /** Votes that an answer needs, out of all candidates. Default: "strict" (more than half) for texts, else "plurality". */
+  rule?: "plurality" | "strict" | "unanimous" | { atLeast: number };
+  /** Who wins a tie: the earliest candidate or nobody. Default: "first" for mathematics and choice, else "abstain". */
+  ties?: "first" | "abstain";
+  /** Take the median of the labels, in the order of their list, instead of counting votes. */
+  ordinal?: boolean;
+  /** A field of records with a lower share of the votes is marked for review. Default 0.5. */
+  reviewBelow?: number;
+}
+
+/** How to grade. */
+export interface GradeOptions extends KindOptions {
+  /** Default: what `labels` or `schema` say, else "math". */
+  answers?: AnswerKind;
+}
 
 /** A problem with its candidates. */
 export interface SampleSetInput {
@@ -64,7 +115,7 @@ export interface AggregateOptions {
 
 /** Candidates with equivalent answers. */
 export interface AnswerCluster {
-  /** The answer as the earliest of the candidates wrote it. */
+  /** The answer as the earliest of the candidates wrote it; of labels, texts, records and calls as most of them did. */
   answer: string;
   /** Number of candidates. */
   votes: number;
@@ -90,7 +141,9 @@ export type NoAnswer =
   | "refusal"
   | "hedge"
   | "placeholder"
-  | "not_found";
+  | "not_found"
+  | "invalid"
+  | "other_label";
 
 /** What was read in one candidate. */
 export interface Reading {
@@ -100,6 +153,24 @@ export interface Reading {
   found_by: "answer_tag" | "line" | "boxed" | "json" | "phrase" | "whole" | "last" | null;
   /** Why there is none. */
   no_answer?: NoAnswer;
+  /** What the schema says about its record. */
+  reason?: string;
+}
+
+/** What was decided for one place of a record. */
+export interface FieldVote {
+  /** JSON Pointer (RFC 6901): `/items/0/price`. */
+  path: string;
+  /** What won; absent where the field is missing from the record. An object or a list is shown empty: its fields follow. */
+  value?: unknown;
+  /** Candidates that say the same. */
+  votes: number;
+  /** `votes` over all candidates. */
+  share: number;
+  /** Somebody should look at it: a tie, here or above, or a share below `reviewBelow`. */
+  review: boolean;
+  /** What else was said, with its votes; of a missing field the votes alone. */
+  others?: ([value: unknown, votes: number] | [votes: number])[];
 }
 
 /** One answer, and how it was reached. */
@@ -111,7 +182,7 @@ export interface AggregateResult {
   method: "vote" | "select" | "generate";
   /** Between 0 and 1; `confidence_kind` says what it means. */
   confidence: number;
-  confidence_kind: "lead_probability" | "answer_mass" | "token_product";
+  confidence_kind: "lead_probability" | "answer_mass" | "token_product" | "share";
   num_candidates: number;
   /** The candidates' answers by equivalence, largest first. */
   clusters: AnswerCluster[];
@@ -149,16 +220,37 @@ export interface AggregatorInfo {
 
 /** The outcome of a majority vote. */
 export interface Vote {
-  /** The winning answer; null where no candidate has one. */
+  /** The winning answer, of a record its JSON; null where there is none. */
   answer: string | null;
-  /** Probability that the winner leads the second: the stability of the vote, not the probability of being right. */
+  /** Between 0 and 1; `confidence_kind` says what it means. */
   confidence: number;
+  /**
+   * The probability that the winner leads the second (the stability of the vote, not the probability of being right), or the
+   * winner's share of all candidates; of a record the mean of its fields' shares.
+   */
+  confidence_kind: "lead_probability" | "share";
+  /** What the answers are; null where that cannot be told and nothing was voted on. */
+  kind: AnswerKind | null;
+  /** How that is known: what was seen in the candidates, or that the options say it. */
+  kind_reason: string;
   /** Number of candidates with an answer. */
   answered: number;
   /** More votes first, ties by the earliest candidate; `forms` are the ways in which the answer was written. */
   clusters: (AnswerCluster & { forms: string[] })[];
-  /** What was read in each candidate, in order. */
+  /** What was read in each candidate, in order; empty where nothing was voted on. */
   readings: Reading[];
+  /** Why there is no answer although candidates have some. */
+  abstained?: "tie" | "too_few";
+  /** The merged record. */
+  record?: unknown;
+  /** Its fields, in its order. */
+  fields?: FieldVote[];
+  /** Why the schema does not allow the merged record, though it allows each of those that it was made of. */
+  record_reason?: string;
+  /** What the candidates look like, where that is nothing to vote on: any answer would be a stray word or number. */
+  undecided?: "code" | "prose" | "mixed";
+  /** The same in words, with what to do. */
+  message?: string;
 }
 
 /** The verdict on one prediction. */

@@ -60,10 +60,13 @@ interface AnyModule {
   onPanic(callback: (message: string) => void): void;
 }
 
+/** Says why a record, given as JSON, does not meet the schema; undefined where it does. */
+export type SchemaCheck = (record: string) => string | undefined;
+
 /** The smallest module. */
 export interface VoteModule extends AnyModule {
-  majorityVote(candidates: unknown): Vote;
-  grade(reference: unknown, prediction: unknown): Grade;
+  majorityVote(candidates: unknown, options: unknown, check: SchemaCheck | undefined): Vote;
+  grade(reference: unknown, prediction: unknown, options: unknown, check: SchemaCheck | undefined): Grade;
 }
 
 /** The module that speaks with APIs. */

@@ -50,7 +50,9 @@ const npm = (...command: string[]) =>
 test("what is needed and nothing else", () => {
   const output = npm("pack", "--dry-run", "--json");
   const [packed] = JSON.parse(output.slice(output.indexOf("["))) as { files: { path: string }[] }[];
+  const checker = readdirSync(join(web, "node_modules/@cfworker/json-schema/dist/esm")).filter((file) => file.endsWith(".js"));
   const expected = [
+    ...[...checker, "LICENSE"].map((file) => `dist/json-schema/${file}`),
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
@@ -79,7 +81,7 @@ test("every entry is there, and nothing is imported that is not", () => {
   }
   for (const source of sources()) {
     const text = readFileSync(join(web, "dist", `${source}.js`), "utf8");
-    for (const [, specifier] of text.matchAll(/(?:from|import) "([^"]+)"/g)) {
+    for (const [, specifier] of text.matchAll(/(?:from|import) ?\(?"([^"]+)"/g)) {
       const file = join(web, "dist", source, "..", specifier!);
       assert.ok(specifier!.startsWith(".") && (file.includes("/wasm/") || existsSync(file)), `${source}: ${specifier}`);
     }

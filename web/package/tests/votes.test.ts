@@ -27,3 +27,32 @@ test("wrong arguments", async () => {
   await assert.rejects(grade("7", undefined as never), failure("input", "prediction: expected a string"));
   await assert.rejects(grade("throw", "7"), failure("input", "no"));
 });
+
+test("what the answers are goes on to the module, candidates as plain data", async () => {
+  const module = new FakeModule();
+  voteModule.set(async () => module);
+  const call = { id: "x", function: { name: "f", arguments: "{}" } };
+  const message = { role: "assistant", content: null, tool_calls: [call] };
+  await majorityVote(["a", message, { text: null, refusal: "no" }], { labels: ["a", "b"], rule: { atLeast: 2 } });
+  assert.deepEqual(module.lastKind, {
+    given: [{ text: "a" }, { content: null, tool_calls: [call] }, { refusal: "no" }],
+    options: { labels: ["a", "b"], rule: { atLeast: 2 } },
+    check: undefined,
+  });
+  await grade(["a", "b"], message, { answers: "tool-call" });
+  assert.deepEqual(module.lastKind?.given, { content: null, tool_calls: [call] });
+  await assert.rejects(majorityVote([{}]), failure("input", "candidates[0]"));
+  await assert.rejects(majorityVote([], 7 as never), failure("input", "options: expected an object"));
+  await assert.rejects(grade([], "7"), failure("input", "reference"));
+});
+
+test("a schema comes as a function that checks records", async () => {
+  const module = new FakeModule();
+  voteModule.set(async () => module);
+  await majorityVote(["{}"], { schema: { required: ["a"] } });
+  const { options, check } = module.lastKind!;
+  assert.deepEqual(options, { schema: true });
+  assert.equal(check?.('{"a":1}'), undefined);
+  assert.match(check?.("{}") ?? "", /"a"/);
+  await assert.rejects(majorityVote(["{}"], { schema: { type: "strange" } }), failure("input", "schema: /type"));
+});

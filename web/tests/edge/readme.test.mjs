@@ -32,6 +32,13 @@ test("the quick start of README.md prints what its comments say", () => {
   assert.deepEqual(run(code), printed);
 });
 
+test("the votes of web/README.md print what their comments say", () => {
+  const code = quickStart("web/README.md", "## Votes");
+  const printed = [...code.matchAll(/console\.log\(.*\);? *\/\/ (.*)$/gm)].map(([, comment]) => comment);
+  assert.equal(printed.length, 2);
+  assert.deepEqual(run(code), printed);
+});
+
 test("the quick start of web/README.md finds the answer", () => {
   assert.match(run(quickStart("web/README.md")).at(-1), /^12030 0\.99\d* generate$/);
 });

@@ -37,7 +37,7 @@ export async function use({ device, set, votes, pairs }) {
     disposed: await codeOf(aggregator.aggregate(set)),
     ...(device === "cpu" && { gpu: await codeOf(SampleSetAggregator.load({ device: "webgpu" })) }),
     vote: await majorityVote(set.candidates),
-    votes: await inOrder(votes, ({ candidates }) => smallVote(candidates)),
+    votes: await inOrder(votes, ({ candidates }) => smallVote(candidates, { answers: "math" })),
     grades: await inOrder(pairs, ({ reference, prediction }) => grade(reference, prediction)),
     wrong: await codeOf(smallVote([7])),
   };

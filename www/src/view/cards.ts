@@ -2,7 +2,8 @@
 
 import { COLOURS, clusterOf, letter } from "../clusters.ts";
 import { plural } from "../format.ts";
-import type { Cluster } from "../sample-set.ts";
+import { callLines, isForModels, noAnswer, shown } from "../kinds.ts";
+import type { Candidate, Cluster } from "../sample-set.ts";
 import { clustersOf, isCounted } from "../state.ts";
 import type { Card, State } from "../state.ts";
 import { byId, h, setText } from "./dom.ts";
@@ -24,7 +25,8 @@ interface Drawn {
   card: Card | null;
   cluster: number | undefined;
   answer: string | undefined;
-  counted: boolean;
+  /** What stands there where there is no answer. */
+  nothing: string | undefined;
 }
 
 export function mountCards({ store, watch }: Page): void {
@@ -37,7 +39,7 @@ export function mountCards({ store, watch }: Page): void {
       if (!isIntersecting) continue;
       visible.unobserve(target);
       const found = drawn.find((one) => one.element === target);
-      if (found?.card?.status === "done") found.text.replaceChildren(prose(found.card.text, MOST_IN_CARD));
+      if (found?.card?.status === "done") found.text.replaceChildren(prose(textOf(found.card), MOST_IN_CARD));
     }
   });
 
@@ -46,6 +48,7 @@ export function mountCards({ store, watch }: Page): void {
       state.cards,
       clustersOf(state),
       isCounted(state),
+      state.tally,
       state.highlighted,
       state.shown,
       state.generation,
@@ -66,7 +69,7 @@ export function mountCards({ store, watch }: Page): void {
         const one = (drawn[index] ??= create(index, list, (at) => openReader(store.get(), at)));
         const cluster = of.get(index);
         drawText(one, card, visible);
-        drawHead(one, card, index, cluster, clusters, isCounted(state));
+        drawHead(one, card, index, cluster, clusters, state);
         const isDim = state.highlighted !== null && cluster !== state.highlighted;
         one.element.classList.toggle("dim", isDim);
         one.card = card;
@@ -91,13 +94,13 @@ function create(index: number, list: HTMLElement, open: (index: number) => void)
   button.addEventListener("click", () => open(index));
   const element = h("li", { class: "card" }, head, text, h("footer", {}, model, button));
   list.append(element);
-  return { element, head, text, model, button, card: null, cluster: undefined, answer: undefined, counted: false };
+  return { element, head, text, model, button, card: null, cluster: undefined, answer: undefined, nothing: undefined };
 }
 
 function drawText(one: Drawn, card: Card, visible: IntersectionObserver): void {
   if (one.card !== null && one.card.text === card.text && one.card.status === card.status) return;
   one.element.dataset["status"] = card.status;
-  one.button.disabled = card.text === "";
+  one.button.disabled = textOf(card) === "";
   setText(one.model, card.candidate?.model ?? "");
   if (card.status === "streaming") {
     const last = one.text.lastChild;
@@ -114,7 +117,7 @@ function drawText(one: Drawn, card: Card, visible: IntersectionObserver): void {
     return;
   }
   // Plain at first; formulas when the card is seen.
-  one.text.replaceChildren(card.text.slice(0, 600));
+  one.text.replaceChildren(textOf(card).slice(0, 600));
   one.text.scrollTop = 0;
   if (card.status === "done") {
     visible.unobserve(one.element);
@@ -128,30 +131,53 @@ function drawHead(
   index: number,
   cluster: number | undefined,
   clusters: Cluster[],
-  counted: boolean,
+  page: State,
 ): void {
-  const answer = cluster === undefined ? undefined : (card.form ?? clusters[cluster]?.answer);
+  const kind = page.run.result?.answer_kind ?? page.tally?.kind ?? null;
+  const reading = page.tally?.readings[index];
+  // As this candidate wrote it, where that is not how its cluster shows it.
+  const written = cluster === undefined ? undefined : (reading?.answer ?? clusters[cluster]?.answer);
+  const answer = written === undefined ? undefined : shown(written, kind);
+  const nothing = answer === undefined ? state(card, page, reading?.no_answer, reading?.reason) : undefined;
   const isSame = one.card?.status === card.status && one.cluster === cluster && one.answer === answer;
-  if (isSame && one.counted === counted) return;
-  one.counted = counted;
+  if (isSame && one.nothing === nothing) return;
+  one.nothing = nothing;
   one.cluster = cluster;
   one.answer = answer;
   if (cluster === undefined) delete one.element.dataset["colour"];
   else one.element.dataset["colour"] = String(Math.min(cluster, COLOURS));
   const number = h("span", { class: "number" }, String(index + 1));
   if (cluster === undefined || answer === undefined) {
-    one.head.replaceChildren(number, h("span", { class: "soft" }, state(card, counted)));
+    one.head.replaceChildren(number, h("span", { class: "soft no-answer", title: nothing }, nothing));
     return;
   }
   const chip = h("span", { class: "chip", title: `Cluster ${letter(cluster)}` }, letter(cluster));
-  one.head.replaceChildren(number, h("span", { class: "card-answer" }, answerNode(answer, 160)), chip);
+  const node = kind === null || isForModels(kind) ? answerNode(answer, 160) : answer.slice(0, 160);
+  one.head.replaceChildren(number, h("span", { class: "card-answer" }, node), chip);
 }
 
-function state(card: Card, counted: boolean): string {
+/** A candidate as it is read: one that calls tools may have no other text. */
+function textOf({ text, candidate }: Card): string {
+  return text === "" && candidate !== undefined ? calls(candidate) : text;
+}
+
+function calls({ tool_calls, function_call }: Candidate): string {
+  const given: unknown[] = Array.isArray(tool_calls) ? tool_calls : function_call === undefined ? [] : [function_call];
+  const written = given.map((call) => {
+    const { name, arguments: args } = ((call as { function?: object } | null)?.function ?? call ?? {}) as Record<string, unknown>;
+    // As the API has them: JSON in a text.
+    const values = typeof args === "string" ? args : JSON.stringify(args ?? {});
+    return callLines(`{"name":${JSON.stringify(String(name))},"arguments":${values}}`)[0] ?? "";
+  });
+  return written.join("\n");
+}
+
+function state(card: Card, page: State, reason: string | undefined, detail: string | undefined): string {
   if (card.status === "waiting") return "waiting";
   if (card.status === "streaming") return "arriving";
   if (card.status === "failed") return "failed";
-  return counted ? "no answer" : "\u2013";
+  if (!isCounted(page) || page.tally?.kind === null) return "\u2013";
+  return noAnswer(reason, detail);
 }
 
 function note({ cards, sampling }: State): string {
@@ -167,5 +193,5 @@ function note({ cards, sampling }: State): string {
 function openReader({ cards, set }: State, index: number): void {
   const card = cards[index];
   if (card !== undefined)
-    read(`Candidate ${index + 1} of ${plural(cards.length, "candidate")}`, card.text, set?.id ?? "");
+    read(`Candidate ${index + 1} of ${plural(cards.length, "candidate")}`, textOf(card), set?.id ?? "");
 }

@@ -1,6 +1,7 @@
 // What the model writes, and what the run costs.
 
 import { bytes, count, duration, tokensPerSecond } from "../format.ts";
+import { isForModels } from "../kinds.ts";
 import { isRunning } from "../state.ts";
 import type { RunState, State } from "../state.ts";
 import { byId, h, setText } from "./dom.ts";
@@ -44,6 +45,9 @@ export function mountWriting({ watch }: Page): void {
 
 function placeholder({ status, result }: RunState): string {
   if (result?.unknown_words !== undefined) return "The model does not know the words of this problem: the vote stands.";
+  if (result?.error !== undefined) return "Nothing was voted on, and the model was not asked.";
+  const isOther = result?.answer_kind !== undefined && !isForModels(result.answer_kind);
+  if (isOther) return "The model is asked for mathematics and choice only: the vote stands.";
   if (result?.method === "vote") return "The vote was enough: the model was not asked.";
   if (result?.method === "select") return "The model chose among the answers and wrote nothing.";
   if (status === "reading") return "Reading the problem and the candidates";

@@ -124,6 +124,53 @@ try {
     assert.match(await text(page, "#cards"), /<script>globalThis.pwned = 1<\/script>/);
     await shoot(page, "hostile-dark");
   });
+  await step("labels: a tie is said in words, and no model is asked", async () => {
+    await kinds(page, "labels", ["positive", "negative", "negative", "positive", ""]);
+    await page.waitForFunction(() => /tie of positive and negative/.test(document.getElementById("dissent")?.textContent ?? ""));
+    assert.match(await text(page, "#kind"), /^Taken as labels: /);
+    assert.equal(await text(page, "#run"), "Vote");
+    assert.match(await text(page, "#forecast"), /mathematics and choice only/);
+    await page.select("#policy", "always");
+    await page.click("#run");
+    await done(page);
+    assert.equal(await text(page, "#answer"), "no answer");
+    const empty = await page.$eval("#stream", (stream) => (stream as HTMLElement).dataset["empty"] ?? "");
+    assert.match(empty, /mathematics and choice only: the vote stands/);
+    assert.match(await text(page, "#cards .card:nth-child(5)"), /empty/);
+  });
+  await step("a record shows its fields, what else was said and what to review", async () => {
+    const name = HOSTILE[1];
+    const records = [{ name, total: 12.5 }, { name, total: 12.5 }, { name, total: 13 }, { name: "Ada", total: null }];
+    await kinds(page, "record", [...records.map((record) => JSON.stringify(record)), "sorry"]);
+    await page.waitForFunction(() => document.querySelectorAll("#clusters .record-field").length === 2);
+    assert.equal(await text(page, "#clusters-title"), "Fields");
+    assert.match(await text(page, "#clusters .record-field"), /name3 of 5, 60.*<img src="x".*also Ada \(1\)/);
+    assert.match(await text(page, "#clusters .record-field:nth-child(2)"), /totalreview2 of 5, 40.*12\.5.*also 13 \(1\), null \(1\)/);
+    assert.match(await text(page, "#dissent"), /4 of 5 candidates have a record; 1 field to review/);
+    assert.equal(await count(page, "main img"), 0);
+    await shoot(page, "record");
+  });
+  await step("a call is shown as code", async () => {
+    const call = (to: string) => ({ tool_calls: [{ function: { name: "find", arguments: JSON.stringify({ to }) } }] });
+    await kinds(page, "calls", [call("Oslo"), call("Oslo"), call("<b>Bergen</b>")]);
+    await page.waitForFunction(() => document.querySelector("#answer code")?.textContent === 'find(to: "Oslo")');
+    assert.match(await text(page, "#cards .card:nth-child(3)"), /find\(to: "<b>Bergen<\/b>"\)/);
+    assert.match(await text(page, "#kind"), /tool calls/);
+  });
+  await step("code is not voted on, until the person says what it is", async () => {
+    await kinds(page, "code", ["def f(x):\n  return x + 1", "def f(y):\n  return y + 1"]);
+    await page.waitForFunction(() => /look like code: not voted on/.test(document.getElementById("dissent")?.textContent ?? ""));
+    assert.match(await text(page, "#kind"), /^Not voted on: the candidates look like code\.$/);
+    await page.select("#answers", "labels");
+    await page.waitForSelector("#labels-field:not([hidden])");
+    await page.type("#labels", "yes, no");
+    await page.keyboard.press("Tab");
+    await page.waitForFunction(() => /not one of the labels/.test(document.getElementById("cards")?.textContent ?? ""));
+    assert.match(await text(page, "#kind"), /^Taken as labels: as you say\.$/);
+    await page.select("#answers", "auto");
+    await page.waitForFunction(() => /look like code/.test(document.getElementById("kind")?.textContent ?? ""));
+    await page.select("#policy", "auto");
+  });
   await step("a candidate of 2 MB costs an excerpt", async () => {
     const long = `begin ${"$x^2$ <b>word</b> \\( ".repeat(90_000)} end #7`;
     await open(
@@ -237,6 +284,12 @@ async function open(page: Page, name: string, content: string): Promise<void> {
   writeFileSync(path, content);
   const input = (await page.$("#file")) as ElementHandle<HTMLInputElement> | null;
   await input?.uploadFile(path);
+}
+
+/** Opens a file with one set of these candidates. */
+async function kinds(page: Page, id: string, candidates: unknown[]): Promise<void> {
+  await open(page, `${id}.jsonl`, JSON.stringify({ id, problem: "Which?", candidates }));
+  await page.waitForFunction((id) => document.getElementById("problem-id")?.textContent === id, {}, id);
 }
 
 async function shoot(page: Page, name: string, fullPage = false): Promise<void> {

@@ -115,7 +115,7 @@ pub(super) fn decide(set: &SampleSet) -> Result<(Found, &'static str), Undecided
     if (letters > 0 || values > 0) && is_half(letters + values) && options::has_options(&set.problem) {
         return Ok((Found::Choice, "the problem has options"));
     }
-    let is_upper = shapes.iter().any(|shape| *shape == Shape::Letter { upper: true });
+    let is_upper = shapes.contains(&Shape::Letter { upper: true });
     if letters > 0 && is_upper && is_half(letters) && letters > values {
         return Ok((Found::Choice, "candidates are letters"));
     }

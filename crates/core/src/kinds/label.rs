@@ -1,6 +1,6 @@
 //! Labels: which of a few words a text gives as its verdict.
 //!
-//! Where it is looked for, the first place that has one wins: the whole text; a field of a JSON object (`label`, `verdict`, ...);
+//! Where it is looked for, the first place that has one wins: a field of a JSON object (`label`, `verdict`, ...); the whole text;
 //! what the reader of answers finds as announced ([`crate::reader`]); a line such as `Sentiment: positive`; the beginning
 //! (`Yes, because ...`); the end of the last sentence (`... so it is positive.`); with a list of labels, the only one of them that
 //! the text mentions. A label behind `not` is none.
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::letters::{lowercase, normal};
 use crate::reader::{NoAnswer, Reading, Tier, concluded, read, said_nothing};
+use crate::record::parse_all;
 
 /// Words and bytes of a label that is not in a list.
 const MOST_WORDS: usize = 4;
@@ -116,9 +117,7 @@ impl Labels {
 
     /// The label as it is shown, and where it was found. `other`: something was announced that is no label.
     fn find(&self, text: &str, is_cut: bool, other: &mut bool) -> Option<(String, Tier)> {
-        if !is_cut && let Some(label) = self.whole(text) {
-            return Some((label, Tier::Whole));
-        }
+        // Before the whole text: JSON without blanks is one word, and short.
         if let Some(object) = object_in(text) {
             return match self.field_of(&object) {
                 Some(label) => Some((label, Tier::Json)),
@@ -127,6 +126,9 @@ impl Labels {
                     None
                 }
             };
+        }
+        if !is_cut && let Some(label) = self.whole(text) {
+            return Some((label, Tier::Whole));
         }
         let announced = read(text, is_cut);
         if let (Some(answer), Some(tier)) = (&announced.answer, announced.found_by)
@@ -342,7 +344,7 @@ fn object_in(text: &str) -> Option<serde_json::Map<String, Value>> {
     let (start, end) = (text.find('{')?, text.rfind('}')?);
     let around = text.len() - (end.checked_sub(start)? + 1);
     // A sentence with braces somewhere in it is no object.
-    match serde_json::from_str(text.get(start..=end)?).ok()? {
+    match parse_all(text.get(start..=end)?)? {
         Value::Object(object) if !object.is_empty() && around < 400 => Some(object),
         _ => None,
     }

@@ -42,6 +42,17 @@ fn kinds_have_names() {
 }
 
 #[test]
+fn json_without_blanks_is_no_label() {
+    let texts =
+        ["positive", "positive", r#"{"label":"positive","score":0.9}"#, "negative", r#"{"score":0.9}"#];
+    let ballot = ballot(&set("", &texts), &VoteOptions::default()).unwrap();
+    let votes =
+        ballot.vote.clusters.iter().map(|cluster| (cluster.answer.as_str(), cluster.candidates.len()));
+    assert_eq!(votes.collect::<Vec<_>>(), [("positive", 3), ("negative", 1)]);
+    assert_eq!(ballot.answer.as_deref(), Some("positive"));
+}
+
+#[test]
 fn a_label_is_read_where_it_is_given() {
     let cases: &[(&str, &str, Option<&str>)] = &[
         ("positive,negative", "Positive.", Some("positive")),

@@ -33,7 +33,7 @@ pub(super) struct Parser<'a> {
 }
 
 /// The value that a whole text is.
-pub(crate) fn parse_all(text: &str) -> Option<Value> {
+pub fn parse_all(text: &str) -> Option<Value> {
     let mut parser = Parser::new(text, 0);
     let value = parser.value().ok()?;
     parser.blank().ok()?;

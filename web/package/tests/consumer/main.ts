@@ -6,12 +6,14 @@ import {
   AggregatorError,
   type CachedModel,
   type ErrorCode,
+  type FieldVote,
   type Grade,
   type LoadProgress,
   type SampleOptions,
   type SampleResult,
   SampleSetAggregator,
   type Vote,
+  type VoteOptions,
   deleteModel,
   grade,
   listModels,
@@ -52,6 +54,17 @@ export async function plain(): Promise<void> {
   const models: CachedModel[] = await listModels();
   const deleted: boolean = await deleteModel(models[0]?.model ?? "");
   console.log(verdict.equivalent, verdict.verdict, vote.readings[0]?.no_answer, deleted, (await small.majorityVote([])).confidence, await grade("1", "1"));
+}
+
+export async function kinds(): Promise<unknown> {
+  const options: VoteOptions = { answers: "labels", labels: ["good", "bad"] as const, rule: { atLeast: 2 }, ties: "first", ordinal: true };
+  const vote = await majorityVote(["good", { content: null, tool_calls: [] }], options);
+  if (vote.undecided !== undefined) return vote.message?.length;
+  const record = await small.majorityVote(["{}"], { schema: { type: "object" }, reviewBelow: 0.7, tolerance: 0.01 });
+  const fields: FieldVote[] = record.fields ?? [];
+  console.log(vote.kind === "labels", vote.kind_reason, vote.abstained === "tie", record.readings[0]?.reason, fields[0]?.others);
+  const { verdict } = await grade(["good", "fine"], { text: "good" }, { labels: ["good", "bad"] });
+  return [verdict, record.record];
 }
 
 export async function live(signal: AbortSignal): Promise<string | null> {
@@ -102,6 +115,10 @@ export async function wrong(aggregator: SampleSetAggregator): Promise<void> {
   await aggregator.aggregate({ problem: "p" });
   // @ts-expect-error a candidate is a text or has one
   await majorityVote([7]);
+  // @ts-expect-error no such kind
+  await majorityVote(["7"], { answers: "maths" });
+  // @ts-expect-error a grade sees one text and cannot tell
+  await grade("7", "7", { answers: "auto" });
   // @ts-expect-error what was loaded is not to be changed
   aggregator.info = aggregator.info;
   // @ts-expect-error how many is always said

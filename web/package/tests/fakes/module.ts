@@ -3,6 +3,7 @@
 import type { Grade, SampleSetInput, SampledCandidate, Vote } from "../../src/types.js";
 import type {
   EngineModule,
+  SchemaCheck,
   WasmAggregateOptions,
   WasmEngine,
   WasmFiles,
@@ -16,7 +17,16 @@ export function conclaveError(code: string, message = `${code} of the fake`): Er
   return Object.assign(new Error(message), { name: "ConclaveError", code });
 }
 
-const VOTE: Vote = { answer: "7", confidence: 0.5, answered: 0, clusters: [], readings: [] };
+const VOTE: Vote = {
+  answer: "7",
+  confidence: 0.5,
+  confidence_kind: "lead_probability",
+  kind: "math",
+  kind_reason: "it is a fake",
+  answered: 0,
+  clusters: [],
+  readings: [],
+};
 
 export class FakeModule implements EngineModule {
   /** Loads in order, and what each read of the weights. */
@@ -37,6 +47,8 @@ export class FakeModule implements EngineModule {
   sampling: (options: WasmSampleOptions) => Promise<SampledCandidate[]> = async () => [];
   lastSet: SampleSetInput | undefined;
   lastOptions: WasmAggregateOptions | undefined;
+  /** What a vote or grade was given beside texts. */
+  lastKind: { given: unknown; options: unknown; check: SchemaCheck | undefined } | undefined;
 
   readonly Engine = {
     load: (files: WasmFiles, options: WasmLoadOptions) => this.#load(files, options),
@@ -47,11 +59,13 @@ export class FakeModule implements EngineModule {
     this.panic = callback;
   }
 
-  majorityVote(candidates: unknown): Vote {
+  majorityVote(candidates: unknown, options: unknown, check: SchemaCheck | undefined): Vote {
+    this.lastKind = { given: candidates, options, check };
     return { ...VOTE, answered: (candidates as unknown[]).length };
   }
 
-  grade(reference: unknown, prediction: unknown): Grade {
+  grade(reference: unknown, prediction: unknown, options: unknown, check: SchemaCheck | undefined): Grade {
+    this.lastKind = { given: prediction, options, check };
     if (reference === "throw") throw conclaveError("input", "no");
     const equivalent = reference === prediction;
     return { answer: String(prediction), equivalent, verdict: equivalent ? "same" : "different" };
