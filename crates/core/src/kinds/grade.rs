@@ -76,7 +76,8 @@ fn grade_math(reference: &Reference, prediction: &str) -> Grade {
             break;
         }
         let other = grade(answer, prediction);
-        if other.equivalent || other.verdict == Verdict::Unknown {
+        // The first of equals: what is read in the prediction is the same for all.
+        if other.equivalent || other.verdict == Verdict::Unknown && best.verdict == Verdict::Different {
             best = other;
         }
     }

@@ -1,6 +1,7 @@
 //! Repeats whose figures can be counted by hand.
 
 use super::*;
+use crate::metrics::Figure;
 use crate::report::{EvalOptions, Evaluation, Report, SetsReport};
 use crate::sample_set::read_sample_sets;
 
