@@ -6,6 +6,7 @@ mod builtin;
 mod checkpoint;
 mod cli;
 mod data_command;
+mod kinds;
 mod model;
 mod sample;
 mod tidy;

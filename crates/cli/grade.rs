@@ -4,9 +4,12 @@
 //! suites have the expected verdict there), the output has ours under that name and the input's as `input_answer` or
 //! `input_equivalent`; where that exists too, the file has been graded before and the oldest is kept.
 
+mod judge;
+
 use anyhow::Result;
 use conclave_core::Verdict;
-use conclave_core::grade::{Grade, grade};
+use conclave_core::grade::Grade;
+use conclave_core::kinds::KindGrade;
 use conclave_core::sample_set::JsonLines;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -14,8 +17,10 @@ use serde_json::{Map, Value};
 use crate::Outcome;
 use crate::arguments::GradeArguments;
 use crate::input::{Source, Tally};
+use crate::kinds::Schemas;
 use crate::messages::count;
 use crate::output::Output;
+use judge::{Judge, put_fields};
 
 /// Runs the command.
 pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
@@ -23,11 +28,13 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
     let mut output = Output::open(arguments.out.as_deref())?;
     let mut tally = Tally::default();
     let mut summary = Summary::default();
+    let schemas = Schemas::default();
+    let judge = Judge::new(&arguments.answers, &schemas)?;
     for source in &sources {
         source.read(&mut tally, JsonLines::new, |pair: Pair| {
-            let verdict = grade(pair.text(REFERENCE), pair.text(PREDICTION));
+            let verdict = judge.verdict([pair.text(REFERENCE)], pair.text(PREDICTION))?;
             let row = graded(pair, &verdict);
-            summary.add(&row, &verdict);
+            summary.add(&row, &verdict.grade);
             output.json_line(&row)
         })?;
     }
@@ -66,7 +73,7 @@ impl Pair {
     }
 }
 
-fn graded(Pair(mut row): Pair, verdict: &Grade) -> Map<String, Value> {
+fn graded(Pair(mut row): Pair, KindGrade { grade: verdict, fields }: &KindGrade) -> Map<String, Value> {
     for (name, ours) in [
         ("answer", Some(verdict.answer.clone().into())),
         ("no_answer", verdict.no_answer.map(|reason| reason.name().into())),
@@ -83,6 +90,7 @@ fn graded(Pair(mut row): Pair, verdict: &Grade) -> Map<String, Value> {
         }
         row.insert(name.to_owned(), ours);
     }
+    put_fields(&mut row, fields.as_deref());
     row
 }
 
@@ -144,11 +152,14 @@ mod tests {
         let pair: Pair = serde_json::from_value(input).unwrap();
         Value::Object(graded(
             pair,
-            &Grade {
-                answer: Some("2".to_owned()),
-                no_answer: None,
-                equivalent,
-                verdict: Verdict::known(equivalent),
+            &KindGrade {
+                grade: Grade {
+                    answer: Some("2".to_owned()),
+                    no_answer: None,
+                    equivalent,
+                    verdict: Verdict::known(equivalent),
+                },
+                fields: None,
             },
         ))
     }

@@ -2,28 +2,32 @@
 //!
 //! What the figures are, each a mean over problems where nothing else is said:
 //! - `mean_at_1`: the share of correct candidates; one without an answer is not correct.
-//! - `majority_expected`, `majority_first`: whether the largest class of equal answers is correct; where several are
-//!   largest, their mean, or the one with the earliest candidate (which is what `vote` answers).
+//! - `majority_expected`, `majority_first`: whether the largest class of equal answers is correct; where
+//!   several are largest, their mean, or the one with the earliest candidate (which is what `vote` answers).
 //! - `pass_at_k`: whether any candidate is correct: pass@k with k the problem's number of candidates.
 //! - `accuracy` (results): whether the answer is correct, by our grading of the row's own `answer`.
-//! - `gap_closed` (results): sum (answer - vote) / sum (any candidate - vote), with the tie-broken vote; null where the
-//!   vote is already as good as any choice among the candidates.
-//! - `flip_rate` (results with several rows of one id): the share of pairs of rows of an id whose answers differ.
+//! - `gap_closed` (results): sum (answer - vote) / sum (any candidate - vote), with the tie-broken vote; null
+//!   where the vote is already as good as any choice among the candidates.
+//! - `flip_rate` (results with several rows of one id): the share of pairs of rows of an id whose answers
+//!   differ.
 //!
-//! Answers are read, classed and graded by the kind of each row ([`crate::kinds`]): that of a set as the vote on it decides it,
-//! that of a result as it says. Of records the classes here are whole records; what a vote merges of them is judged in a file of
-//! results. How stable answers are over repeats is in [`repeats`].
+//! Answers are read, classed and graded by the kind of each row ([`crate::kinds`]): that of a set as the vote
+//! on it decides it, that of a result as it says. Of records the classes here are whole records; what a vote
+//! merges of them is judged in a file of results. How stable answers are over repeats is in [`repeats`].
 //!
 //! Which rows count:
-//! 1. A candidate is correct where its class is equivalent to the reference; or, with `labels`, where the field of that
-//!    name says so. Candidates without a label are left out, and problems without any. The correct ones are then one
-//!    class, as all of them equal the reference; the others are classed by their answers. For labels `NAME_correct` an
-//!    answer is what `NAME_answer` says, where that is a string that is not blank: the verdict was on that.
+//! 1. A candidate is correct where its class is equivalent to the reference; or, with `labels`, where the
+//!    field of that name says so. Candidates without a label are left out, and problems without any. The
+//!    correct ones are then one class, as all of them equal the reference; the others are classed by their
+//!    answers. For labels `NAME_correct` an answer is what `NAME_answer` says, where that is a string that is
+//!    not blank: the verdict was on that.
 //! 2. `num_candidates` takes the first so many candidates of each set (labelled ones, with `labels`).
-//! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure. So are sets whose kind cannot be told (code,
-//!    essays) and results that say that their set was not voted on: they are neither right nor wrong, and `not_voted` says why.
-//!    With `labels` there are verdicts, and answers are classed as mathematics where their kind cannot be told.
-//! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums over rows.
+//! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure. So are sets whose kind
+//!    cannot be told (code, essays) and results that say that their set was not voted on: they are neither
+//!    right nor wrong, and `not_voted` says why. With `labels` there are verdicts, and answers are classed as
+//!    mathematics where their kind cannot be told.
+//! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums
+//!    over rows.
 //! 5. A vote that abstains has no answer, and no answer is not correct.
 
 mod pool;

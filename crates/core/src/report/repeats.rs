@@ -1,19 +1,23 @@
-//! How stable answers are when the same question is asked again: the candidates of an item (a set, or a result's) are repeats.
+//! How stable answers are when the same question is asked again: the candidates of an item (a set, or a
+//! result's) are repeats.
 //!
-//! Classes of equal answers are those over all candidates that are looked at; a part of the candidates has what of these classes
-//! is in it. What the figures are:
-//! - `flips` of an item: the share of the pairs of its candidates that do not agree; one without an answer agrees with nobody.
-//!   Items with fewer than two candidates have none. `flips` of a file: their mean.
-//! - `rules`: plurality, strict, unanimous, the at-least M that was asked for, and the median where labels have an order. Of each
-//!   `yield`, the share of items with an answer; `accuracy`, the share of these that are right, over the items that have a
-//!   reference; `flips`, the share of votes with one candidate left out, each in turn, whose outcome is another than that of
-//!   all (another answer, or one instead of none), as a mean over items with two candidates or more.
-//! - `by_candidates`: the first n candidates, over the items that have so many. `agreement`, the mean share of pairs that agree;
-//!   `same`, the share of items whose vote has the outcome that it has over all; `accuracy` and `yield` of the vote, as above.
-//!   n is 1, 2, 3, 4, 6, 8, 12, 16 and so on, and the most that an item has.
-//! - `by_share`: what is kept where an answer needs a share of all candidates. `yield`, the items kept; `accuracy`, of these.
-//! - `alpha`: Krippendorff's, of labels alone ([`crate::agreement`]): answers of other kinds are not of one scale, as each item has
-//!   its own.
+//! Classes of equal answers are those over all candidates that are looked at; a part of the candidates has
+//! what of these classes is in it. What the figures are:
+//! - `flips` of an item: the share of the pairs of its candidates that do not agree; one without an answer
+//!   agrees with nobody. Items with fewer than two candidates have none. `flips` of a file: their mean.
+//! - `rules`: plurality, strict, unanimous, the at-least M that was asked for, and the median where labels
+//!   have an order. Of each `yield`, the share of items with an answer; `accuracy`, the share of these that
+//!   are right, over the items that have a reference; `flips`, the share of votes with one candidate left
+//!   out, each in turn, whose outcome is another than that of all (another answer, or one instead of none),
+//!   as a mean over items with two candidates or more.
+//! - `by_candidates`: the first n candidates, over the items that have so many. `agreement`, the mean share
+//!   of pairs that agree; `same`, the share of items whose vote has the outcome that it has over all;
+//!   `accuracy` and `yield` of the vote, as above. n is 1, 2, 3, 4, 6, 8, 12, 16 and so on, and the most that
+//!   an item has.
+//! - `by_share`: what is kept where an answer needs a share of all candidates. `yield`, the items kept;
+//!   `accuracy`, of these.
+//! - `alpha`: Krippendorff's, of labels alone ([`crate::agreement`]): answers of other kinds are not of one
+//!   scale, as each item has its own.
 //!
 //! The vote of the last two is the one that was asked for, else that of the item's kind.
 
