@@ -7,6 +7,7 @@ mod checkpoint;
 mod cli;
 mod data_command;
 mod files;
+mod kinds;
 mod model;
 mod sample;
 mod tidy;

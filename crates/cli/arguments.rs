@@ -7,7 +7,7 @@ use conclave_files::Fields;
 
 use crate::aggregate::arguments::AggregateArguments;
 use crate::ask::AskArguments;
-use crate::kinds::KindArguments;
+use crate::kinds::{AnswerArguments, KindArguments, RuleArguments};
 use crate::model::arguments::ModelCommand;
 use crate::sample::arguments::SampleArguments;
 use crate::sets::FilesArguments;
@@ -90,13 +90,18 @@ pub struct VoteArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct GradeArguments {
-    /// Pairs: {"reference", "prediction", ...} a line; {"answer", "equivalent", "verdict"} are added to each
+    /// Pairs: {"reference", "prediction", ...} a line; {"answer", "equivalent", "verdict"} are added to each,
+    /// and "fields" where records differ
     #[arg(required = true, value_name = "PAIRS")]
     pub pairs: Vec<PathBuf>,
 
     /// Names of the two fields, as in reference=gold,prediction=output
     #[arg(long, value_name = "OURS=THEIRS,...", value_parser = Fields::parse)]
     pub field: Option<Fields>,
+
+    /// What the answers are
+    #[command(flatten)]
+    pub answers: AnswerArguments,
 
     /// Write the graded pairs to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
@@ -122,6 +127,18 @@ pub struct EvalArguments {
     /// Take verdicts from this field of the candidates (true or false) instead of grading them
     #[arg(long, value_name = "FIELD")]
     pub labels: Option<String>,
+
+    /// Report how stable answers are over repeats: the candidates of a set answer the same question
+    #[arg(long, conflicts_with = "labels")]
+    pub repeats: bool,
+
+    /// What the answers are
+    #[command(flatten)]
+    pub answers: AnswerArguments,
+
+    /// With --repeats, when votes decide
+    #[command(flatten)]
+    pub rules: RuleArguments,
 
     /// Print a JSON array instead of a table
     #[arg(long)]

@@ -1,21 +1,39 @@
-//! `conclave eval`: how good candidates, votes and results are, a row a file. What the figures are is core's business.
+//! `conclave eval`: how good candidates, votes and results are, a row a file. What the figures are is core's
+//! business.
 
-use anyhow::Result;
+mod repeats;
+
+use anyhow::{Result, bail};
 use conclave_core::metrics::Figure;
 use conclave_core::report::{EvalOptions, EvalRow, Evaluation, Report, SetsReport};
 use conclave_files::Options;
 
-use crate::Outcome;
 use crate::arguments::EvalArguments;
 use crate::input::{Source, Tally};
-use crate::messages::{count, say, visible};
+use crate::kinds::Schemas;
+use crate::messages::{count, say, visible, visible_clipped};
 use crate::output::Output;
 use crate::sets::{Item, read_items};
 use crate::table::{Align, Table};
+use crate::{Outcome, UsageError};
+
+/// What helps where the kind of sets cannot be told.
+const ADVICE: &str =
+    "; if that is wrong say what the answers are with --answers (labels=A,B,..., json, text, math, ...)";
+
+/// Characters of an id that a message shows.
+const SHOWN_ID: usize = 48;
 
 /// Runs the command.
 pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     let options = EvalOptions { num_candidates: arguments.num_candidates, labels: arguments.labels.clone() };
+    if arguments.rules.are_given() && !arguments.repeats {
+        bail!(UsageError(
+            "--rule, --ties and --ordinal say when votes decide: give --repeats too".to_owned()
+        ));
+    }
+    let schemas = Schemas::default();
+    let votes = arguments.rules.decide(arguments.answers.options(&schemas)?)?;
     let sources = Source::resolve(&arguments.files)?;
     let mut output = Output::open(arguments.out.as_deref())?;
     let mut tally = Tally::default();
@@ -23,8 +41,12 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     let mut outcome = Outcome::Done;
     let mut reports = Vec::new();
     for source in &sources {
-        let report = evaluate(source, &reading, &options, &mut tally)?;
-        if !say_what_was_skipped(source, candidates_of(&report), &options) {
+        let mut evaluation = Evaluation::by_kind(options.clone(), votes.clone());
+        if arguments.repeats {
+            evaluation = evaluation.with_repeats();
+        }
+        let report = evaluate(source, &reading, evaluation, &mut tally)?;
+        if !say_what_was_skipped(source, &report, &options) {
             outcome = Outcome::Incomplete;
         }
         reports.push(report);
@@ -33,18 +55,26 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
         write_json(&reports, &mut output)?;
     } else {
         let tables = [sets_table(&reports), results_table(&reports)];
-        for (index, table) in tables.iter().filter(|table| table.len() > 0).enumerate() {
+        let tables = tables.iter().filter(|table| table.len() > 0).map(Table::lines);
+        let repeats = reports.iter().map(candidates_of).filter_map(|report| {
+            report.repeats.as_ref().map(|repeats| repeats::lines(&report.file, repeats))
+        });
+        for (index, lines) in tables.chain(repeats).enumerate() {
             if index > 0 {
                 output.line("")?;
             }
-            table.lines().iter().try_for_each(|line| output.line(line))?;
+            lines.iter().try_for_each(|line| output.line(line))?;
         }
     }
     Ok(output.finish_after(&tally, None)?.and(outcome))
 }
 
-fn evaluate(source: &Source, reading: &Options, options: &EvalOptions, tally: &mut Tally) -> Result<Report> {
-    let mut evaluation = Evaluation::new(options.clone());
+fn evaluate(
+    source: &Source,
+    reading: &Options,
+    mut evaluation: Evaluation,
+    tally: &mut Tally,
+) -> Result<Report> {
     read_items(std::slice::from_ref(source), reading, tally, |_, item| {
         let row = match item {
             Item::Set(set) => Ok(EvalRow::Set(set)),
@@ -56,18 +86,35 @@ fn evaluate(source: &Source, reading: &Options, options: &EvalOptions, tally: &m
     Ok(evaluation.report(source.argument()))
 }
 
-/// Reports rows without a verdict. False when that leaves nothing of the file.
-fn say_what_was_skipped(source: &Source, report: &SetsReport, options: &EvalOptions) -> bool {
-    if report.skipped == 0 {
-        return true;
+/// Reports rows without a verdict. False when that leaves nothing of the file, or sets are not voted on,
+/// which a flag can change.
+fn say_what_was_skipped(source: &Source, report: &Report, options: &EvalOptions) -> bool {
+    let figures = candidates_of(report);
+    let rows = count((figures.skipped + figures.problems) as u64, "row");
+    let is_sets = matches!(report, Report::Sets(_));
+    for known in &figures.not_voted {
+        let first = visible_clipped(&known.first, SHOWN_ID);
+        let advice = match is_sets {
+            true => ADVICE,
+            false => "",
+        };
+        let left_out = format!("{} of {rows} left out, the first is `{first}`", known.rows);
+        say(&format!("{}: {left_out}: {}{advice}", source.name(), known.reason));
     }
-    let reason = match &options.labels {
-        Some(field) => format!("no candidate has the field `{}`", visible(field)),
-        None => "no `reference_answer`".to_owned(),
-    };
-    let rows = count((report.skipped + report.problems) as u64, "row");
-    say(&format!("{}: {} of {rows} left out: {reason}", source.name(), report.skipped));
-    report.problems > 0
+    let refused: usize = figures.not_voted.iter().map(|known| known.rows).sum();
+    let items = figures.repeats.as_ref().map_or(0, |repeats| repeats.items);
+    // How stable answers are needs no reference: without any there are just no figures that do.
+    let is_said = figures.problems == 0 && items > 0;
+    if figures.skipped > refused && !is_said {
+        let reason = match &options.labels {
+            Some(field) => format!("no candidate has the field `{}`", visible(field)),
+            None => "no `reference_answer`".to_owned(),
+        };
+        let what = if figures.repeats.is_some() { "not graded" } else { "left out" };
+        say(&format!("{}: {} of {rows} {what}: {reason}", source.name(), figures.skipped - refused));
+    }
+    let is_useful = figures.skipped == 0 || figures.problems > 0 || items > 0;
+    is_useful && (refused == 0 || !is_sets)
 }
 
 fn candidates_of(report: &Report) -> &SetsReport {
@@ -75,6 +122,11 @@ fn candidates_of(report: &Report) -> &SetsReport {
         Report::Sets(report) => report,
         Report::Results(report) => &report.sets,
     }
+}
+
+/// Whether a report on repeats has no figure that needs a reference: its tables say it all.
+fn is_ungraded(report: &SetsReport) -> bool {
+    report.repeats.is_some() && report.problems == 0
 }
 
 /// An array with one report a line.
@@ -99,6 +151,9 @@ fn sets_table(reports: &[Report]) -> Table {
     ]);
     for report in reports {
         let Report::Sets(report) = report else { continue };
+        if is_ungraded(report) {
+            continue;
+        }
         table.push(vec![
             visible(&report.file),
             report.problems.to_string(),
@@ -131,6 +186,9 @@ fn results_table(reports: &[Report]) -> Table {
     for report in reports {
         let Report::Results(report) = report else { continue };
         let sets = &report.sets;
+        if is_ungraded(sets) {
+            continue;
+        }
         table.push(vec![
             visible(&sets.file),
             sets.problems.to_string(),

@@ -5,18 +5,21 @@
 //! under that name and the input's as `input_answer` or `input_equivalent`; where that exists too, the file has been graded before
 //! and the oldest is kept.
 
+mod judge;
 mod pair;
 
 use anyhow::{Context, Result};
 use conclave_core::Verdict;
-use conclave_core::grade::{Grade, grade};
+use conclave_core::kinds::KindGrade;
 use serde_json::{Map, Value};
 
 use crate::Outcome;
 use crate::arguments::GradeArguments;
 use crate::input::{Opened, Source, Tally};
+use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
+use judge::{Judge, put_fields};
 use pair::{Named, Pair};
 
 /// Characters of a reason that a message shows.
@@ -29,6 +32,8 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
     let fields = arguments.field.clone().unwrap_or_default();
     let mut tally = Tally::default();
     let mut summary = Summary::default();
+    let schemas = Schemas::default();
+    let judge = Judge::new(&arguments.answers, &schemas)?;
     for source in &sources {
         let Opened { reader, failure } = source.open()?;
         let is_pair = |value: &Value| Pair::is(value, &fields);
@@ -47,9 +52,9 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
                 Ok(pair) => {
                     tally.good();
                     for (row, prediction) in pair.rows() {
-                        let verdict = best(&pair, &prediction);
+                        let verdict = judge.verdict(pair.references(), &prediction)?;
                         let row = graded(row, &verdict);
-                        summary.add(&row, &verdict);
+                        summary.add(&row, &verdict.grade);
                         output.json_line(&row)?;
                     }
                 }
@@ -64,25 +69,10 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
     output.finish_after(&tally, Some(summary.text()))
 }
 
-/// The best verdict by any of the references.
-fn best(pair: &Pair, prediction: &str) -> Grade {
-    let rank = |grade: &Grade| match grade.verdict {
-        Verdict::Same => 2,
-        Verdict::Unknown => 1,
-        Verdict::Different => 0,
-    };
-    let mut best: Option<Grade> = None;
-    for reference in pair.references() {
-        let one = grade(reference, prediction);
-        // The first of equals: what is said of the prediction is the same for all.
-        if best.as_ref().is_none_or(|best| rank(&one) > rank(best)) {
-            best = Some(one);
-        }
-    }
-    best.unwrap_or_else(|| grade("", prediction))
-}
-
-fn graded(mut row: Map<String, Value>, verdict: &Grade) -> Map<String, Value> {
+fn graded(
+    mut row: Map<String, Value>,
+    KindGrade { grade: verdict, fields }: &KindGrade,
+) -> Map<String, Value> {
     for (name, ours) in [
         ("answer", Some(verdict.answer.clone().into())),
         ("no_answer", verdict.no_answer.map(|reason| reason.name().into())),
@@ -99,6 +89,7 @@ fn graded(mut row: Map<String, Value>, verdict: &Grade) -> Map<String, Value> {
         }
         row.insert(name.to_owned(), ours);
     }
+    put_fields(&mut row, fields.as_deref());
     row
 }
 
@@ -159,11 +150,14 @@ mod tests {
     fn regrade(input: Value, equivalent: bool) -> Value {
         Value::Object(graded(
             input.as_object().cloned().unwrap(),
-            &Grade {
-                answer: Some("2".to_owned()),
-                no_answer: None,
-                equivalent,
-                verdict: Verdict::known(equivalent),
+            &KindGrade {
+                grade: Grade {
+                    answer: Some("2".to_owned()),
+                    no_answer: None,
+                    equivalent,
+                    verdict: Verdict::known(equivalent),
+                },
+                fields: None,
             },
         ))
     }

@@ -16,14 +16,26 @@ use crate::messages::visible_clipped;
 /// Characters of a schema's message that are shown.
 const SHOWN: usize = 200;
 
-/// The flags that say what answers are and when votes decide.
+/// The flags that say what answers are and how they are compared.
 #[derive(Args, Debug, Clone, Default)]
-pub struct KindArguments {
+pub struct AnswerArguments {
     /// What the answers are: math, choice, labels=A,B,..., json, json=SCHEMA.json, tool-call, text, or auto, which sees it in
-    /// each set [default: auto]
+    /// each set [default: auto; for pairs math]
     #[arg(long, value_name = "KIND")]
     pub answers: Option<String>,
 
+    /// Numbers of records are the same where they differ by at most this share of the larger
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub tolerance: f64,
+
+    /// Arguments of tool calls that are not compared: names, paths such as options.seed, or tool:name
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub ignore_arguments: Vec<String>,
+}
+
+/// The flags that say when votes decide.
+#[derive(Args, Debug, Clone, Default)]
+pub struct RuleArguments {
     /// Votes needed for an answer, of all candidates: plurality, strict (more than half), unanimous, at-least=M
     /// [default: strict for text, else plurality]
     #[arg(long, value_name = "RULE", value_parser = rule)]
@@ -36,18 +48,22 @@ pub struct KindArguments {
     /// Take the median of the labels, in the order of their list
     #[arg(long)]
     pub ordinal: bool,
+}
 
-    /// Numbers of records are the same where they differ by at most this share of the larger
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
-    pub tolerance: f64,
+/// All that decides the vote of a set.
+#[derive(Args, Debug, Clone, Default)]
+pub struct KindArguments {
+    /// What answers are.
+    #[command(flatten)]
+    pub answers: AnswerArguments,
+
+    /// When votes decide.
+    #[command(flatten)]
+    pub rules: RuleArguments,
 
     /// Fields of records with a lower share of the votes are marked for review
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     pub review_below: f64,
-
-    /// Arguments of tool calls that are not compared: names, paths such as options.seed, or tool:name
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
-    pub ignore_arguments: Vec<String>,
 }
 
 /// Who wins a tie.
@@ -70,29 +86,19 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-impl KindArguments {
-    /// The options of votes; `schemas` checks records.
+impl AnswerArguments {
+    /// The options of comparisons; `schemas` checks records.
     pub fn options<'a>(&self, schemas: &'a Schemas) -> Result<VoteOptions<'a>> {
         let kind = match self.answers.as_deref() {
             None => None,
             Some(written) => self.kind(written, schemas)?,
         };
-        if self.ordinal && !matches!(&kind, Some(AnswerKind::Labels(labels)) if !labels.names().is_empty()) {
-            bail!(UsageError(
-                "--ordinal needs the labels in their order: --answers labels=low,medium,high".to_owned()
-            ));
-        }
         Ok(VoteOptions {
             kind,
-            rule: self.rule,
-            ties: self.ties.map(|ties| match ties {
-                TiesName::First => Ties::First,
-                TiesName::Abstain => Ties::Abstain,
-            }),
-            is_ordinal: self.ordinal,
-            record: RecordOptions { tolerance: self.tolerance, review_below: self.review_below },
+            record: RecordOptions { tolerance: self.tolerance, ..RecordOptions::default() },
             ignore_arguments: self.ignore_arguments.clone(),
             schema_check: Some(schemas),
+            ..VoteOptions::default()
         })
     }
 
@@ -112,17 +118,49 @@ impl KindArguments {
         AnswerKind::parse(written)
             .map_err(|error| anyhow::Error::new(UsageError(format!("--answers: {error}"))))
     }
+}
+
+impl RuleArguments {
+    /// Whether any of them is given.
+    pub fn are_given(&self) -> bool {
+        self.rule.is_some() || self.ties.is_some() || self.ordinal
+    }
+
+    /// `options` with these rules.
+    pub fn decide<'a>(&self, options: VoteOptions<'a>) -> Result<VoteOptions<'a>> {
+        let has_order =
+            matches!(&options.kind, Some(AnswerKind::Labels(labels)) if !labels.names().is_empty());
+        if self.ordinal && !has_order {
+            bail!(UsageError(
+                "--ordinal needs the labels in their order: --answers labels=low,medium,high".to_owned()
+            ));
+        }
+        let ties = self.ties.map(|ties| match ties {
+            TiesName::First => Ties::First,
+            TiesName::Abstain => Ties::Abstain,
+        });
+        Ok(VoteOptions { rule: self.rule, ties, is_ordinal: self.ordinal, ..options })
+    }
+}
+
+impl KindArguments {
+    /// The options of votes; `schemas` checks records.
+    pub fn options<'a>(&self, schemas: &'a Schemas) -> Result<VoteOptions<'a>> {
+        let mut options = self.rules.decide(self.answers.options(schemas)?)?;
+        options.record.review_below = self.review_below;
+        Ok(options)
+    }
 
     /// What decides the rows of a run that is continued.
     pub fn settings(&self) -> Value {
         json!({
-            "answers": self.answers,
-            "rule": self.rule.map(|rule| format!("{rule:?}")),
-            "ties": self.ties.map(|ties| format!("{ties:?}")),
-            "ordinal": self.ordinal,
-            "tolerance": self.tolerance,
+            "answers": self.answers.answers,
+            "rule": self.rules.rule.map(|rule| format!("{rule:?}")),
+            "ties": self.rules.ties.map(|ties| format!("{ties:?}")),
+            "ordinal": self.rules.ordinal,
+            "tolerance": self.answers.tolerance,
             "review_below": self.review_below,
-            "ignore_arguments": self.ignore_arguments,
+            "ignore_arguments": self.answers.ignore_arguments,
         })
     }
 }

@@ -42,6 +42,13 @@ impl Reference {
         Ok(Some(Self { first, others: answers }))
     }
 
+    /// Any of several answers, as they stand; none where there are none.
+    pub fn any_of<'a>(answers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let mut answers = answers.into_iter().map(str::to_owned);
+        let first = answers.next()?;
+        Some(Self { first, others: answers.collect() })
+    }
+
     /// The answer that is shown and trained towards.
     pub fn first(&self) -> &str {
         &self.first

@@ -2,44 +2,49 @@
 //!
 //! What the figures are, each a mean over problems where nothing else is said:
 //! - `mean_at_1`: the share of correct candidates; one without an answer is not correct.
-//! - `majority_expected`, `majority_first`: whether the largest class of equal answers is correct; where several are
-//!   largest, their mean, or the one with the earliest candidate (which is what `vote` answers).
+//! - `majority_expected`, `majority_first`: whether the largest class of equal answers is correct; where
+//!   several are largest, their mean, or the one with the earliest candidate (which is what `vote` answers).
 //! - `pass_at_k`: whether any candidate is correct: pass@k with k the problem's number of candidates.
 //! - `accuracy` (results): whether the answer is correct, by our grading of the row's own `answer`.
-//! - `gap_closed` (results): sum (answer - vote) / sum (any candidate - vote), with the tie-broken vote; null where the
-//!   vote is already as good as any choice among the candidates.
-//! - `flip_rate` (results with several rows of one id): the share of pairs of rows of an id whose answers differ.
+//! - `gap_closed` (results): sum (answer - vote) / sum (any candidate - vote), with the tie-broken vote; null
+//!   where the vote is already as good as any choice among the candidates.
+//! - `flip_rate` (results with several rows of one id): the share of pairs of rows of an id whose answers
+//!   differ.
 //!
-//! Answers are read, classed and graded by the kind of each row ([`crate::kinds`]): that of a set as the vote on it decides it,
-//! that of a result as it says. Of records the classes here are whole records; what a vote merges of them is judged in a file of
-//! results. How stable answers are over repeats is in [`repeats`].
+//! Answers are read, classed and graded by the kind of each row ([`crate::kinds`]): that of a set as the vote
+//! on it decides it, that of a result as it says. Of records the classes here are whole records; what a vote
+//! merges of them is judged in a file of results. How stable answers are over repeats is in [`repeats`].
 //!
 //! Which rows count:
-//! 1. A candidate is correct where its class is equivalent to the reference; or, with `labels`, where the field of that
-//!    name says so. Candidates without a label are left out, and problems without any. The correct ones are then one
-//!    class, as all of them equal the reference; the others are classed by their answers. For labels `NAME_correct` an
-//!    answer is what `NAME_answer` says, where that is a string that is not blank: the verdict was on that.
+//! 1. A candidate is correct where its class is equivalent to the reference; or, with `labels`, where the
+//!    field of that name says so. Candidates without a label are left out, and problems without any. The
+//!    correct ones are then one class, as all of them equal the reference; the others are classed by their
+//!    answers. For labels `NAME_correct` an answer is what `NAME_answer` says, where that is a string that is
+//!    not blank: the verdict was on that.
 //! 2. `num_candidates` takes the first so many candidates of each set (labelled ones, with `labels`).
-//! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure. So are sets whose kind cannot be told (code,
-//!    essays) and results that say that their set was not voted on: they are neither right nor wrong, and `not_voted` says why.
-//!    With `labels` there are verdicts, and answers are classed as mathematics where their kind cannot be told.
-//! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums over rows.
+//! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure. So are sets whose kind
+//!    cannot be told (code, essays) and results that say that their set was not voted on: they are neither
+//!    right nor wrong, and `not_voted` says why. With `labels` there are verdicts, and answers are classed as
+//!    mathematics where their kind cannot be told.
+//! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums
+//!    over rows.
 //! 5. A vote that abstains has no answer, and no answer is not correct.
 
 mod pool;
 pub mod repeats;
 mod results;
+mod row;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::kinds::{AnswerKind, BallotError, KindError, VoteOptions, kind_of};
+use crate::kinds::{AnswerKind, BallotError, VoteOptions, kind_of};
 use crate::metrics::{Figure, Ratio, paired_bootstrap};
 use crate::result::AggregateResult;
 use crate::sample_set::SampleSet;
 use pool::{Item, Judge, PoolScore};
 use repeats::{Repeats, RepeatsReport};
 use results::{ResultScore, by_id, flips, mean_pool};
+pub use row::{EvalRow, ReportError};
 
 /// The resamples of every report.
 const SEED: u64 = 20_260_101;
@@ -113,78 +118,6 @@ pub enum Report {
     Sets(SetsReport),
     /// Of results.
     Results(ResultsReport),
-}
-
-/// A row of a file to evaluate: results have `clusters`, sample sets have `candidates`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "Value")]
-pub enum EvalRow {
-    /// A sample set.
-    Set(SampleSet),
-    /// A result.
-    Result(AggregateResult),
-}
-
-impl TryFrom<Value> for EvalRow {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        if value.get("clusters").is_some() && value.get("candidates").is_none() {
-            return serde_json::from_value(value).map(Self::Result).map_err(|error| error.to_string());
-        }
-        SampleSet::try_from(value).map(Self::Set)
-    }
-}
-
-/// Why a row cannot be in a report.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReportError {
-    /// A label that is no verdict.
-    #[error(
-        "set `{id}`, candidate {candidate}: `{field}` is {found}; expected true, false, null or no such field"
-    )]
-    BadLabel {
-        /// The set.
-        id: String,
-        /// From 1.
-        candidate: usize,
-        /// The label's field.
-        field: String,
-        /// What is there.
-        found: String,
-    },
-    /// A set whose fields say what cannot be.
-    #[error("set `{id}`: {error}")]
-    Ballot {
-        /// The set.
-        id: String,
-        /// What is wrong.
-        error: BallotError,
-    },
-    /// A result of a kind that there is not.
-    #[error("`answer_kind` of `{id}`: {error}")]
-    Kind {
-        /// The row.
-        id: String,
-        /// What is wrong.
-        error: KindError,
-    },
-    /// A file of both kinds of rows.
-    #[error(
-        "`{id}` is a result and earlier rows are sample sets, or the other way round: expected one kind a file"
-    )]
-    Mixed {
-        /// The row.
-        id: String,
-    },
-    /// Labels belong to candidates, which results do not have.
-    #[error("`{id}` is a result: labels (`{field}`) can only be read from sample sets")]
-    LabelledResult {
-        /// The row.
-        id: String,
-        /// The label's field.
-        field: String,
-    },
 }
 
 /// How a file is evaluated.

@@ -12,8 +12,9 @@ use crate::record::{RecordReading, read_records};
 use crate::sample_set::{Candidate, SampleSet};
 use crate::tool_call;
 
-/// What is read in the first `most` candidates of a set by a kind, and the classes of equal answers: the larger first, ties by
-/// the earliest candidate. Nothing is decided. A class of records is of whole records, where a vote on records decides each field.
+/// What is read in the first `most` candidates of a set by a kind, and the classes of equal answers: the
+/// larger first, ties by the earliest candidate. Nothing is decided. A class of records is of whole records,
+/// where a vote on records decides each field.
 ///
 /// # Errors
 /// Where a schema cannot be used.
@@ -117,8 +118,8 @@ fn by_key<'a>(
 }
 
 impl AnswerKind {
-    /// A text that is the same for answers of this kind that are the same; none for mathematics and choices, whose equality is
-    /// decided pair by pair ([`crate::equivalence`]).
+    /// A text that is the same for answers of this kind that are the same; none for mathematics and choices,
+    /// whose equality is decided pair by pair ([`crate::equivalence`]).
     pub fn key(&self, answer: &str, options: &VoteOptions) -> Option<String> {
         Some(match self {
             AnswerKind::Math | AnswerKind::Choice => return None,
@@ -148,8 +149,9 @@ impl AnswerKind {
     }
 }
 
-/// Classes of equal keys: more candidates first, ties by the earliest. A class shows the form that most of it have, of several
-/// the first in the order of their letters, so that the order of the candidates changes no answer.
+/// Classes of equal keys: more candidates first, ties by the earliest. A class shows the form that most of it
+/// have, of several the first in the order of their letters, so that the order of the candidates changes no
+/// answer.
 pub(super) fn grouped(readings: &[Reading], keys: &[Option<String>]) -> Vec<Cluster> {
     let mut of_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, key) in keys.iter().enumerate() {

@@ -19,7 +19,8 @@ pub struct KindGrade {
     /// Answer and verdict. `unknown` is of mathematics alone.
     #[serde(flatten)]
     pub grade: Grade,
-    /// The fields of a record that is not the same as its reference; of several references the one with most fields the same.
+    /// The fields of a record that is not the same as its reference; of several references the one with most
+    /// fields the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<FieldComparison>>,
 }
@@ -76,7 +77,8 @@ fn grade_math(reference: &Reference, prediction: &str) -> Grade {
             break;
         }
         let other = grade(answer, prediction);
-        if other.equivalent || other.verdict == Verdict::Unknown {
+        // The first of equals: what is read in the prediction is the same for all.
+        if other.equivalent || other.verdict == Verdict::Unknown && best.verdict == Verdict::Different {
             best = other;
         }
     }

@@ -43,7 +43,8 @@ pub(super) struct Class {
     pub is_right: bool,
 }
 
-/// What decides whether answers of a row are right: its reference, which is parsed once where answers are mathematics.
+/// What decides whether answers of a row are right: its reference, which is parsed once where answers are
+/// mathematics.
 pub(super) struct Judge<'a> {
     kind: &'a AnswerKind,
     votes: &'a VoteOptions<'a>,
@@ -89,8 +90,8 @@ impl Item {
         Ok(Self { candidates: readings.len(), classes: classes.collect(), is_graded: judge.is_some() })
     }
 
-    /// The first `most` candidates of a result, by its clusters. Records are one class where they are equal by value: a vote
-    /// shows how each was written.
+    /// The first `most` candidates of a result, by its clusters. Records are one class where they are equal
+    /// by value: a vote shows how each was written.
     pub(super) fn of_result(
         result: &AggregateResult,
         kind: &AnswerKind,
@@ -131,7 +132,8 @@ impl Item {
     }
 }
 
-/// The score of the first `most` labelled candidates of a set by the labels in `field`; none where none is labelled.
+/// The score of the first `most` labelled candidates of a set by the labels in `field`; none where none is
+/// labelled.
 pub(super) fn labelled(
     set: &SampleSet,
     field: &str,
@@ -188,7 +190,8 @@ fn labelled_answer(candidate: &Candidate, field: &str) -> Option<Reading> {
     (!text.is_empty()).then(|| Reading::found(text, Tier::Last))
 }
 
-/// The score of a pool of `candidates` candidates with these classes: their candidates and how correct they are.
+/// The score of a pool of `candidates` candidates with these classes: their candidates and how correct they
+/// are.
 fn pool<'a>(candidates: usize, classes: impl Iterator<Item = (&'a [usize], f64)>) -> PoolScore {
     let classes: Vec<GradedClass> = classes
         .filter_map(|(members, correct)| {

@@ -21,8 +21,8 @@ pub(super) struct ResultScore {
     pub completion_tokens: u64,
 }
 
-/// The kind of a result's answers: what somebody says for all, else what the row says, else mathematics. Labels are any few words
-/// then: those outside of a list did not become answers.
+/// The kind of a result's answers: what somebody says for all, else what the row says, else mathematics.
+/// Labels are any few words then: those outside of a list did not become answers.
 pub(super) fn kind_of_result(result: &AggregateResult, votes: &VoteOptions) -> Result<AnswerKind, KindError> {
     if let Some(kind) = &votes.kind {
         return Ok(kind.clone());
@@ -31,8 +31,8 @@ pub(super) fn kind_of_result(result: &AggregateResult, votes: &VoteOptions) -> R
     Ok(said.flatten().unwrap_or(AnswerKind::Math))
 }
 
-/// Whether the row is that of a set which the vote refused: an error, and nothing was read. One that a model could not be asked
-/// about has the readings of the vote.
+/// Whether the row is that of a set which the vote refused: an error, and nothing was read. One that a model
+/// could not be asked about has the readings of the vote.
 pub(super) fn is_not_voted(result: &AggregateResult) -> bool {
     result.extra.get("error").is_some_and(serde_json::Value::is_string)
         && result.answer.is_none()

@@ -1,10 +1,12 @@
 //! Repeats whose figures can be counted by hand.
 
 use super::*;
+use crate::metrics::Figure;
 use crate::report::{EvalOptions, Evaluation, Report, SetsReport};
 use crate::sample_set::read_sample_sets;
 
-/// 2 to 1 and right; 1 to 3 and wrong; all the same; one against one beside a candidate that says nothing, without a reference.
+/// 2 to 1 and right; 1 to 3 and wrong; all the same; one against one beside a candidate that says nothing,
+/// without a reference.
 const SETS: &str = r#"
 {"id":"a","problem":"p","reference_answer":"pos","candidates":[{"text":"pos"},{"text":"pos"},{"text":"neg"}]}
 {"id":"b","problem":"p","reference_answer":"pos","candidates":[{"text":"neg"},{"text":"pos"},{"text":"neg"},{"text":"neg"}]}
