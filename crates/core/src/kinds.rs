@@ -9,18 +9,17 @@
 //! records ([`crate::record`]) and calls ([`crate::tool_call`]). Checking a record against a JSON Schema is the host's
 //! ([`SchemaCheck`]): libraries for it are several times as large as all of this in a browser.
 
+mod classes;
 mod decide;
+mod grade;
 mod label;
 mod options;
 mod rule;
 mod text;
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
-use crate::cluster::{Cluster, cluster_readings};
-use crate::reader::{NoAnswer, Reading, Tier, read_candidates};
+use crate::reader::{Reading, Tier};
 use crate::record::similar::exact_text;
 use crate::record::{RecordOptions, RecordVote, parse_all, same_record, vote_records};
 use crate::reference::Reference;
@@ -28,10 +27,14 @@ use crate::result::ConfidenceKind;
 use crate::sample_set::SampleSet;
 use crate::tool_call;
 use crate::vote::{Vote, finished, lead_probability};
+use classes::{classes, grouped, record_reading};
 
+pub use classes::classes_of;
 pub use decide::Undecided;
+pub use grade::{KindGrade, grade_as};
 pub use label::{LabelError, Labels};
 pub use rule::{Abstention, Rule, Ties, decide, median};
+pub(crate) use rule::{decide_votes, median_votes};
 pub use text::{read_text, text_key};
 
 /// What the answers of a set are.
@@ -286,7 +289,7 @@ pub fn ballot(set: &SampleSet, options: &VoteOptions) -> Result<Ballot, BallotEr
             ..ballot
         });
     }
-    let (readings, clusters) = classes(set, &kind, options);
+    let (readings, clusters) = classes(set, &kind, options, usize::MAX);
     let decided = if options.is_ordinal {
         let AnswerKind::Labels(labels) = &kind else { return Err(BallotError::NoOrder) };
         let places: Vec<usize> =
@@ -349,102 +352,20 @@ pub fn kind_of(set: &SampleSet, options: &VoteOptions) -> Result<(AnswerKind, Ki
     Ok((kind, KindSource::Shown(why)))
 }
 
-/// What is read in each candidate, and the classes of equal answers.
-fn classes(set: &SampleSet, kind: &AnswerKind, options: &VoteOptions) -> (Vec<Reading>, Vec<Cluster>) {
-    match kind {
-        AnswerKind::Math | AnswerKind::Json(_) => {
-            let readings = read_candidates(set);
-            let clusters = cluster_readings(&readings);
-            (readings, clusters)
-        }
-        AnswerKind::Choice => {
-            let mut readings = read_candidates(set);
-            for reading in &mut readings {
-                if let Some(upper) = reading.answer.as_deref().and_then(options::upper) {
-                    reading.answer = Some(upper);
-                }
-            }
-            let clusters = cluster_readings(&readings);
-            (readings, clusters)
-        }
-        AnswerKind::Labels(labels) => by_key(
-            set,
-            |candidate| labels.read(&candidate.text, candidate.is_truncated()),
-            |answer| labels.key(answer),
-        ),
-        AnswerKind::Text => {
-            by_key(set, |candidate| read_text(&candidate.text, candidate.is_truncated()), text_key)
-        }
-        AnswerKind::ToolCall => {
-            let mut keys = Vec::new();
-            let readings: Vec<Reading> = set
-                .candidates
-                .iter()
-                .map(|candidate| match tool_call::read_calls(candidate) {
-                    Ok(calls) => {
-                        keys.push(Some(tool_call::canonical(&calls, &options.ignore_arguments)));
-                        Reading::found(tool_call::answer_text(&calls), Tier::Json)
-                    }
-                    Err(reason) => {
-                        keys.push(None);
-                        Reading::none(reason)
-                    }
-                })
-                .collect();
-            let clusters = grouped(&readings, &keys);
-            (readings, clusters)
-        }
-    }
-}
-
-fn by_key(
-    set: &SampleSet,
-    read: impl Fn(&crate::sample_set::Candidate) -> Reading,
-    key: impl Fn(&str) -> String,
-) -> (Vec<Reading>, Vec<Cluster>) {
-    let readings: Vec<Reading> = set.candidates.iter().map(read).collect();
-    let keys: Vec<Option<String>> =
-        readings.iter().map(|reading| reading.answer.as_deref().map(&key)).collect();
-    let clusters = grouped(&readings, &keys);
-    (readings, clusters)
-}
-
-/// Classes of equal keys: more candidates first, ties by the earliest. A class shows the form that most of it have, of several
-/// the first in the order of their letters, so that the order of the candidates changes no answer.
-fn grouped(readings: &[Reading], keys: &[Option<String>]) -> Vec<Cluster> {
-    let mut of_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, key) in keys.iter().enumerate() {
-        if let Some(key) = key {
-            of_key.entry(key).or_default().push(index);
-        }
-    }
-    let mut clusters: Vec<Cluster> = of_key
-        .into_values()
-        .map(|candidates| {
-            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-            let mut forms: Vec<String> = Vec::new();
-            for &candidate in &candidates {
-                let form = readings[candidate].answer.as_deref().unwrap_or_default();
-                let count = counts.entry(form).or_default();
-                *count += 1;
-                if *count == 1 {
-                    forms.push(form.to_owned());
-                }
-            }
-            let mut best: Option<(&str, usize)> = None;
-            for (form, count) in counts {
-                if best.is_none_or(|(_, most)| count > most) {
-                    best = Some((form, count));
-                }
-            }
-            let answer = best.map(|(form, _)| form.to_owned()).unwrap_or_default();
-            let found_by = candidates.first().and_then(|&first| readings[first].found_by);
-            Cluster { answer, candidates, forms, found_by, fits: Vec::new() }
-        })
-        .collect();
-    clusters
-        .sort_by_key(|cluster| (usize::MAX - cluster.candidates.len(), cluster.candidates.first().copied()));
-    clusters
+/// Who checks the records of a set, and by which schema; none where there is none.
+///
+/// # Errors
+/// Where the schema is none, or nobody here can check it.
+fn schema_check<'a>(
+    schema: Option<&'a Value>,
+    options: &VoteOptions<'a>,
+) -> Result<Option<impl Fn(&Value) -> Option<String> + use<'a>>, BallotError> {
+    let Some(schema) = schema else { return Ok(None) };
+    let missing = || BallotError::Schema("nothing here can check it".to_owned());
+    let check = options.schema_check.ok_or_else(missing)?;
+    // A schema that is none is everybody's fault, not each candidate's.
+    check.check(schema, &Value::Null).map_err(BallotError::Schema)?;
+    Ok(Some(move |record: &Value| check.check(schema, record).unwrap_or_else(Some)))
 }
 
 /// The merged record of a set, in the shape of a ballot.
@@ -453,25 +374,10 @@ fn record_ballot(
     schema: Option<&Value>,
     options: &VoteOptions,
 ) -> Result<Ballot, BallotError> {
-    let check = match (schema, options.schema_check) {
-        (None, _) => None,
-        (Some(_), None) => return Err(BallotError::Schema("nothing here can check it".to_owned())),
-        (Some(schema), Some(check)) => {
-            // A schema that is none is everybody's fault, not each candidate's.
-            check.check(schema, &Value::Null).map_err(BallotError::Schema)?;
-            Some(move |record: &Value| check.check(schema, record).unwrap_or_else(Some))
-        }
-    };
+    let check = schema_check(schema, options)?;
     let validate = check.as_ref().map(|check| check as &dyn Fn(&Value) -> Option<String>);
     let record = vote_records(&set.candidates, validate, &options.record);
-    let readings: Vec<Reading> = record
-        .readings
-        .iter()
-        .map(|reading| match (&reading.record, reading.no_answer) {
-            (Some(record), _) => Reading::found(record.to_string(), Tier::Json),
-            (None, reason) => Reading::none(reason.unwrap_or(NoAnswer::Invalid)),
-        })
-        .collect();
+    let readings: Vec<Reading> = record.readings.iter().map(record_reading).collect();
     let keys: Vec<Option<String>> =
         record.readings.iter().map(|reading| reading.record.as_ref().map(exact_text)).collect();
     let clusters = grouped(&readings, &keys);

@@ -38,6 +38,7 @@ pub use prompt::{
 };
 pub use reader::{NoAnswer, Reading, Tier, read};
 pub use reference::{ParsedReference, Reference};
+pub use report::repeats::RepeatsReport;
 pub use report::{EvalOptions, EvalRow, Evaluation, Report, ReportError, ResultsReport, SetsReport};
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
 pub use router::{Policy, Route, route};

@@ -124,21 +124,23 @@ pub fn vote_records(
     validate: Option<Validate>,
     options: &RecordOptions,
 ) -> RecordVote {
-    let readings = candidates
-        .iter()
-        .map(|candidate| {
-            let read = read_record_candidate(candidate);
-            let reason = read.as_ref().ok().zip(validate).and_then(|(record, validate)| validate(record));
-            match read {
-                _ if reason.is_some() => {
-                    RecordReading { record: None, no_answer: Some(NoAnswer::Invalid), reason }
-                }
-                Ok(record) => RecordReading { record: Some(record), no_answer: None, reason },
-                Err(no_answer) => RecordReading { record: None, no_answer: Some(no_answer), reason },
+    vote_read(read_records(candidates, validate), validate, options)
+}
+
+/// Reads the records of some candidates.
+pub fn read_records(candidates: &[Candidate], validate: Option<Validate>) -> Vec<RecordReading> {
+    let read = |candidate: &Candidate| {
+        let read = read_record_candidate(candidate);
+        let reason = read.as_ref().ok().zip(validate).and_then(|(record, validate)| validate(record));
+        match read {
+            _ if reason.is_some() => {
+                RecordReading { record: None, no_answer: Some(NoAnswer::Invalid), reason }
             }
-        })
-        .collect();
-    vote_read(readings, validate, options)
+            Ok(record) => RecordReading { record: Some(record), no_answer: None, reason },
+            Err(no_answer) => RecordReading { record: None, no_answer: Some(no_answer), reason },
+        }
+    };
+    candidates.iter().map(read).collect()
 }
 
 /// As [`vote_records`], for records that were read before.

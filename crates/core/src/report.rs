@@ -10,28 +10,36 @@
 //!   vote is already as good as any choice among the candidates.
 //! - `flip_rate` (results with several rows of one id): the share of pairs of rows of an id whose answers differ.
 //!
+//! Answers are read, classed and graded by the kind of each row ([`crate::kinds`]): that of a set as the vote on it decides it,
+//! that of a result as it says. Of records the classes here are whole records; what a vote merges of them is judged in a file of
+//! results. How stable answers are over repeats is in [`repeats`].
+//!
 //! Which rows count:
 //! 1. A candidate is correct where its class is equivalent to the reference; or, with `labels`, where the field of that
 //!    name says so. Candidates without a label are left out, and problems without any. The correct ones are then one
 //!    class, as all of them equal the reference; the others are classed by their answers. For labels `NAME_correct` an
 //!    answer is what `NAME_answer` says, where that is a string that is not blank: the verdict was on that.
 //! 2. `num_candidates` takes the first so many candidates of each set (labelled ones, with `labels`).
-//! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure.
+//! 3. Rows with nothing to grade by are counted in `skipped` and are in no figure. So are sets whose kind cannot be told (code,
+//!    essays) and results that say that their set was not voted on: they are neither right nor wrong, and `not_voted` says why.
+//!    With `labels` there are verdicts, and answers are classed as mathematics where their kind cannot be told.
 //! 4. Several result rows of one id are averaged into one problem; the counts (`recoveries`, tokens) are sums over rows.
+//! 5. A vote that abstains has no answer, and no answer is not correct.
 
 mod pool;
-
-use std::collections::HashMap;
+pub mod repeats;
+mod results;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::equivalence::{Answer, equivalence_classes};
-use crate::metrics::{Figure, Majority, Ratio, paired_bootstrap};
-use crate::reference::Reference;
+use crate::kinds::{AnswerKind, BallotError, KindError, VoteOptions, kind_of};
+use crate::metrics::{Figure, Ratio, paired_bootstrap};
 use crate::result::AggregateResult;
 use crate::sample_set::SampleSet;
-use pool::PoolScore;
+use pool::{Item, Judge, PoolScore};
+use repeats::{Repeats, RepeatsReport};
+use results::{ResultScore, by_id, flips, mean_pool};
 
 /// The resamples of every report.
 const SEED: u64 = 20_260_101;
@@ -43,8 +51,11 @@ pub struct SetsReport {
     pub file: String,
     /// Problems in the figures.
     pub problems: usize,
-    /// Rows left out: nothing to grade them by.
+    /// Rows left out: nothing to grade them by, or not voted on.
     pub skipped: usize,
+    /// Of these, the rows that are not voted on, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_voted: Vec<NotVoted>,
     /// Most candidates of a problem in the figures.
     pub num_candidates: usize,
     /// Share of correct candidates.
@@ -55,6 +66,20 @@ pub struct SetsReport {
     pub majority_first: Option<Figure>,
     /// Any candidate correct.
     pub pass_at_k: Option<Figure>,
+    /// How stable answers are over repeats, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<RepeatsReport>,
+}
+
+/// Rows that are not voted on, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotVoted {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub rows: usize,
+    /// The first one's id.
+    pub first: String,
 }
 
 /// What a file of results is worth, beside what its candidates were.
@@ -128,6 +153,22 @@ pub enum ReportError {
         /// What is there.
         found: String,
     },
+    /// A set whose fields say what cannot be.
+    #[error("set `{id}`: {error}")]
+    Ballot {
+        /// The set.
+        id: String,
+        /// What is wrong.
+        error: BallotError,
+    },
+    /// A result of a kind that there is not.
+    #[error("`answer_kind` of `{id}`: {error}")]
+    Kind {
+        /// The row.
+        id: String,
+        /// What is wrong.
+        error: KindError,
+    },
     /// A file of both kinds of rows.
     #[error(
         "`{id}` is a result and earlier rows are sample sets, or the other way round: expected one kind a file"
@@ -156,30 +197,51 @@ pub struct EvalOptions {
 }
 
 /// An evaluation in progress: rows in, one report out. Holds a few numbers a row, not the rows.
-#[derive(Debug, Clone, Default)]
-pub struct Evaluation {
+#[derive(Clone)]
+pub struct Evaluation<'a> {
     options: EvalOptions,
+    votes: VoteOptions<'a>,
     sets: Vec<PoolScore>,
     results: Vec<ResultScore>,
     skipped: usize,
+    not_voted: Vec<NotVoted>,
     is_results: Option<bool>,
+    repeats: Option<Repeats>,
 }
 
-/// One result row.
-#[derive(Debug, Clone)]
-struct ResultScore {
-    id: String,
-    pool: PoolScore,
-    answer: Option<String>,
-    correct: f64,
-    prompt_tokens: u64,
-    completion_tokens: u64,
+/// Why results are left out whose set was not voted on.
+const NOT_VOTED: &str = "the vote says that it was not voted on";
+
+impl Default for Evaluation<'_> {
+    fn default() -> Self {
+        Self::new(EvalOptions::default())
+    }
 }
 
-impl Evaluation {
-    /// An evaluation of no rows yet.
+impl<'a> Evaluation<'a> {
+    /// An evaluation of no rows yet, whose answers are mathematics.
     pub fn new(options: EvalOptions) -> Self {
-        Self { options, ..Self::default() }
+        Self::by_kind(options, VoteOptions { kind: Some(AnswerKind::Math), ..VoteOptions::default() })
+    }
+
+    /// An evaluation of no rows yet, by the kind of each. Rules and ties of `votes` matter for repeats alone.
+    pub fn by_kind(options: EvalOptions, votes: VoteOptions<'a>) -> Self {
+        Self {
+            options,
+            votes,
+            sets: Vec::new(),
+            results: Vec::new(),
+            skipped: 0,
+            not_voted: Vec::new(),
+            is_results: None,
+            repeats: None,
+        }
+    }
+
+    /// Reports too how stable answers are over repeats. Not with verdicts from a field: they are no answers.
+    pub fn with_repeats(mut self) -> Self {
+        self.repeats = Some(Repeats::new(&self.votes));
+        self
     }
 
     /// Adds a row.
@@ -199,13 +261,39 @@ impl Evaluation {
     /// As [`Self::add`].
     pub fn add_set(&mut self, set: &SampleSet) -> Result<(), ReportError> {
         self.expect_kind(false, &set.id)?;
-        let pool = match &self.options.labels {
-            Some(field) => pool::labelled(set, field, self.most_candidates())?,
-            None => pool::graded(set, self.most_candidates()),
+        let wrong = |error| ReportError::Ballot { id: set.id.clone(), error };
+        let most = self.most_candidates();
+        if let Some(field) = &self.options.labels {
+            let kind = match kind_of(set, &self.votes) {
+                Ok((kind, _)) => kind,
+                Err(BallotError::Undecided(_)) => AnswerKind::Math,
+                Err(error) => return Err(wrong(error)),
+            };
+            match pool::labelled(set, field, &kind, &self.votes, most)? {
+                Some(pool) => self.sets.push(pool),
+                None => self.skipped += 1,
+            }
+            return Ok(());
+        }
+        if set.reference_answer.is_none() && self.repeats.is_none() {
+            self.skipped += 1;
+            return Ok(());
+        }
+        let kind = match kind_of(set, &self.votes) {
+            Ok((kind, _)) => kind,
+            Err(BallotError::Undecided(shown)) => {
+                self.leave_out(shown.words(), &set.id);
+                return Ok(());
+            }
+            Err(error) => return Err(wrong(error)),
         };
-        match pool {
-            Some(pool) => self.sets.push(pool),
-            None => self.skipped += 1,
+        let item = Item::of_set(set, &kind, &self.votes, most).map_err(wrong)?;
+        if let Some(repeats) = &mut self.repeats {
+            repeats.add(&set.id, &kind, &item);
+        }
+        match item.is_graded {
+            true => self.sets.push(item.score()),
+            false => self.skipped += 1,
         }
         Ok(())
     }
@@ -219,20 +307,48 @@ impl Evaluation {
         if let Some(field) = &self.options.labels {
             return Err(ReportError::LabelledResult { id: result.id.clone(), field: field.clone() });
         }
-        let Some(reference) = result.reference_answer.as_ref().map(Reference::parsed) else {
+        let kind = results::kind_of_result(result, &self.votes)
+            .map_err(|error| ReportError::Kind { id: result.id.clone(), error })?;
+        if results::is_not_voted(result) {
+            self.leave_out(NOT_VOTED, &result.id);
+            return Ok(());
+        }
+        if result.reference_answer.is_none() && self.repeats.is_none() {
+            self.skipped += 1;
+            return Ok(());
+        }
+        let item = Item::of_result(result, &kind, &self.votes, self.most_candidates());
+        if let Some(repeats) = &mut self.repeats {
+            repeats.add(&result.id, &kind, &item);
+        }
+        let Some(reference) = &result.reference_answer else {
             self.skipped += 1;
             return Ok(());
         };
-        let correct = result.to_answer().is_some_and(|answer| reference.accepts(&answer));
+        let judge = Judge::new(&kind, &self.votes, reference);
+        let answer = result.answer.as_deref();
+        let correct = answer.is_some_and(|answer| judge.accepts(answer, result.answer_tier()));
         self.results.push(ResultScore {
             id: result.id.clone(),
-            pool: pool::of_result(result, &reference, self.most_candidates()),
+            pool: item.score(),
             answer: result.answer.clone(),
+            key: answer.and_then(|answer| kind.key(answer, &self.votes)),
             correct: f64::from(u8::from(correct)),
             prompt_tokens: result.usage.prompt_tokens,
             completion_tokens: result.usage.completion_tokens,
         });
         Ok(())
+    }
+
+    /// Counts a row that is not voted on.
+    fn leave_out(&mut self, reason: &str, id: &str) {
+        self.skipped += 1;
+        match self.not_voted.iter_mut().find(|known| known.reason == reason) {
+            Some(known) => known.rows += 1,
+            None => {
+                self.not_voted.push(NotVoted { reason: reason.to_owned(), rows: 1, first: id.to_owned() });
+            }
+        }
     }
 
     fn expect_kind(&mut self, is_result: bool, id: &str) -> Result<(), ReportError> {
@@ -295,11 +411,13 @@ impl Evaluation {
             file: file.to_string(),
             problems: pools.len(),
             skipped: self.skipped,
+            not_voted: self.not_voted.clone(),
             num_candidates: pools.iter().map(|pool| pool.candidates).max().unwrap_or(0),
             mean_at_1: figures[0],
             majority_expected: figures[1],
             majority_first: figures[2],
             pass_at_k: figures[3],
+            repeats: self.repeats.as_ref().map(Repeats::report),
         }
     }
 }
@@ -308,51 +426,6 @@ fn pool_ratios(pools: &[PoolScore]) -> Vec<Ratio> {
     let parts: [fn(&PoolScore) -> f64; 4] =
         [|pool| pool.mean_at_1, |pool| pool.majority.expected, |pool| pool.majority.first, |pool| pool.any];
     parts.into_iter().map(|part| Ratio::mean(pools.iter().map(part).collect())).collect()
-}
-
-/// The rows of each id, ids in order of first appearance.
-fn by_id(rows: &[ResultScore]) -> Vec<Vec<&ResultScore>> {
-    let mut groups: Vec<Vec<&ResultScore>> = Vec::new();
-    let mut place_of: HashMap<&str, usize> = HashMap::new();
-    for row in rows {
-        let place = *place_of.entry(&row.id).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => group.push(row),
-            None => groups.push(vec![row]),
-        }
-    }
-    groups
-}
-
-fn mean_pool(rows: &[&ResultScore]) -> PoolScore {
-    let mean = |part: &dyn Fn(&PoolScore) -> f64| {
-        rows.iter().map(|row| part(&row.pool)).sum::<f64>() / rows.len() as f64
-    };
-    PoolScore {
-        candidates: rows.iter().map(|row| row.pool.candidates).max().unwrap_or(0),
-        mean_at_1: mean(&|pool| pool.mean_at_1),
-        majority: Majority {
-            expected: mean(&|pool| pool.majority.expected),
-            first: mean(&|pool| pool.majority.first),
-        },
-        any: mean(&|pool| pool.any),
-    }
-}
-
-/// The share of pairs of rows whose answers differ; two rows without an answer agree.
-fn flips(rows: &[&ResultScore]) -> f64 {
-    let answers: Vec<Answer> =
-        rows.iter().filter_map(|row| row.answer.as_deref()).map(Answer::parse).collect();
-    let classes = equivalence_classes(&answers);
-    let mut sizes: HashMap<Option<usize>, usize> = HashMap::new();
-    classes.of.into_iter().for_each(|class| *sizes.entry(Some(class)).or_default() += 1);
-    sizes.insert(None, rows.len() - answers.len());
-    let pairs = |n: usize| (n * n.saturating_sub(1) / 2) as f64;
-    if rows.len() < 2 {
-        0.0
-    } else {
-        1.0 - sizes.values().map(|&size| pairs(size)).sum::<f64>() / pairs(rows.len())
-    }
 }
 
 #[cfg(test)]

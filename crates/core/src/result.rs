@@ -201,15 +201,24 @@ impl AggregateResult {
     /// The answer for comparisons: read as the candidate's that gave it, or as one that was announced, where a model
     /// wrote it.
     pub fn to_answer(&self) -> Option<Answer> {
-        let answer = self.answer.as_deref()?;
-        let reading = self.readings.iter().find(|reading| reading.answer.as_deref() == Some(answer));
-        Some(Answer::found_by(answer, reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by)))
+        self.answer.as_deref().map(|answer| Answer::found_by(answer, self.answer_tier()))
     }
 
     /// A cluster's answer for comparisons.
     pub fn cluster_answer(&self, cluster: &ClusterResult) -> Answer {
+        Answer::found_by(&cluster.answer, self.tier_of(cluster))
+    }
+
+    /// How the answer was found in the candidate that gave it; announced, where a model wrote it.
+    pub(crate) fn answer_tier(&self) -> Option<Tier> {
+        let reading = self.readings.iter().find(|reading| reading.answer == self.answer);
+        reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by)
+    }
+
+    /// How the answer of a cluster was found in its earliest candidate.
+    pub(crate) fn tier_of(&self, cluster: &ClusterResult) -> Option<Tier> {
         let reading = cluster.candidates.first().and_then(|first| self.readings.get(*first));
-        Answer::found_by(&cluster.answer, reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by))
+        reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by)
     }
 }
 

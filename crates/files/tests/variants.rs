@@ -98,7 +98,7 @@ fn a_cut_file_gives_what_it_holds() {
     for (name, bytes) in FIXTURES.iter() {
         let whole = read(name, bytes);
         let candidates = |read: &Read| read.sets.iter().map(|set| set.candidates.len()).sum::<usize>();
-        let step = (bytes.len() / 150).max(1);
+        let step = (bytes.len() / 60).max(1);
         for end in (0..bytes.len()).step_by(step) {
             let cut = read(name, &bytes[..end]);
             let is_table = name.ends_with("csv") || name.ends_with("tsv");

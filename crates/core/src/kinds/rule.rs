@@ -71,35 +71,58 @@ pub fn decide(
     rule: Rule,
     ties: Ties,
 ) -> Result<Option<usize>, Abstention> {
-    let Some(first) = clusters.first() else { return Ok(None) };
-    let votes = first.candidates.len();
+    let votes = |at: usize| clusters.get(at).map_or(0, |cluster| cluster.candidates.len());
+    decide_votes(votes(0), votes(1), num_candidates, rule, ties).map(|is_won| is_won.then_some(0))
+}
+
+/// As [`decide`], of the votes of the two largest classes: whether the first wins; false where there is none.
+pub(crate) fn decide_votes(
+    votes: usize,
+    second: usize,
+    num_candidates: usize,
+    rule: Rule,
+    ties: Ties,
+) -> Result<bool, Abstention> {
+    if votes == 0 {
+        return Ok(false);
+    }
     let is_enough = match rule {
         Rule::Plurality => true,
         Rule::Strict => 2 * votes > num_candidates,
         Rule::Unanimous => votes == num_candidates,
         Rule::AtLeast(least) => votes >= least,
     };
-    let is_tied = clusters.get(1).is_some_and(|second| second.candidates.len() == votes);
+    let is_tied = second == votes;
     match (is_enough, is_tied, ties) {
         (false, ..) => Err(Abstention::TooFew),
         (true, true, Ties::Abstain) => Err(Abstention::Tie),
-        _ => Ok(Some(0)),
+        _ => Ok(true),
     }
 }
 
 /// The class in the middle of an order: `places` are the classes' places in it. Where the two middle votes of an even number are
 /// of two classes, that is a tie, which [`Ties::First`] gives to the lower one.
 pub fn median(clusters: &[Cluster], places: &[usize], ties: Ties) -> Result<Option<usize>, Abstention> {
-    let mut order: Vec<usize> = (0..clusters.len()).collect();
+    let votes: Vec<usize> = clusters.iter().map(|cluster| cluster.candidates.len()).collect();
+    median_votes(&votes, places, ties)
+}
+
+/// As [`median`], of the classes' votes.
+pub(crate) fn median_votes(
+    votes: &[usize],
+    places: &[usize],
+    ties: Ties,
+) -> Result<Option<usize>, Abstention> {
+    let mut order: Vec<usize> = (0..votes.len()).collect();
     order.sort_by_key(|&class| places[class]);
-    let total: usize = clusters.iter().map(|cluster| cluster.candidates.len()).sum();
+    let total: usize = votes.iter().sum();
     if total == 0 {
         return Ok(None);
     }
     let at = |vote: usize| {
         let mut seen = 0;
         order.iter().copied().find(|&class| {
-            seen += clusters[class].candidates.len();
+            seen += votes[class];
             seen > vote
         })
     };

@@ -19,7 +19,7 @@ pub(crate) fn exact_text(value: &Value) -> String {
 }
 
 /// As [`exact_text`], with the normal forms of all values.
-pub(super) fn normal_text(value: &Value) -> String {
+pub(crate) fn normal_text(value: &Value) -> String {
     let mut out = String::new();
     // Quoted, so that no text looks like two.
     let normal = |scalar: &Value, out: &mut String| {

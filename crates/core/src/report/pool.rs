@@ -1,12 +1,16 @@
 //! What the candidates of one row are worth: by our grading, by labels, or from a result's clusters.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::ReportError;
-use crate::cluster::cluster_readings;
+use crate::cluster::Cluster;
+use crate::equivalence::Answer;
+use crate::kinds::{AnswerKind, BallotError, VoteOptions, classes_of};
 use crate::metrics::{GradedClass, Majority, majority, pass_at_k};
 use crate::reader::{NoAnswer, Reading, Tier, clean_answer, read_candidates};
-use crate::reference::ParsedReference;
+use crate::reference::{ParsedReference, Reference};
 use crate::result::AggregateResult;
 use crate::sample_set::{Candidate, SampleSet};
 
@@ -19,28 +23,135 @@ pub(super) struct PoolScore {
     pub any: f64,
 }
 
-/// The score of the first `most` candidates of a set by the reference; none where there is no reference.
-pub(super) fn graded(set: &SampleSet, most: usize) -> Option<PoolScore> {
-    let reference = set.reference_answer.as_ref()?.parsed();
-    let mut readings = read_candidates(set);
-    readings.truncate(most);
-    let clusters = cluster_readings(&readings);
-    let classes = clusters.iter().map(|cluster| {
-        let correct = reference.accepts(&cluster.to_answer());
-        (cluster.candidates.as_slice(), f64::from(u8::from(correct)))
-    });
-    Some(pool(readings.len(), classes))
+/// A row, as far as reports go: its classes of equal answers.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// Candidates, those without an answer too.
+    pub candidates: usize,
+    pub classes: Vec<Class>,
+    /// Whether there is a reference.
+    pub is_graded: bool,
+}
+
+/// Candidates of equal answers.
+#[derive(Debug, Clone)]
+pub(super) struct Class {
+    pub answer: String,
+    /// Indices of its candidates, ascending.
+    pub members: Vec<usize>,
+    /// Whether the answer is right; false without a reference.
+    pub is_right: bool,
+}
+
+/// What decides whether answers of a row are right: its reference, which is parsed once where answers are mathematics.
+pub(super) struct Judge<'a> {
+    kind: &'a AnswerKind,
+    votes: &'a VoteOptions<'a>,
+    reference: &'a Reference,
+    parsed: Option<ParsedReference>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(kind: &'a AnswerKind, votes: &'a VoteOptions<'a>, reference: &'a Reference) -> Self {
+        let parsed = (*kind == AnswerKind::Math).then(|| reference.parsed());
+        Self { kind, votes, reference, parsed }
+    }
+
+    pub(super) fn accepts(&self, answer: &str, found_by: Option<Tier>) -> bool {
+        match &self.parsed {
+            Some(parsed) => parsed.accepts(&Answer::found_by(answer, found_by)),
+            None => self.kind.accepts(self.reference, answer, found_by, self.votes),
+        }
+    }
+}
+
+impl Item {
+    /// The first `most` candidates of a set by its kind.
+    ///
+    /// # Errors
+    /// Where its schema cannot be used.
+    pub(super) fn of_set(
+        set: &SampleSet,
+        kind: &AnswerKind,
+        votes: &VoteOptions,
+        most: usize,
+    ) -> Result<Self, BallotError> {
+        let (readings, clusters) = classes_of(set, kind, votes, most)?;
+        let judge = set.reference_answer.as_ref().map(|reference| Judge::new(kind, votes, reference));
+        let is_right = |cluster: &Cluster| {
+            judge.as_ref().is_some_and(|judge| judge.accepts(&cluster.answer, cluster.found_by))
+        };
+        let classes = clusters.into_iter().map(|cluster| Class {
+            is_right: is_right(&cluster),
+            answer: cluster.answer,
+            members: cluster.candidates,
+        });
+        Ok(Self { candidates: readings.len(), classes: classes.collect(), is_graded: judge.is_some() })
+    }
+
+    /// The first `most` candidates of a result, by its clusters. Records are one class where they are equal by value: a vote
+    /// shows how each was written.
+    pub(super) fn of_result(
+        result: &AggregateResult,
+        kind: &AnswerKind,
+        votes: &VoteOptions,
+        most: usize,
+    ) -> Self {
+        let candidates = result.num_candidates.min(most);
+        let judge = result.reference_answer.as_ref().map(|reference| Judge::new(kind, votes, reference));
+        let mut classes: Vec<Class> = Vec::new();
+        let mut place_of: HashMap<String, usize> = HashMap::new();
+        for cluster in &result.clusters {
+            let mut members: Vec<usize> =
+                cluster.candidates.iter().copied().filter(|&candidate| candidate < most).collect();
+            let key = match kind {
+                AnswerKind::Json(_) => kind.key(&cluster.answer, votes),
+                _ => None,
+            };
+            let place = key.map_or(classes.len(), |key| *place_of.entry(key).or_insert(classes.len()));
+            if let Some(class) = classes.get_mut(place) {
+                class.members.append(&mut members);
+                continue;
+            }
+            let found_by = result.tier_of(cluster);
+            let is_right = judge.as_ref().is_some_and(|judge| judge.accepts(&cluster.answer, found_by));
+            classes.push(Class { answer: cluster.answer.clone(), members, is_right });
+        }
+        // A file may say anything.
+        classes.iter_mut().for_each(|class| class.members.sort_unstable());
+        classes.retain(|class| !class.members.is_empty());
+        Self { candidates, classes, is_graded: judge.is_some() }
+    }
+
+    /// What the candidates are worth.
+    pub(super) fn score(&self) -> PoolScore {
+        let classes = self.classes.iter();
+        let graded = classes.map(|class| (class.members.as_slice(), f64::from(u8::from(class.is_right))));
+        pool(self.candidates, graded)
+    }
 }
 
 /// The score of the first `most` labelled candidates of a set by the labels in `field`; none where none is labelled.
-pub(super) fn labelled(set: &SampleSet, field: &str, most: usize) -> Result<Option<PoolScore>, ReportError> {
+pub(super) fn labelled(
+    set: &SampleSet,
+    field: &str,
+    kind: &AnswerKind,
+    votes: &VoteOptions,
+    most: usize,
+) -> Result<Option<PoolScore>, ReportError> {
     let labels = labels_of(set, field)?;
     let is_labelled = |i: &usize| labels[*i].is_some();
     let labelled: Vec<usize> = (0..labels.len()).filter(is_labelled).take(most).collect();
     if labelled.is_empty() {
         return Ok(None);
     }
-    let readings = read_candidates(set);
+    let readings = match kind {
+        AnswerKind::Math => read_candidates(set),
+        _ => {
+            let read = classes_of(set, kind, votes, usize::MAX);
+            read.map_err(|error| ReportError::Ballot { id: set.id.clone(), error })?.0
+        }
+    };
     let (mut correct, mut wrong) = (Vec::new(), vec![Reading::none(NoAnswer::NotFound); labelled.len()]);
     for (place, &i) in labelled.iter().enumerate() {
         if labels[i] == Some(true) {
@@ -49,21 +160,9 @@ pub(super) fn labelled(set: &SampleSet, field: &str, most: usize) -> Result<Opti
             wrong[place] = labelled_answer(&set.candidates[i], field).unwrap_or_else(|| readings[i].clone());
         }
     }
-    let clusters = cluster_readings(&wrong);
+    let clusters = kind.group(&wrong, votes);
     let classes = clusters.iter().map(|cluster| (cluster.candidates.as_slice(), 0.0));
     Ok(Some(pool(labelled.len(), classes.chain([(correct.as_slice(), 1.0)]))))
-}
-
-/// The score of the first `most` candidates of a result, from its clusters.
-pub(super) fn of_result(result: &AggregateResult, reference: &ParsedReference, most: usize) -> PoolScore {
-    let kept = result.clusters.iter().map(|cluster| {
-        let correct = reference.accepts(&result.cluster_answer(cluster));
-        let candidates = cluster.candidates.iter().copied().filter(|&candidate| candidate < most).collect();
-        (candidates, f64::from(u8::from(correct)))
-    });
-    let kept: Vec<(Vec<usize>, f64)> = kept.collect();
-    let classes = kept.iter().map(|(candidates, correct)| (candidates.as_slice(), *correct));
-    pool(result.num_candidates.min(most), classes)
 }
 
 /// The verdicts of a set's candidates.

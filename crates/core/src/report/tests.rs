@@ -174,3 +174,99 @@ fn a_row_that_is_neither_says_what_is_missing() {
     let error = serde_json::from_str::<EvalRow>(r#"{"id":"a","clusters":[]}"#).unwrap_err().to_string();
     assert!(error.contains("missing field"), "{error}");
 }
+
+/// Labels with an abstention; a record that two write in their own way; code; mathematics.
+const KINDS: &str = r#"
+{"id":"label","problem":"p","reference_answer":"positive","candidates":[{"text":"Positive"},{"text":"positive."},{"text":"negative"},{"text":"**Positive**"}]}
+{"id":"tie","problem":"p","reference_answer":"yes","candidates":[{"text":"yes"},{"text":"no"}]}
+{"id":"record","problem":"p","reference_answer":{"a":1,"b":"x"},"candidates":[{"text":"{\"a\":1,\"b\":\"x\"}"},{"text":"{\"b\":\"x\",\"a\":1.0}"},{"text":"{\"a\":2,\"b\":\"x\"}"}]}
+{"id":"code","problem":"p","reference_answer":"def f(): return 1","candidates":[{"text":"def f(x):\n    return x + 1\n"},{"text":"def f(x):\n    y = x\n    return y + 1\n"}]}
+{"id":"math","problem":"p","reference_answer":"7","candidates":[{"text":"7"},{"text":"7.0"},{"text":"8"}]}
+"#;
+
+fn kinds() -> Vec<SampleSet> {
+    read_sample_sets(KINDS.as_bytes()).collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn every_set_by_its_kind() {
+    let mut evaluation = Evaluation::by_kind(EvalOptions::default(), VoteOptions::default());
+    kinds().iter().for_each(|set| evaluation.add_set(set).unwrap());
+    let Report::Sets(report) = evaluation.report("f") else { panic!("sets give a report on sets") };
+    assert_eq!((report.problems, report.skipped), (4, 1));
+    let reason = "the candidates look like code".to_owned();
+    assert_eq!(report.not_voted, [NotVoted { reason, rows: 1, first: "code".to_owned() }]);
+    assert_near(
+        values(&report),
+        // 3 of 4, 1 of 2, 2 of 3, 2 of 3; the tie is half right, and its earliest is right.
+        [(0.75 + 0.5 + 2.0 / 3.0 + 2.0 / 3.0) / 4.0, 3.5 / 4.0, 1.0, 1.0],
+    );
+}
+
+#[test]
+fn mathematics_is_as_it_was() {
+    let old = sets_report(EvalOptions::default());
+    let mut evaluation = Evaluation::by_kind(EvalOptions::default(), VoteOptions::default());
+    sets().iter().for_each(|set| evaluation.add_set(set).unwrap());
+    assert_eq!(evaluation.report("f"), Report::Sets(old.clone()));
+    let mut repeated = Evaluation::by_kind(EvalOptions::default(), VoteOptions::default()).with_repeats();
+    sets().iter().for_each(|set| repeated.add_set(set).unwrap());
+    let Report::Sets(report) = repeated.report("f") else { panic!("sets give a report on sets") };
+    assert_eq!(SetsReport { repeats: None, ..report.clone() }, old);
+    assert_eq!(report.repeats.unwrap().items, 4, "one has no reference");
+}
+
+/// The rows that `vote --json` writes.
+fn voted(sets: &[SampleSet]) -> Vec<AggregateResult> {
+    let options = VoteOptions::default();
+    let row = |set: &SampleSet| match crate::kinds::ballot(set, &options) {
+        Ok(ballot) => AggregateResult::from_ballot(set, &ballot, &options),
+        Err(error) => {
+            let empty = SampleSet { candidates: Vec::new(), ..set.clone() };
+            let mut result = AggregateResult::from_vote(&empty, &majority_vote(&empty));
+            result.num_candidates = set.candidates.len();
+            result.extra.insert("error".to_owned(), error.to_string().into());
+            result
+        }
+    };
+    sets.iter().map(row).collect()
+}
+
+#[test]
+fn every_result_by_its_kind() {
+    let mut evaluation = Evaluation::by_kind(EvalOptions::default(), VoteOptions::default()).with_repeats();
+    let rows = voted(&kinds());
+    for row in &rows {
+        let line = serde_json::to_string(row).unwrap();
+        evaluation.add(&serde_json::from_str(&line).unwrap()).unwrap();
+    }
+    let Report::Results(report) = evaluation.report("r") else { panic!("results give a report on results") };
+    assert_eq!((report.sets.problems, report.sets.skipped), (4, 1));
+    assert_eq!(report.sets.not_voted[0].first, "code");
+    // The labels and the merged record are right; the tie abstains, and no answer is not correct.
+    assert_eq!(report.accuracy.unwrap().value, 0.75);
+    let correct = rows.iter().filter(|row| row.correct == Some(true)).count();
+    assert_eq!(correct, 3, "what the rows say themselves");
+    assert_eq!(values(&report.sets)[2], 1.0, "of the records two are one class");
+    let repeats = report.sets.repeats.unwrap();
+    assert_eq!(repeats.items, 4);
+    assert_eq!(repeats.rules[0].kept.unwrap().value, 0.75);
+}
+
+#[test]
+fn rows_of_an_id_flip_by_their_kind() {
+    let row = |answer: &str| {
+        let mut row = voted(&kinds()[..1]).remove(0);
+        row.answer = Some(answer.to_owned());
+        row
+    };
+    let mut evaluation = Evaluation::by_kind(EvalOptions::default(), VoteOptions::default());
+    for answer in ["positive", "Positive.", "negative"] {
+        evaluation.add_result(&row(answer)).unwrap();
+    }
+    let Report::Results(report) = evaluation.report("r") else { panic!("results give a report on results") };
+    assert!((report.flip_rate.unwrap().value - 2.0 / 3.0).abs() < 1e-12);
+    let strange = AggregateResult { answer_kind: Some("verse".to_owned()), ..row("positive") };
+    let error = evaluation.add_result(&strange).unwrap_err().to_string();
+    assert!(error.starts_with("`answer_kind` of `label`: `verse` is no kind of answer: expected"), "{error}");
+}
