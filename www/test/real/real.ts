@@ -87,6 +87,28 @@ try {
   });
 
   await inBrowser([], async (page) => {
+    await step("labels and records are voted on, and no model is loaded", async () => {
+      await vote(page, "contact-review");
+      assert.match(await text(page, "#clusters"), /name4 of 4.*phonereview2 of 4, 50/);
+      assert.match(await text(page, "#dissent"), /1 field to review/);
+      assert.equal(await text(page, "#load-text"), "Not loaded");
+      await shoot(page, "demo-record");
+      await vote(page, "schema");
+      // The check of schemas is loaded now, under the page's policy.
+      await page.waitForFunction(() => /not valid: \/age: /.test(document.getElementById("cards")?.textContent ?? ""));
+      await page.setViewport({ width: 360, height: 780, isMobile: true, hasTouch: true, deviceScaleFactor: 2 });
+      await page.reload();
+      await ready(page);
+      await vote(page, "priority-tie");
+      assert.equal(await text(page, "#dissent"), "No answer: tie of normal and low, 2 votes each.");
+      await page.evaluate(() =>
+        document.getElementById("problem-title")?.scrollIntoView({ block: "start", behavior: "instant" }),
+      );
+      await shoot(page, "demo-labels-phone");
+      await page.setViewport({ width: 1360, height: 960 });
+      await page.reload();
+      await ready(page);
+    });
     await step("without WebGPU the processor answers, and the page says why", async () => {
       await page.click("#run");
       await phase(page, "Done");
@@ -273,6 +295,15 @@ async function choose(page: Page, id: string): Promise<void> {
   await page.select("#recorded", id);
   await page.waitForFunction((wanted) => document.getElementById("problem-id")?.textContent === wanted, {}, id);
   await ready(page);
+}
+
+/** A set of which the vote is taken, which is too soon done to be seen running. */
+async function vote(page: Page, id: string): Promise<void> {
+  await page.select("#recorded", id);
+  await page.waitForFunction((wanted) => document.getElementById("problem-id")?.textContent === wanted, {}, id);
+  await page.waitForFunction(() => document.getElementById("run")?.textContent === "Vote");
+  await page.click("#run");
+  await phase(page, "Done");
 }
 
 async function chooseUrl(page: Page, url: string): Promise<void> {
