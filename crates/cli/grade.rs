@@ -10,6 +10,7 @@ mod pair;
 
 use anyhow::{Context, Result};
 use conclave_core::Verdict;
+use conclave_core::grade::Grade;
 use conclave_core::kinds::KindGrade;
 use serde_json::{Map, Value};
 
