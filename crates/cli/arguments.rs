@@ -17,8 +17,8 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_CO
 
 /// Ends the help of every command.
 pub const EXIT_CODES: &str = "\
-Files are JSON lines, or those of other tools (docs/files.md); `-` is standard input; gzip and zstd are unpacked on the way. Data goes to standard output, messages \
-to standard error. Exit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong.";
+Files are JSON lines, or those of other tools (docs/files.md); `-` is standard input; gzip and zstd are unpacked. Data goes to standard output, \
+messages to standard error.\nExit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong.";
 
 /// Turns many candidate solutions of black-box language models into one answer you can trust.
 #[derive(Debug, Parser)]

@@ -136,6 +136,8 @@ pub fn verdict(result: &AggregateResult) -> Option<String> {
     let reference = result.reference_answer.as_deref().unwrap_or_default();
     result.correct.map(|correct| match correct {
         true => "correct".to_owned(),
+        // Who abstains is not right, but says nothing wrong.
+        false if result.abstained.is_some() => format!("expected {}", visible_clipped(reference, SHOWN)),
         false => format!("wrong: expected {}", visible_clipped(reference, SHOWN)),
     })
 }

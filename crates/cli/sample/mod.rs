@@ -16,7 +16,7 @@ use crate::aggregate::settings::sets_as_read;
 use crate::input::{Source, Tally};
 use crate::messages::{count, say, visible_clipped};
 use crate::model::progress_bar;
-use crate::sets::read_sets;
+use crate::sets::{Item, read_items};
 use arguments::SampleArguments;
 use draw::{Drawer, fill, nothing, report};
 use rows::Rows;
@@ -59,7 +59,14 @@ pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
 fn read(sources: &[Source], arguments: &SampleArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
     let (mut sets, mut dropped) = (Vec::new(), 0);
     let options = Options { problems_only: true, ..arguments.reading.options() };
-    read_sets(sources, &options, tally, |mut set| {
+    read_items(sources, &options, tally, |_, item| {
+        let Item::Set(mut set) = item else {
+            return Ok(Err("a result: expected a problem, or a sample set".to_owned()));
+        };
+        // Nobody pays for an answer to nothing.
+        if set.problem.trim().is_empty() {
+            return Ok(Err("`problem`: missing; expected a string".to_owned()));
+        }
         if arguments.limit.is_none_or(|limit| sets.len() < limit) {
             if !arguments.keep {
                 dropped += set.candidates.len() as u64;
@@ -67,7 +74,7 @@ fn read(sources: &[Source], arguments: &SampleArguments, tally: &mut Tally) -> R
             }
             sets.push(set);
         }
-        Ok(())
+        Ok(Ok(()))
     })?;
     if dropped > 0 {
         say(&format!("{} of the input are left out; --keep keeps them", count(dropped, "candidate")));

@@ -19,7 +19,7 @@ mod text;
 
 use serde_json::Value;
 
-use crate::reader::{Reading, Tier};
+use crate::reader::{Reading, Tier, read_candidates};
 use crate::record::similar::exact_text;
 use crate::record::{RecordOptions, RecordVote, parse_all, same_record, vote_records};
 use crate::reference::Reference;
@@ -275,7 +275,7 @@ pub struct Ballot {
 /// # Errors
 /// Where the kind cannot be told, or fields or options are wrong.
 pub fn ballot(set: &SampleSet, options: &VoteOptions) -> Result<Ballot, BallotError> {
-    let (kind, source) = kind_of(set, options)?;
+    let (kind, source, read) = kind_and_readings(set, options)?;
     let of = set.candidates.len();
     let rule = options.rule.unwrap_or(kind.default_rule());
     let ties = options.ties.unwrap_or(kind.default_ties());
@@ -289,7 +289,7 @@ pub fn ballot(set: &SampleSet, options: &VoteOptions) -> Result<Ballot, BallotEr
             ..ballot
         });
     }
-    let (readings, clusters) = classes(set, &kind, options, usize::MAX);
+    let (readings, clusters) = classes(set, &kind, options, usize::MAX, read);
     let decided = if options.is_ordinal {
         let AnswerKind::Labels(labels) = &kind else { return Err(BallotError::NoOrder) };
         let places: Vec<usize> =
@@ -326,21 +326,32 @@ pub fn ballot(set: &SampleSet, options: &VoteOptions) -> Result<Ballot, BallotEr
 /// # Errors
 /// Where it cannot be told, or the set's fields are wrong.
 pub fn kind_of(set: &SampleSet, options: &VoteOptions) -> Result<(AnswerKind, KindSource), BallotError> {
+    kind_and_readings(set, options).map(|(kind, source, _)| (kind, source))
+}
+
+/// As [`kind_of`], with the answers that were read for it, if they were: nothing is read twice.
+fn kind_and_readings(
+    set: &SampleSet,
+    options: &VoteOptions,
+) -> Result<(AnswerKind, KindSource, Option<Vec<Reading>>), BallotError> {
     let field = |field, reason| KindError::Field { field, id: set.id.clone(), reason };
     match &options.kind {
         // Labels and schemas of the set are details of what was said.
         Some(AnswerKind::Labels(labels)) if labels.names().is_empty() => {
             let labels = listed(set).map_err(|reason| field("labels", reason))?;
-            return Ok((AnswerKind::Labels(labels), KindSource::Given));
+            return Ok((AnswerKind::Labels(labels), KindSource::Given, None));
         }
-        Some(AnswerKind::Json(None)) => return Ok((AnswerKind::Json(schema_of(set)), KindSource::Given)),
-        Some(kind) => return Ok((kind.clone(), KindSource::Given)),
+        Some(AnswerKind::Json(None)) => {
+            return Ok((AnswerKind::Json(schema_of(set)), KindSource::Given, None));
+        }
+        Some(kind) => return Ok((kind.clone(), KindSource::Given, None)),
         None => {}
     }
     if let Some(kind) = AnswerKind::of_set(set)? {
-        return Ok((kind, KindSource::Set));
+        return Ok((kind, KindSource::Set, None));
     }
-    let (found, why) = decide::decide(set).map_err(BallotError::Undecided)?;
+    let readings = read_candidates(set);
+    let (found, why) = decide::decide(set, &readings).map_err(BallotError::Undecided)?;
     let kind = match found {
         decide::Found::Math => AnswerKind::Math,
         decide::Found::Choice => AnswerKind::Choice,
@@ -349,7 +360,7 @@ pub fn kind_of(set: &SampleSet, options: &VoteOptions) -> Result<(AnswerKind, Ki
         decide::Found::ToolCall => AnswerKind::ToolCall,
         decide::Found::Text => AnswerKind::Text,
     };
-    Ok((kind, KindSource::Shown(why)))
+    Ok((kind, KindSource::Shown(why), Some(readings)))
 }
 
 /// Who checks the records of a set, and by which schema; none where there is none.

@@ -25,7 +25,7 @@ pub fn classes_of(
     most: usize,
 ) -> Result<(Vec<Reading>, Vec<Cluster>), BallotError> {
     let AnswerKind::Json(schema) = kind else {
-        let (readings, clusters) = classes(set, kind, options, most);
+        let (readings, clusters) = classes(set, kind, options, most, None);
         return Ok((readings, clusters));
     };
     let check = schema_check(schema.as_ref(), options)?;
@@ -39,22 +39,23 @@ pub fn classes_of(
     Ok((readings, clusters))
 }
 
-/// As [`classes_of`], for all kinds but records.
+/// As [`classes_of`], for all kinds but records. `read`: what the reader of answers found in the candidates, where it was asked.
 pub(super) fn classes(
     set: &SampleSet,
     kind: &AnswerKind,
     options: &VoteOptions,
     most: usize,
+    read: Option<Vec<Reading>>,
 ) -> (Vec<Reading>, Vec<Cluster>) {
     match kind {
         AnswerKind::Math | AnswerKind::Json(_) => {
-            let mut readings = read_candidates(set);
+            let mut readings = read.unwrap_or_else(|| read_candidates(set));
             readings.truncate(most);
             let clusters = cluster_readings(&readings);
             (readings, clusters)
         }
         AnswerKind::Choice => {
-            let mut readings = read_candidates(set);
+            let mut readings = read.unwrap_or_else(|| read_candidates(set));
             readings.truncate(most);
             for reading in &mut readings {
                 if let Some(upper) = reading.answer.as_deref().and_then(options::upper) {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reader::{Reading, Tier, concluded, read, said_nothing};
+use crate::reader::{Reading, Tier, concluded, said_nothing};
 use crate::sample_set::{Candidate, SampleSet};
 
 use super::options;
@@ -76,13 +76,14 @@ impl Undecided {
     }
 }
 
-/// The kind of a set, and why.
-pub(super) fn decide(set: &SampleSet) -> Result<(Found, &'static str), Undecided> {
+/// The kind of a set, and why; `readings`: what the reader of answers found in its candidates.
+pub(super) fn decide(set: &SampleSet, readings: &[Reading]) -> Result<(Found, &'static str), Undecided> {
     let asks = asks_for_a_value(&set.problem);
     let shapes: Vec<Shape> = set
         .candidates
         .iter()
-        .map(|candidate| shape(candidate, asks))
+        .zip(readings)
+        .map(|(candidate, reading)| shape(candidate, reading, asks))
         .filter(|shape| *shape != Shape::Nothing)
         .collect();
     let count = |wanted: &dyn Fn(&Shape) -> bool| shapes.iter().filter(|shape| wanted(shape)).count();
@@ -141,14 +142,18 @@ const MOST_BYTES: usize = 160;
 const MOST_WORDS: usize = 16;
 
 /// The shape of a candidate; `asks`: of an answer to a problem that asks for a value.
-fn shape(candidate: &Candidate, asks: bool) -> Shape {
-    if crate::tool_call::read_calls(candidate).is_ok() {
+fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
+    if may_call(candidate) && crate::tool_call::read_calls(candidate).is_ok() {
         return Shape::Call;
+    }
+    let by = reading.found_by;
+    if let (Some(answer), Some(tier)) = (&reading.answer, by)
+        && let Some(shape) = marked(candidate.text.trim_start(), answer, tier)
+    {
+        return shape;
     }
     let normal = crate::letters::normal(&candidate.text);
     let Ok((text, is_cut)) = concluded(&normal, candidate.is_truncated()) else { return Shape::Nothing };
-    let reading = read(text, is_cut);
-    let by = reading.found_by;
     if looks_like_json(text) {
         // A JSON object with an answer in it answers; one that breaks off before says nothing.
         return match by {
@@ -158,12 +163,12 @@ fn shape(candidate: &Candidate, asks: bool) -> Shape {
         };
     }
     if matches!(by, Some(Tier::Boxed | Tier::AnswerTag)) {
-        return if yes_or_no(&reading) { Shape::Label } else { Shape::Value };
+        return if yes_or_no(reading) { Shape::Label } else { Shape::Value };
     }
     if is_code(text) {
         return if by == Some(Tier::Line) && !text.contains("```") { Shape::Value } else { Shape::Code };
     }
-    if said_nothing(text).is_some() && reading.answer.is_none() {
+    if super::label::is_interjection(text) || said_nothing(text).is_some() && reading.answer.is_none() {
         return Shape::Nothing;
     }
     if let Some(upper) = options::letter(text) {
@@ -198,10 +203,34 @@ fn shape(candidate: &Candidate, asks: bool) -> Shape {
             Shape::Phrase
         }
         // A short sentence with a number in it: "It is 20", "It costs 5 euros."
-        Some(Tier::Last) if asks && words(text) <= MOST_WORDS && !text.contains('\n') => Shape::Value,
+        Some(Tier::Last) if asks != Asks::No && words(text) <= MOST_WORDS && !text.contains('\n') => {
+            Shape::Value
+        }
         _ if text.trim().is_empty() => Shape::Nothing,
         _ => Shape::Prose,
     }
+}
+
+/// The shape of a text whose answer is marked beyond doubt, or is all of it: most texts of mathematics need no second look.
+fn marked(text: &str, answer: &str, tier: Tier) -> Option<Shape> {
+    let is_plain = !text.starts_with(['{', '[', '`']) && !text.contains("```") && !in_words(answer);
+    match tier {
+        Tier::Boxed | Tier::AnswerTag if !text.starts_with(['{', '[', '`']) && !in_words(answer) => {
+            Some(Shape::Value)
+        }
+        Tier::Line if is_plain && options::letter(text).is_none() => Some(Shape::Value),
+        Tier::Whole if is_plain && options::letter(text).is_none() => Some(Shape::Value),
+        _ => None,
+    }
+}
+
+/// Whether a candidate may call a tool: cheap, and never wrong where it does.
+fn may_call(candidate: &Candidate) -> bool {
+    const MARKS: [&str; 5] = ["tool_call", "TOOL_CALLS", "<function=", "python_tag", "functionCall"];
+    let text = &candidate.text;
+    ["tool_calls", "function_call"].iter().any(|name| candidate.extra.contains_key(*name))
+        || text.contains('{') && (text.contains("name") || MARKS.iter().any(|mark| text.contains(mark)))
+        || text.contains("<function=")
 }
 
 fn words(text: &str) -> usize {
@@ -288,10 +317,22 @@ fn has_label(text: &str) -> bool {
     })
 }
 
+/// Whether a problem asks for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Yes,
+    No,
+    /// There is no problem.
+    Perhaps,
+}
+
 /// Whether a problem asks for a value: it has numbers or formulas, or says so. An empty one may.
-fn asks_for_a_value(problem: &str) -> bool {
+fn asks_for_a_value(problem: &str) -> Asks {
+    if problem.trim().is_empty() {
+        return Asks::Perhaps;
+    }
     let lower = crate::letters::lowercase(problem);
-    let words = [
+    const WORDS: [&str; 10] = [
         "how many",
         "how much",
         "find",
@@ -303,14 +344,14 @@ fn asks_for_a_value(problem: &str) -> bool {
         "what is",
         "value",
     ];
-    problem.trim().is_empty()
-        || problem.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '='))
-        || words.iter().any(|word| lower.contains(word))
+    let asks = problem.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '='))
+        || WORDS.iter().any(|word| lower.contains(word));
+    if asks { Asks::Yes } else { Asks::No }
 }
 
 /// Whether a text calculates: an equation or LaTeX; or it answers a problem that asks for a value, is about numbers and ends with
 /// one.
-fn calculates(text: &str, asks: bool) -> bool {
+fn calculates(text: &str, asks: Asks) -> bool {
     let is_side = |c: Option<char>| {
         c.is_some_and(|c| c.is_ascii_digit() || matches!(c, ')' | '(' | '}' | '$' | '\\' | '-'))
     };
@@ -327,8 +368,13 @@ fn calculates(text: &str, asks: bool) -> bool {
     let numbers = text.split_whitespace().filter(is_number).count();
     let line = text.trim_end().trim_end_matches('.').rsplit('\n').next().unwrap_or_default();
     let last = line.rsplit(". ").next().unwrap_or_default();
-    asks && numbers >= 2
-        && numbers * 12 >= words(text)
+    let words_of_number = match asks {
+        Asks::Yes => 12,
+        Asks::Perhaps => 6,
+        Asks::No => return false,
+    };
+    numbers >= 2
+        && numbers * words_of_number >= words(text)
         && last.split_whitespace().any(|word| is_number(&word))
 }
 
@@ -381,7 +427,9 @@ fn share_of_code(text: &str) -> f64 {
         all += 1;
         let trimmed = line.trim();
         let lower = trimmed.get(..trimmed.floor_char_boundary(24)).unwrap_or(trimmed).to_ascii_lowercase();
-        let begins = CODE_STARTS.iter().any(|start| lower.starts_with(start));
+        let first = lower.as_bytes().first();
+        let begins =
+            CODE_STARTS.iter().any(|start| start.as_bytes().first() == first && lower.starts_with(start));
         let signs = CODE_SIGNS.iter().filter(|sign| trimmed.contains(*sign)).count();
         let closes =
             trimmed.ends_with([';', '{', '}']) || matches!(trimmed, ")" | "]" | "end" | "done" | "fi");

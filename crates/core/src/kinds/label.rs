@@ -160,7 +160,14 @@ impl Labels {
             return self.place(text).map(|place| self.names[place].clone());
         }
         let text = text.trim();
-        let is_label = short(text) && text.contains(char::is_alphabetic) && said_nothing(text).is_none();
+        // `Label: positive` is a line that names its label.
+        if text.split_once([':', '=']).is_some_and(|(name, _)| is_name(&key(name, false))) {
+            return None;
+        }
+        let is_label = short(text)
+            && text.contains(char::is_alphabetic)
+            && said_nothing(text).is_none()
+            && !is_interjection(text);
         is_label.then(|| bare(text).to_owned()).filter(|label| !label.is_empty())
     }
 
@@ -208,12 +215,7 @@ impl Labels {
         for line in lines.take(64) {
             let Some((name, said)) = line.split_once([':', '=', '：']) else { continue };
             let name = key(name, false);
-            let is_name = NAMES.iter().any(|known| {
-                name == *known
-                    || name.strip_suffix(known).is_some_and(|before| before.ends_with(' '))
-                        && words(&name) <= MOST_WORDS
-            });
-            if !is_name {
+            if !is_name(&name) {
                 // Whatever stands before the colon, a label of the list and nothing else behind it is one.
                 if !self.names.is_empty()
                     && words(&name) <= MOST_WORDS
@@ -338,6 +340,23 @@ const LINKS: [&str; 16] = [
 
 /// Words that deny the label behind them.
 const NEGATIONS: [&str; 8] = ["not", "no", "never", "isn t", "than", "neither", "nor", "without"];
+
+/// Whether a text is a sound of thinking, and says nothing.
+pub(super) fn is_interjection(text: &str) -> bool {
+    let word = key(text, false);
+    matches!(
+        word.as_str(),
+        "hm" | "hmm" | "hmmm" | "um" | "umm" | "uh" | "er" | "erm" | "eh" | "ah" | "oh" | "huh"
+    )
+}
+
+/// Whether what stands before a colon names a label, alone or with words before it: `final verdict`.
+fn is_name(name: &str) -> bool {
+    NAMES.iter().any(|known| {
+        let is_behind_words = name.strip_suffix(known).is_some_and(|before| before.ends_with(' '));
+        name == *known || is_behind_words && words(name) <= MOST_WORDS
+    })
+}
 
 /// The object that a text is, alone, in a fence or with words around it.
 fn object_in(text: &str) -> Option<serde_json::Map<String, Value>> {

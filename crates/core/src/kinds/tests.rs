@@ -1,3 +1,5 @@
+//! Kinds by example: what is read, what is seen, what is decided.
+
 use serde_json::json;
 
 use super::*;
@@ -89,6 +91,10 @@ fn a_label_is_read_where_it_is_given() {
         assert_eq!(labels.read(text, false).answer.as_deref(), *expected, "{text}");
     }
     let Some(AnswerKind::Labels(known)) = labels("positive,negative") else { panic!() };
+    let open = |text: &str| Labels::open().read(text, false).answer;
+    assert_eq!(open("Label: positive").as_deref(), Some("positive"));
+    assert_eq!(open("positive").as_deref(), Some("positive"));
+    assert_eq!(open("Sentiment: very positive").as_deref(), Some("very positive"));
     assert_eq!(known.read("neutral", false).no_answer, Some(crate::reader::NoAnswer::OtherLabel));
     assert_eq!(known.read("The tone is posi", true).no_answer, Some(crate::reader::NoAnswer::Truncated));
 }
@@ -121,6 +127,9 @@ fn kinds_are_seen() {
     let essay = "The war ended in 1945 and changed the continent for good. Cities had to be rebuilt, and people \
                  who had fled came home or found another one, which took many years and much patience of all.";
     assert_eq!(kind("Write an essay.", &[essay, essay]), Err(Undecided::Prose));
+    let short = "The railway came in 1847 and the town grew around the station, which burned down once; it took 12 days \
+                 to put the fire out.";
+    assert_eq!(kind("", &[short, short]), Err(Undecided::Prose));
     assert_eq!(kind("?", &[]), Ok("math"));
     assert_eq!(kind("?", &["", "Error code: 500"]), Ok("math"));
 }

@@ -1,3 +1,5 @@
+//! Records by example.
+
 use super::*;
 use serde_json::json;
 

@@ -34,10 +34,9 @@ pub(super) fn kind_of_result(result: &AggregateResult, votes: &VoteOptions) -> R
 /// Whether the row is that of a set which the vote refused: an error, and nothing was read. One that a model
 /// could not be asked about has the readings of the vote.
 pub(super) fn is_not_voted(result: &AggregateResult) -> bool {
-    result.extra.get("error").is_some_and(serde_json::Value::is_string)
-        && result.answer.is_none()
-        && result.clusters.is_empty()
-        && result.readings.is_empty()
+    let is_said =
+        result.undecided.is_some() || result.extra.get("error").is_some_and(serde_json::Value::is_string);
+    is_said && result.answer.is_none() && result.clusters.is_empty() && result.readings.is_empty()
 }
 
 /// The rows of each id, ids in order of first appearance.

@@ -1,3 +1,5 @@
+//! Numbers against those of `num-bigint` and `num-rational`.
+
 use super::*;
 use num_integer::Integer;
 use num_traits::{FromPrimitive, Signed, ToPrimitive};
