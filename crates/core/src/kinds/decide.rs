@@ -79,6 +79,19 @@ impl Undecided {
 /// The kind of a set, and why; `readings`: what the reader of answers found in its candidates.
 pub(super) fn decide(set: &SampleSet, readings: &[Reading]) -> Result<(Found, &'static str), Undecided> {
     let asks = asks_for_a_value(&set.problem);
+    // Where most are values beyond doubt, what the others are changes nothing.
+    let sure = set
+        .candidates
+        .iter()
+        .zip(readings)
+        .filter(|(candidate, reading)| is_value(candidate, reading))
+        .count();
+    if 2 * sure > set.candidates.len() {
+        return Ok(match options::has_options(&set.problem) {
+            true => (Found::Choice, "the problem has options"),
+            false => (Found::Math, VALUES),
+        });
+    }
     let shapes: Vec<Shape> = set
         .candidates
         .iter()
@@ -121,7 +134,7 @@ pub(super) fn decide(set: &SampleSet, readings: &[Reading]) -> Result<(Found, &'
         return Ok((Found::Choice, "candidates are letters"));
     }
     if letters + values > 0 && is_half(letters + values) {
-        return Ok((Found::Math, "candidates announce or calculate a value"));
+        return Ok((Found::Math, VALUES));
     }
     if phrases + labels > 0 && is_half(phrases + labels) {
         let found = if labels > phrases { Found::Labels } else { Found::Text };
@@ -135,6 +148,15 @@ pub(super) fn decide(set: &SampleSet, readings: &[Reading]) -> Result<(Found, &'
         return Ok((Found::Math, "some candidates announce or calculate a value"));
     }
     Err(Undecided::Mixed)
+}
+
+/// Why most sets are mathematics.
+const VALUES: &str = "candidates announce or calculate a value";
+
+/// Whether a candidate is a value beyond doubt.
+fn is_value(candidate: &Candidate, reading: &Reading) -> bool {
+    let (Some(answer), Some(tier)) = (&reading.answer, reading.found_by) else { return false };
+    !may_call(candidate) && marked(candidate.text.trim_start(), answer, tier) == Some(Shape::Value)
 }
 
 /// Bytes of a short answer in words, and its words.
@@ -153,7 +175,14 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
         return shape;
     }
     let normal = crate::letters::normal(&candidate.text);
-    let Ok((text, is_cut)) = concluded(&normal, candidate.is_truncated()) else { return Shape::Nothing };
+    // Of a text with an answer and without marks of models the conclusion is all of it.
+    let (text, is_cut) = match reading.answer.is_some() && !normal.contains(['<', '[', '\u{25c1}']) {
+        true => (normal.trim(), candidate.is_truncated()),
+        false => match concluded(&normal, candidate.is_truncated()) {
+            Ok(conclusion) => conclusion,
+            Err(_) => return Shape::Nothing,
+        },
+    };
     if looks_like_json(text) {
         // A JSON object with an answer in it answers; one that breaks off before says nothing.
         return match by {
@@ -163,7 +192,11 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
         };
     }
     if matches!(by, Some(Tier::Boxed | Tier::AnswerTag)) {
-        return if yes_or_no(reading) { Shape::Label } else { Shape::Value };
+        return if yes_or_no(reading.answer.as_deref().unwrap_or_default()) {
+            Shape::Label
+        } else {
+            Shape::Value
+        };
     }
     if is_code(text) {
         return if by == Some(Tier::Line) && !text.contains("```") { Shape::Value } else { Shape::Code };
@@ -213,23 +246,33 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
 
 /// The shape of a text whose answer is marked beyond doubt, or is all of it: most texts of mathematics need no second look.
 fn marked(text: &str, answer: &str, tier: Tier) -> Option<Shape> {
-    let is_plain = !text.starts_with(['{', '[', '`']) && !text.contains("```") && !in_words(answer);
+    let is_json = text.starts_with(['{', '[', '`']);
     match tier {
-        Tier::Boxed | Tier::AnswerTag if !text.starts_with(['{', '[', '`']) && !in_words(answer) => {
-            Some(Shape::Value)
-        }
-        Tier::Line if is_plain && options::letter(text).is_none() => Some(Shape::Value),
-        Tier::Whole if is_plain && options::letter(text).is_none() => Some(Shape::Value),
+        Tier::Boxed | Tier::AnswerTag => Some(if yes_or_no(answer) { Shape::Label } else { Shape::Value }),
+        Tier::Json if is_json => Some(Shape::Value),
+        _ if is_json || in_words(answer) || text.contains("```") => None,
+        Tier::Json => Some(Shape::Value),
+        Tier::Line | Tier::Whole if options::letter(text).is_none() => Some(Shape::Value),
+        Tier::Phrase if !may_be_code(text) => Some(Shape::Value),
         _ => None,
     }
 }
 
 /// Whether a candidate may call a tool: cheap, and never wrong where it does.
 fn may_call(candidate: &Candidate) -> bool {
-    const MARKS: [&str; 5] = ["tool_call", "TOOL_CALLS", "<function=", "python_tag", "functionCall"];
+    const MARKS: [&str; 8] = [
+        "\"name",
+        "'name",
+        "name\\\"",
+        "tool_call",
+        "TOOL_CALLS",
+        "python_tag",
+        "functionCall",
+        "function_call",
+    ];
     let text = &candidate.text;
     ["tool_calls", "function_call"].iter().any(|name| candidate.extra.contains_key(*name))
-        || text.contains('{') && (text.contains("name") || MARKS.iter().any(|mark| text.contains(mark)))
+        || text.contains('{') && MARKS.iter().any(|mark| text.contains(mark))
         || text.contains("<function=")
 }
 
@@ -243,8 +286,7 @@ fn in_words(answer: &str) -> bool {
     letters > 1 && !answer.contains(|c: char| c.is_ascii_digit() || matches!(c, '\\' | '=' | '^' | '_' | '$'))
 }
 
-fn yes_or_no(reading: &Reading) -> bool {
-    let answer = reading.answer.as_deref().unwrap_or_default();
+fn yes_or_no(answer: &str) -> bool {
     let word: String = answer.trim_start_matches("\\text").chars().filter(|c| c.is_alphabetic()).collect();
     ["yes", "no", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
@@ -331,7 +373,6 @@ fn asks_for_a_value(problem: &str) -> Asks {
     if problem.trim().is_empty() {
         return Asks::Perhaps;
     }
-    let lower = crate::letters::lowercase(problem);
     const WORDS: [&str; 10] = [
         "how many",
         "how much",
@@ -344,9 +385,11 @@ fn asks_for_a_value(problem: &str) -> Asks {
         "what is",
         "value",
     ];
-    let asks = problem.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '='))
-        || WORDS.iter().any(|word| lower.contains(word));
-    if asks { Asks::Yes } else { Asks::No }
+    if problem.contains(|c: char| c.is_ascii_digit() || matches!(c, '$' | '\\' | '=')) {
+        return Asks::Yes;
+    }
+    let lower = crate::letters::lowercase(problem);
+    if WORDS.iter().any(|word| lower.contains(word)) { Asks::Yes } else { Asks::No }
 }
 
 /// Whether a text calculates: an equation or LaTeX; or it answers a problem that asks for a value, is about numbers and ends with
@@ -399,8 +442,20 @@ const CODE_SIGNS: &[&str] = &[
     "self.", "this.", "++", "--", "[i]", "<<", ">>", "%d", "\\n", "; ", "*.", " |", "$1", "i:", "0:",
 ];
 
+/// Whether a text may be program code: without any of these no line is code for certain.
+fn may_be_code(text: &str) -> bool {
+    const NEEDED: [&str; 14] = [
+        "```", ";", "{\n", "}\n", ":\n", "\n  ", "\n\t", "import ", "print", "elect ", "ELECT ", "echo ",
+        "end", "done",
+    ];
+    text.ends_with(['}', ']', ')']) || NEEDED.iter().any(|mark| text.contains(mark))
+}
+
 /// Whether most of a text is program code.
 fn is_code(text: &str) -> bool {
+    if !may_be_code(text) {
+        return false;
+    }
     // A fence with code in it, and little behind it.
     if let Some(start) = text.find("```") {
         let rest = &text[start + 3..];
@@ -426,21 +481,23 @@ fn share_of_code(text: &str) -> f64 {
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         all += 1;
         let trimmed = line.trim();
+        // LaTeX, a sentence, a point of a list.
+        if trimmed.contains('\\') && !trimmed.contains("\\n")
+            || trimmed.ends_with('.') && words(trimmed) > 4
+            || trimmed.starts_with(['-', '*']) && words(trimmed) > 2
+        {
+            continue;
+        }
+        let signs = CODE_SIGNS.iter().filter(|sign| trimmed.contains(*sign)).count();
+        if signs == 0 && trimmed.contains('$') {
+            continue;
+        }
         let lower = trimmed.get(..trimmed.floor_char_boundary(24)).unwrap_or(trimmed).to_ascii_lowercase();
         let first = lower.as_bytes().first();
         let begins =
             CODE_STARTS.iter().any(|start| start.as_bytes().first() == first && lower.starts_with(start));
-        let signs = CODE_SIGNS.iter().filter(|sign| trimmed.contains(*sign)).count();
         let closes =
             trimmed.ends_with([';', '{', '}']) || matches!(trimmed, ")" | "]" | "end" | "done" | "fi");
-        // A sentence, or LaTeX.
-        let is_other = trimmed.contains('\\') && !trimmed.contains("\\n")
-            || trimmed.contains('$') && signs == 0
-            || trimmed.ends_with('.') && words(trimmed) > 4
-            || trimmed.starts_with(['-', '*']) && words(trimmed) > 2;
-        if is_other {
-            continue;
-        }
         let is_indented = line.starts_with("  ") || line.starts_with('\t');
         let is_strong =
             closes || begins && (signs > 0 || trimmed.ends_with(':')) || signs >= 2 && is_indented;
