@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use conclave_core::SampleSet;
+use conclave_core::kinds::{VoteOptions, kind_of};
 use conclave_core::majority_vote;
 use conclave_core::result::AggregateResult;
 use conclave_core::router::{Policy, Route, route};
@@ -157,7 +158,9 @@ impl Engine {
 
     /// The vote, where the model would be asked and is the built-in one, which knows no such words.
     fn vote_on_unknown(&self, set: &SampleSet, policy: Policy) -> Option<AggregateResult> {
-        if !self.is_builtin {
+        // Labels, records and the like are not for the model, which says so itself.
+        let kind = kind_of(set, &VoteOptions::default());
+        if !self.is_builtin || !kind.is_ok_and(|(kind, _)| kind.is_for_models()) {
             return None;
         }
         let vote = majority_vote(set);

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use conclave_core::kinds::{VoteOptions, ballot};
+use conclave_core::kinds::{AnswerKind, VoteOptions, ballot};
 use conclave_core::result::AggregateResult;
 use conclave_core::router::Policy;
 use conclave_core::sample_set::SampleSet;
@@ -246,6 +246,8 @@ fn vote_instead(job: &Job<'_>, field: &str, reason: impl Into<Value>) -> Aggrega
 
 fn options(job: &Job<'_>, arguments: &AggregateArguments) -> AggregateOptions {
     AggregateOptions {
+        // Sets of other kinds were decided before.
+        kind: Some(AnswerKind::Math),
         policy: arguments.policy.policy(),
         mode: arguments.mode.map(|mode| mode.mode()),
         variant: arguments.variant.map(|variant| variant.variant()),

@@ -20,6 +20,7 @@ use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind, Meth
 use conclave_core::router::{Policy, Route, route};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::{Vote, majority_vote};
+use conclave_core::{AnswerKind, VoteOptions, ballot};
 
 use crate::decoder::Decoder;
 use crate::error::{Error, ErrorKind};
@@ -42,6 +43,8 @@ const CAPACITY_STEP: usize = 256;
 /// What to do with a set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AggregateOptions {
+    /// What the answers are; none: each set says or shows it. The model is asked for mathematics and choice only.
+    pub kind: Option<AnswerKind>,
     /// When the model is asked.
     pub policy: Policy,
     /// Overrides the model's own mode.
@@ -58,7 +61,7 @@ pub struct AggregateOptions {
 impl Default for AggregateOptions {
     fn default() -> Self {
         let sampling = SamplingParams::greedy(0);
-        Self { policy: Policy::Auto, mode: None, variant: None, sampling, permutation_seed: None }
+        Self { kind: None, policy: Policy::Auto, mode: None, variant: None, sampling, permutation_seed: None }
     }
 }
 
@@ -130,6 +133,12 @@ impl<D: Decoder> Aggregator<D> {
         options: &AggregateOptions,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<AggregateResult, Error> {
+        let votes = VoteOptions { kind: options.kind.clone(), ..VoteOptions::default() };
+        match ballot(set, &votes) {
+            Ok(ballot) if ballot.kind.is_for_models() => {}
+            Ok(ballot) => return Ok(AggregateResult::from_ballot(set, &ballot, &votes)),
+            Err(reason) => return Ok(AggregateResult::not_voted(set, &reason)),
+        }
         let vote = majority_vote(set);
         if set.candidates.is_empty() || route(options.policy, &vote) == Route::Vote {
             return Ok(AggregateResult::from_vote(set, &vote));

@@ -199,6 +199,26 @@ fn ten_thousand_candidates_and_ten_megabytes_fit_the_context() {
 }
 
 #[test]
+fn labels_and_records_are_left_to_the_vote() {
+    let with = |texts: &[&str]| {
+        let candidate = |text: &&str| Candidate { text: text.to_string(), ..Candidate::default() };
+        SampleSet { candidates: texts.iter().map(candidate).collect(), ..set(&[], None) }
+    };
+    let labels = with(&["positive", "negative", "{\"label\": \"positive\"}"]);
+    let decoder = || Scripted { script: script("7</answer>", 0.9), ..Scripted::default() };
+    let (result, streamed, _) = run(decoder(), &labels, &always());
+    let result = result.unwrap();
+    assert_eq!((result.answer.as_deref(), result.method), (Some("positive"), Method::Vote));
+    assert_eq!((result.answer_kind.as_deref(), streamed.as_str()), (Some("labels"), ""));
+    let code = with(&["def f():\n    return 7\n", "def f():\n    return 8\n"]);
+    let result = run(decoder(), &code, &always()).0.unwrap();
+    assert_eq!((result.answer, result.undecided.is_some(), result.correct), (None, true, None));
+    // Who says what they are is believed.
+    let options = AggregateOptions { kind: Some(conclave_core::AnswerKind::Math), ..always() };
+    assert_eq!(run(decoder(), &labels, &options).0.unwrap().answer.as_deref(), Some("7"));
+}
+
+#[test]
 fn cancelling_stops_at_the_next_event() {
     let set = set(&["7", "8"], None);
     for mode in [Mode::Generate, Mode::Select] {
