@@ -4,7 +4,9 @@ use conclave_core::grade::{Grade, grade as grade_pair};
 use conclave_core::kinds::{Abstention, Ballot, KindSource, Rule, Ties, Undecided, VoteOptions};
 use conclave_core::reader::{NoAnswer, Tier};
 use conclave_core::record::FieldVote;
-use conclave_core::{AnswerKind, BallotError, Candidate, ConfidenceKind, Reference, Verdict, ballot};
+use conclave_core::{
+    AnswerKind, BallotError, Candidate, ConfidenceKind, Reference, Verdict, ballot, json_text,
+};
 use js_sys::{Array, JSON, Object, Reflect};
 use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -376,7 +378,7 @@ fn text_or_null(text: Option<&str>) -> JsValue {
 
 /// A value of a candidate, by way of its text: there a field may have any name, also one that means something to an object.
 fn from_json(value: &Value) -> JsValue {
-    JSON::parse(&value.to_string()).unwrap_or(JsValue::NULL)
+    JSON::parse(&json_text(value)).unwrap_or(JsValue::NULL)
 }
 
 /// A plain object, with null where there is nothing.

@@ -5,7 +5,7 @@
 
 use conclave_core::kinds::{AnswerKind, Labels, Rule, SchemaCheck, Ties, VoteOptions};
 use conclave_core::record::{RecordOptions, parse_all};
-use conclave_core::{Candidate, SampleSet};
+use conclave_core::{Candidate, SampleSet, json_text};
 use js_sys::{Array, Function, JSON};
 use serde_json::{Map, Value};
 use wasm_bindgen::{JsCast, JsValue};
@@ -42,7 +42,7 @@ impl<'a> Check<'a> {
 
 impl SchemaCheck for Check<'_> {
     fn check(&self, _: &Value, record: &Value) -> Result<Option<String>, String> {
-        match self.0.call1(&JsValue::NULL, &record.to_string().into()) {
+        match self.0.call1(&JsValue::NULL, &json_text(record).into()) {
             Ok(reason) => Ok(reason.as_string()),
             Err(error) => Err(error
                 .dyn_ref::<js_sys::Error>()

@@ -178,7 +178,7 @@ fn listed(set: &SampleSet) -> Result<Labels, String> {
         Some(Value::Array(names)) => {
             let names = names.iter().map(|name| match name {
                 Value::String(name) => Ok(name.clone()),
-                Value::Number(_) | Value::Bool(_) => Ok(name.to_string()),
+                Value::Number(_) | Value::Bool(_) => Ok(crate::json_text(name)),
                 _ => Err(expected()),
             });
             let names: Vec<String> = names.collect::<Result<_, _>>()?;
@@ -396,7 +396,7 @@ fn record_ballot(
     let of_merged = keys.iter().position(|key| key.is_some() && *key == merged);
     let winner =
         of_merged.and_then(|at| clusters.iter().position(|cluster| cluster.candidates.contains(&at)));
-    let answer = record.record.as_ref().map(Value::to_string);
+    let answer = record.record.as_ref().map(crate::json_text);
     let vote = finished(readings, clusters, winner);
     Ok(Ballot {
         kind: AnswerKind::Json(None),

@@ -10,8 +10,10 @@ pub mod agreement;
 pub mod arithmetic;
 pub mod cluster;
 pub mod equivalence;
+mod float;
 pub mod grade;
 pub mod json_lines;
+mod json_text;
 pub mod kinds;
 mod letters;
 pub mod math;
@@ -30,6 +32,7 @@ pub mod vote;
 
 pub use cluster::{Cluster, cluster_readings};
 pub use equivalence::{Answer, Verdict, is_equivalent};
+pub use json_text::json_text;
 pub use kinds::{AnswerKind, Ballot, BallotError, VoteOptions, ballot};
 pub use metrics::{Figure, pass_at_k};
 pub use prompt::{

@@ -29,10 +29,20 @@ pub(crate) fn in_order(count: usize, order: &dyn Fn(usize, usize) -> Ordering) -
     places
 }
 
+/// Things in the order of their places.
+pub(crate) fn taken<T: Default>(things: &mut [T], places: &[usize]) -> Vec<T> {
+    places.iter().map(|at| std::mem::take(&mut things[*at])).collect()
+}
+
+/// Texts in their order.
+pub(crate) fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    let places = in_order(texts.len(), &|a, b| texts[a].cmp(&texts[b]));
+    taken(&mut texts, &places)
+}
+
 /// Sorts texts.
 pub(crate) fn sort_texts(texts: &mut Vec<String>) {
-    let places = in_order(texts.len(), &|a, b| texts[a].cmp(&texts[b]));
-    *texts = places.into_iter().map(|at| std::mem::take(&mut texts[at])).collect();
+    *texts = sorted(std::mem::take(texts));
 }
 
 /// For each text whether it is the first of those like it.

@@ -13,7 +13,6 @@ mod compare;
 mod find;
 mod lists;
 mod merge;
-pub(crate) mod order;
 mod parse;
 mod scalar;
 pub(crate) mod similar;

@@ -99,7 +99,7 @@ fn one(value: Value) -> Result<String, String> {
         Value::String(text) => text,
         Value::Number(number) => return number_text(&number, "reference_answer"),
         Value::Array(_) => return Err("expected a text, found a list within a list".to_owned()),
-        other => other.to_string(),
+        other => crate::json_text(&other),
     };
     // GSM8K keeps the answer behind its worked solution.
     let marked = text.trim_start().starts_with("####") || text.contains("\n####");

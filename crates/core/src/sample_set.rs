@@ -17,6 +17,8 @@ use std::io::BufRead;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::float;
+
 pub use crate::json_lines::{JsonLines, LineError, write_json_line};
 pub use crate::reference::Reference;
 
@@ -148,7 +150,7 @@ fn text_of(value: Option<Value>, field: &str) -> Result<String, String> {
         Some(Value::String(text)) => Ok(text),
         Some(Value::Number(number)) => number_text(&number, field),
         Some(Value::Array(parts)) if is_parts(&parts) => Ok(joined(&parts)),
-        Some(other) => Ok(other.to_string()),
+        Some(other) => Ok(crate::json_text(&other)),
     }
 }
 
@@ -182,9 +184,10 @@ pub(crate) fn number_text(number: &serde_json::Number, field: &str) -> Result<St
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     match number.as_f64() {
         Some(value) if number.is_f64() && value.abs() >= EXACT => Err(format!(
-            "`{field}`: the number {number} is too large to be read exactly: write it as a string"
+            "`{field}`: the number {} is too large to be read exactly: write it as a string",
+            float::number_text(number)
         )),
-        _ => Ok(number.to_string()),
+        _ => Ok(float::number_text(number)),
     }
 }
 

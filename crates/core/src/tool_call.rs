@@ -10,9 +10,10 @@ mod read;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use crate::json_text::{json_text, write, write_scalar, write_text};
+use crate::order::{in_order, sorted, taken};
 use crate::reader::NoAnswer;
-use crate::record::order::{in_order, order, sorted};
-use crate::record::similar::{exact_text, write};
+use crate::record::similar::exact_text;
 use crate::sample_set::Candidate;
 pub use read::read_calls;
 
@@ -48,12 +49,13 @@ pub struct CallClasses {
 /// The JSON text of calls, as they were written.
 pub fn answer_text(calls: &[Call]) -> String {
     let one = |call: &Call| {
-        let arguments = Value::Object(call.arguments.clone());
-        format!(r#"{{"name":{},"arguments":{arguments}}}"#, Value::String(call.name.clone()))
+        let mut out = r#"{"name":"#.to_owned();
+        write_text(&call.name, &mut out);
+        out + r#","arguments":"# + &json_text(&Value::Object(call.arguments.clone())) + "}"
     };
     match calls {
         [call] => one(call),
-        _ => format!("[{}]", calls.iter().map(one).collect::<Vec<_>>().join(",")),
+        _ => "[".to_owned() + &calls.iter().map(one).collect::<Vec<_>>().join(",") + "]",
     }
 }
 
@@ -71,8 +73,9 @@ pub fn canonical(calls: &[Call], ignore: &[String]) -> String {
                     None => leave_out(&mut arguments, path),
                 }
             }
-            let mut out = Value::String(call.name.trim().to_owned()).to_string();
-            write(&arguments, &write_scalar, &mut out);
+            let mut out = String::new();
+            write_text(call.name.trim(), &mut out);
+            write(&arguments, true, &write_normal, &mut out);
             out
         })
         .collect();
@@ -96,7 +99,7 @@ pub fn call_classes(candidates: &[Candidate], ignore: &[String]) -> CallClasses 
             Err(reason) => no_answer[at] = Some(reason),
         }
     }
-    let by_form = order(read.len(), &|a, b| read[a].cmp(&read[b]));
+    let by_form = in_order(read.len(), &|a, b| read[a].cmp(&read[b]));
     let mut classes: Vec<CallClass> = Vec::new();
     for same in by_form.chunk_by(|a, b| read[*a].0 == read[*b].0) {
         let mut form: &[usize] = &[];
@@ -106,13 +109,13 @@ pub fn call_classes(candidates: &[Candidate], ignore: &[String]) -> CallClasses 
             }
         }
         let answer = form.first().map(|first| read[*first].2.clone()).unwrap_or_default();
-        let ascending = order(same.len(), &|a, b| read[same[a]].3.cmp(&read[same[b]].3));
+        let ascending = in_order(same.len(), &|a, b| read[same[a]].3.cmp(&read[same[b]].3));
         let candidates = ascending.into_iter().map(|at| read[same[at]].3).collect();
         classes.push(CallClass { answer, candidates });
     }
     let larger_first =
-        order(classes.len(), &|a, b| classes[b].candidates.len().cmp(&classes[a].candidates.len()));
-    let classes = in_order(&mut classes, &larger_first);
+        in_order(classes.len(), &|a, b| classes[b].candidates.len().cmp(&classes[a].candidates.len()));
+    let classes = taken(&mut classes, &larger_first);
     CallClasses { classes, no_answer }
 }
 
@@ -133,11 +136,11 @@ fn leave_out(value: &mut Value, path: &str) {
     }
 }
 
-fn write_scalar(value: &Value, out: &mut String) {
+fn write_normal(value: &Value, out: &mut String) {
     match value {
         Value::Number(number) => out.push_str(&number_text(number)),
-        Value::String(text) => out.push_str(&Value::String(text.trim().to_owned()).to_string()),
-        other => out.push_str(&other.to_string()),
+        Value::String(text) => write_text(text.trim(), out),
+        other => write_scalar(other, out),
     }
 }
 
@@ -147,7 +150,7 @@ fn number_text(number: &Number) -> String {
         Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
             (float as i64).to_string()
         }
-        _ => number.to_string(),
+        _ => crate::float::number_text(number),
     }
 }
 

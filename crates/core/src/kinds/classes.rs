@@ -1,11 +1,11 @@
 //! What is read in each candidate by a kind, and the classes of equal answers.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{AnswerKind, BallotError, VoteOptions, options, read_text, schema_check, text_key};
 use crate::cluster::{Cluster, cluster_readings};
+use crate::json_text::json_text;
+use crate::order::{in_order, taken};
 use crate::reader::{NoAnswer, Reading, Tier, read_candidates};
 use crate::record::similar::normal_text;
 use crate::record::{RecordReading, read_records};
@@ -101,7 +101,7 @@ pub(super) fn classes(
 /// A record as a reading.
 pub(super) fn record_reading(reading: &RecordReading) -> Reading {
     match (&reading.record, reading.no_answer) {
-        (Some(record), _) => Reading::found(record.to_string(), Tier::Json),
+        (Some(record), _) => Reading::found(json_text(record), Tier::Json),
         (None, reason) => Reading::none(reason.unwrap_or(NoAnswer::Invalid)),
     }
 }
@@ -154,37 +154,41 @@ impl AnswerKind {
 /// have, of several the first in the order of their letters, so that the order of the candidates changes no
 /// answer.
 pub(super) fn grouped(readings: &[Reading], keys: &[Option<String>]) -> Vec<Cluster> {
-    let mut of_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, key) in keys.iter().enumerate() {
-        if let Some(key) = key {
-            of_key.entry(key).or_default().push(index);
+    let form = |candidate: usize| readings[candidate].answer.as_deref().unwrap_or_default();
+    let of_key = |candidate: usize| (keys[candidate].as_deref(), form(candidate));
+    // By key, and within it by form; candidates that wrote the same stay in their order.
+    let sorted = in_order(keys.len(), &|a, b| of_key(a).cmp(&of_key(b)));
+    let mut clusters: Vec<Option<Cluster>> = Vec::new();
+    for same in sorted.chunk_by(|a, b| keys[*a] == keys[*b]) {
+        if keys[same[0]].is_none() {
+            continue;
         }
+        let mut best: &[usize] = &[];
+        let mut firsts: Vec<usize> = Vec::new();
+        for alike in same.chunk_by(|a, b| form(*a) == form(*b)) {
+            firsts.push(alike[0]);
+            if alike.len() > best.len() {
+                best = alike;
+            }
+        }
+        let ascending = |places: &[usize]| -> Vec<usize> {
+            in_order(places.len(), &|a, b| places[a].cmp(&places[b]))
+                .into_iter()
+                .map(|at| places[at])
+                .collect()
+        };
+        let candidates = ascending(same);
+        clusters.push(Some(Cluster {
+            answer: form(best[0]).to_owned(),
+            forms: ascending(&firsts).into_iter().map(|first| form(first).to_owned()).collect(),
+            found_by: readings[candidates[0]].found_by,
+            candidates,
+            fits: Vec::new(),
+        }));
     }
-    let mut clusters: Vec<Cluster> = of_key
-        .into_values()
-        .map(|candidates| {
-            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-            let mut forms: Vec<String> = Vec::new();
-            for &candidate in &candidates {
-                let form = readings[candidate].answer.as_deref().unwrap_or_default();
-                let count = counts.entry(form).or_default();
-                *count += 1;
-                if *count == 1 {
-                    forms.push(form.to_owned());
-                }
-            }
-            let mut best: Option<(&str, usize)> = None;
-            for (form, count) in counts {
-                if best.is_none_or(|(_, most)| count > most) {
-                    best = Some((form, count));
-                }
-            }
-            let answer = best.map(|(form, _)| form.to_owned()).unwrap_or_default();
-            let found_by = candidates.first().and_then(|&first| readings[first].found_by);
-            Cluster { answer, candidates, forms, found_by, fits: Vec::new() }
-        })
-        .collect();
-    clusters
-        .sort_by_key(|cluster| (usize::MAX - cluster.candidates.len(), cluster.candidates.first().copied()));
-    clusters
+    let rank = |at: usize| {
+        clusters[at].as_ref().map(|cluster| (usize::MAX - cluster.candidates.len(), cluster.candidates[0]))
+    };
+    let larger_first = in_order(clusters.len(), &|a, b| rank(a).cmp(&rank(b)));
+    taken(&mut clusters, &larger_first).into_iter().flatten().collect()
 }

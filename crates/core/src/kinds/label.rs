@@ -7,7 +7,9 @@
 
 use serde_json::Value;
 
+use crate::json_text::json_text;
 use crate::letters::{lowercase, normal};
+use crate::order::in_order;
 use crate::reader::{NoAnswer, Reading, Tier, concluded, read, said_nothing};
 use crate::record::parse_all;
 
@@ -259,8 +261,7 @@ impl Labels {
         let window = &text[text.ceil_char_boundary(text.len().saturating_sub(WINDOW))..];
         let folded = format!(" {} ", key(window, self.is_exact));
         let mut found: Option<usize> = None;
-        let mut order: Vec<usize> = (0..self.keys.len()).collect();
-        order.sort_by_key(|&place| std::cmp::Reverse(self.keys[place].len()));
+        let order = in_order(self.keys.len(), &|a, b| self.keys[b].len().cmp(&self.keys[a].len()));
         let mut left = folded;
         for place in order {
             let label = &self.keys[place];
@@ -308,8 +309,8 @@ impl Labels {
     fn value(&self, value: &Value) -> Option<String> {
         match value {
             Value::String(text) => self.whole(text).or_else(|| self.start(text)),
-            Value::Bool(_) => self.whole(&value.to_string()),
-            Value::Number(_) if !self.names.is_empty() => self.whole(&value.to_string()),
+            Value::Bool(_) => self.whole(&json_text(value)),
+            Value::Number(_) if !self.names.is_empty() => self.whole(&json_text(value)),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::Cluster;
+use crate::order::in_order;
 
 /// How many votes a class of answers needs. All candidates are counted in `of`, those without an answer too: who failed to vote
 /// did not agree.
@@ -113,8 +114,7 @@ pub(crate) fn median_votes(
     places: &[usize],
     ties: Ties,
 ) -> Result<Option<usize>, Abstention> {
-    let mut order: Vec<usize> = (0..votes.len()).collect();
-    order.sort_by_key(|&class| places[class]);
+    let order = in_order(votes.len(), &|a, b| places[a].cmp(&places[b]));
     let total: usize = votes.iter().sum();
     if total == 0 {
         return Ok(None);

@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::order::{in_order, order};
 use super::scalar::Scalar;
+use crate::order::{in_order, taken};
 
 /// Values with a normal form of their own among which sameness beyond equal normal forms is looked for.
 const MOST_GROUPS: usize = 256;
@@ -84,7 +84,7 @@ pub(super) fn classes(values: &[Option<&Value>], tolerance: f64) -> Vec<Class> {
         .collect();
     let by_votes =
         |a: usize, b: usize| support[b].cmp(&support[a]).then_with(|| groups[b].count.cmp(&groups[a].count));
-    let mut leaders = order(groups.len(), &|a, b| {
+    let mut leaders = in_order(groups.len(), &|a, b| {
         by_votes(a, b).then_with(|| canonical_order(groups[a].value, groups[b].value))
     });
     // Among equals the one that the others are most like: the medoid.
@@ -131,8 +131,8 @@ pub(super) fn classes(values: &[Option<&Value>], tolerance: f64) -> Vec<Class> {
 
 /// Classes by their votes, more first; equal ones stay as they stand.
 pub(super) fn by_votes_of(mut classes: Vec<Class>) -> Vec<Class> {
-    let order = order(classes.len(), &|a, b| classes[b].votes.cmp(&classes[a].votes));
-    in_order(&mut classes, &order)
+    let order = in_order(classes.len(), &|a, b| classes[b].votes.cmp(&classes[a].votes));
+    taken(&mut classes, &order)
 }
 
 /// The values by their normal forms.
@@ -146,7 +146,7 @@ fn groups<'a>(values: &[Option<&'a Value>]) -> Vec<Group<'a>> {
         })
         .collect();
     let texts = |at: usize| (&keyed[at].0, &keyed[at].1);
-    let order = order(keyed.len(), &|a, b| texts(a).cmp(&texts(b)));
+    let order = in_order(keyed.len(), &|a, b| texts(a).cmp(&texts(b)));
     let mut groups: Vec<Group> = Vec::new();
     for same in order.chunk_by(|a, b| texts(*a) == texts(*b)) {
         let (key, _, scalar) = &keyed[same[0]];

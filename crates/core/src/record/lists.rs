@@ -8,8 +8,8 @@ use pathfinding::kuhn_munkres::kuhn_munkres;
 use pathfinding::matrix::Matrix;
 use serde_json::Value;
 
-use super::order::order;
 use super::similar::{normal_text, similarity};
+use crate::order::in_order;
 
 /// Less alike elements are two.
 const LEAST_LIKENESS: f64 = 0.6;
@@ -63,8 +63,8 @@ fn match_equal(forms: &[String], slots: &[Slot], of_item: &mut [Option<usize>], 
         .enumerate()
         .flat_map(|(at, slot)| slot.forms.iter().map(move |form| (form.as_str(), at)))
         .collect();
-    let of_known = order(known.len(), &|a, b| known[a].cmp(&known[b]));
-    let of_forms = order(forms.len(), &|a, b| forms[a].cmp(&forms[b]));
+    let of_known = in_order(known.len(), &|a, b| known[a].cmp(&known[b]));
+    let of_forms = in_order(forms.len(), &|a, b| forms[a].cmp(&forms[b]));
     // Both are sorted by form and then by place, so one pass does.
     let mut next = 0;
     for item in of_forms {

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::classes::{Class, by_votes_of, canonical_order, classes};
 use super::lists::slots;
-use super::order::{in_order, order};
 use super::similar::exact_text;
 use super::{FieldVote, RecordOptions};
+use crate::order::{in_order, taken};
 
 /// A vote over some records.
 pub(super) struct Merge<'a> {
@@ -149,13 +149,13 @@ impl Merge<'_> {
         for fields in objects {
             places.extend(fields.keys().enumerate().map(|(place, name)| (name.as_str(), place)));
         }
-        let by_name = order(places.len(), &|a, b| places[a].cmp(&places[b]));
+        let by_name = in_order(places.len(), &|a, b| places[a].cmp(&places[b]));
         let names: Vec<(&str, f64)> = by_name
             .chunk_by(|a, b| places[*a].0 == places[*b].0)
             .map(|same| (places[same[0]].0, mean(same.iter().map(|at| places[*at].1), same.len())))
             .collect();
         // By their mean place; sorted by name before, and equal places stay so.
-        let by_place = order(names.len(), &|a, b| names[a].1.total_cmp(&names[b].1));
+        let by_place = in_order(names.len(), &|a, b| names[a].1.total_cmp(&names[b].1));
         let mut merged = Map::new();
         for at in by_place {
             let name = names[at].0;
@@ -173,7 +173,7 @@ impl Merge<'_> {
         // copy of a candidate adds votes and moves nothing.
         let texts: Vec<String> =
             arrays.iter().map(|items| items.iter().map(exact_text).collect::<Vec<_>>().join(",")).collect();
-        let longest_first = order(arrays.len(), &|a, b| {
+        let longest_first = in_order(arrays.len(), &|a, b| {
             arrays[b].len().cmp(&arrays[a].len()).then_with(|| texts[a].cmp(&texts[b]))
         });
         let mut lists: Vec<&[Value]> = Vec::new();
@@ -200,8 +200,8 @@ impl Merge<'_> {
             kept.push((mean(places, held.len()), 2 * held.len() == arrays.len(), held));
         }
         // Equal places stay in the order of the slots, which the different lists decide.
-        let by_place = order(kept.len(), &|a, b| kept[a].0.total_cmp(&kept[b].0));
-        let kept = in_order(&mut kept, &by_place);
+        let by_place = in_order(kept.len(), &|a, b| kept[a].0.total_cmp(&kept[b].0));
+        let kept = taken(&mut kept, &by_place);
         let mut merged = Vec::new();
         for (_, is_tied, held) in kept {
             let path = format!("{path}/{}", merged.len());
@@ -223,7 +223,7 @@ fn mean(places: impl Iterator<Item = usize>, count: usize) -> f64 {
 /// The value that stands most often among some; of equally many the first in canonical order.
 fn most_frequent(values: &[Option<&Value>]) -> Option<Value> {
     let texts: Vec<String> = values.iter().map(|value| value.map_or_else(String::new, exact_text)).collect();
-    let order = order(texts.len(), &|a, b| texts[a].cmp(&texts[b]));
+    let order = in_order(texts.len(), &|a, b| texts[a].cmp(&texts[b]));
     let runs = order.chunk_by(|a, b| texts[*a] == texts[*b]);
     let best =
         runs.min_by(|a, b| b.len().cmp(&a.len()).then_with(|| canonical_order(values[a[0]], values[b[0]])))?;

@@ -5,7 +5,9 @@
 //! keys wins. A number that neither a 64-bit integer nor a 64-bit float can hold is kept as text, with all
 //! its digits. What is deeper than [`MOST_DEPTH`] is not read.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+use crate::float::read_number;
 
 /// The depth to which values are read: that of serde_json, so that what is read here can be read again.
 const MOST_DEPTH: usize = 127;
@@ -173,8 +175,8 @@ impl<'a> Parser<'a> {
         }
         let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit());
         let signed = literal.trim_start_matches('+');
-        match signed.parse::<Number>() {
-            Ok(number) if !(is_integer && number.is_f64() && digits != "0") => Ok(Value::Number(number)),
+        match read_number(signed) {
+            Some(number) if !(is_integer && number.is_f64() && digits != "0") => Ok(Value::Number(number)),
             // Too large, or with zeros before it, as names of things have them: its digits are kept.
             _ if is_integer => Ok(Value::String(literal.to_owned())),
             // `.5`, `5.`, and what is too large for a float.
@@ -256,11 +258,11 @@ fn repaired(literal: &str) -> Option<Value> {
         return None;
     }
     let sign = if literal.starts_with('-') { "-" } else { "" };
-    let power = exponent.map_or_else(String::new, |exponent| format!("e{exponent}"));
+    let power = exponent.map_or_else(String::new, |exponent| "e".to_owned() + exponent);
     let whole = if whole.is_empty() { "0" } else { whole };
     let fraction = if fraction.is_empty() { "0" } else { fraction };
-    let number = format!("{sign}{whole}.{fraction}{power}").parse::<Number>();
-    Some(number.map_or_else(|_| Value::String(literal.to_owned()), Value::Number))
+    let number = read_number(&[sign, whole, ".", fraction, &power].concat());
+    Some(number.map_or_else(|| Value::String(literal.to_owned()), Value::Number))
 }
 
 /// The code unit of `u00e9`.

@@ -2,10 +2,10 @@
 
 use serde_json::{Number, Value};
 
-use super::order::sorted;
-
 use crate::equivalence::time::calendar_date;
+use crate::float::read_number;
 use crate::letters::{lowercase, normal};
+use crate::order::sorted;
 
 /// A text of this many words is free: it is compared by the words that it shares, not as one name.
 const FREE_WORDS: usize = 10;
@@ -77,8 +77,7 @@ impl Quantity {
             return None;
         }
         let plain = digits.replace(',', "");
-        // By serde_json, since the standard library's own way has tables of its own.
-        let plain = Self::of(&plain.parse().ok()?)?;
+        let plain = Self::of(&read_number(&plain)?)?;
         let turn = |value: i128| if sign { -value } else { value };
         Some(Self {
             integer: plain.integer.map(turn),

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::order::{in_order, order};
 use super::scalar::Scalar;
+use crate::json_text::{sorted_names, write, write_scalar, write_text};
 
 /// Texts weigh more than numbers where objects are compared: what a thing is called says which thing it is.
 const TEXT_WEIGHT: f64 = 3.0;
@@ -14,7 +14,7 @@ const MOST_ITEMS: usize = 16;
 /// keys.
 pub(crate) fn exact_text(value: &Value) -> String {
     let mut out = String::new();
-    write(value, &|scalar, out| out.push_str(&scalar.to_string()), &mut out);
+    write(value, true, &write_scalar, &mut out);
     out
 }
 
@@ -24,46 +24,10 @@ pub(crate) fn normal_text(value: &Value) -> String {
     // Quoted, so that no text looks like two.
     let normal = |scalar: &Value, out: &mut String| {
         let key = Scalar::of(scalar).map_or_else(String::new, |scalar| scalar.key());
-        out.push_str(&Value::String(key).to_string());
+        write_text(&key, out);
     };
-    write(value, &normal, &mut out);
+    write(value, true, &normal, &mut out);
     out
-}
-
-/// Writes a value with sorted keys; `scalar` writes what is no container.
-pub(crate) fn write(value: &Value, scalar: &dyn Fn(&Value, &mut String), out: &mut String) {
-    match value {
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write(item, scalar, out);
-            }
-            out.push(']');
-        }
-        Value::Object(fields) => {
-            let names = sorted_names(fields.keys().collect());
-            out.push('{');
-            for (at, name) in names.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(name).to_string());
-                out.push(':');
-                write(&fields[name], scalar, out);
-            }
-            out.push('}');
-        }
-        _ => scalar(value, out),
-    }
-}
-
-fn sorted_names(names: Vec<&String>) -> Vec<&str> {
-    let mut names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-    let order = order(names.len(), &|a, b| names[a].cmp(names[b]));
-    in_order(&mut names, &order)
 }
 
 /// How alike two values are, from 0 to 1: objects by their fields, lists by their elements in order.
@@ -74,7 +38,7 @@ pub(super) fn similarity(a: &Value, b: &Value) -> f64 {
             let weight = |value: &Value| if value.is_string() { TEXT_WEIGHT } else { 1.0 };
             let more = b.keys().filter(|name| !a.contains_key(*name));
             // Sums of floats depend on their order.
-            let names = sorted_names(a.keys().chain(more).collect());
+            let names = sorted_names(a.keys().chain(more).map(String::as_str).collect());
             for name in names {
                 match (a.get(name), b.get(name)) {
                     (Some(a), Some(b)) => {
