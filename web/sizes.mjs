@@ -9,11 +9,11 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 /**
  * The most bytes that each may have; of what is not here the size is only printed. That of votes holds the whole reader, its
- * notations, units and languages, and equivalence: gzip 185 KB.
+ * notations, units and languages, equivalence (185 KB of gzip), and kinds of answers: labels, records, calls, texts.
  */
 const BUDGETS = {
   "full.wasm": { gzip: 4_000_000, brotli: 2_600_000 },
-  "vote.wasm": { gzip: 216_000 },
+  "vote.wasm": { gzip: 255_000 },
   JavaScript: { gzip: 30_000 },
 };
 

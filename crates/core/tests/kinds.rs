@@ -163,10 +163,13 @@ fn is_number(answer: &str) -> bool {
     answer.chars().any(|c| c.is_ascii_digit()) && !answer.chars().any(char::is_alphabetic)
 }
 
+/// A name, what writes a candidate, and the kinds that such sets may be taken for.
+type Maker = (&'static str, fn(&mut Draw) -> String, &'static [&'static str]);
+
 /// Nobody says what the answers are, and none of these sets has a number for one.
 #[test]
 fn no_stray_number_is_voted_on() {
-    let makers: [(&str, fn(&mut Draw) -> String, &[&str]); 5] = [
+    let makers: [Maker; 5] = [
         ("code", code, &[]),
         ("essays", essay, &[]),
         ("records", record, &["json"]),
