@@ -204,6 +204,9 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
     if super::label::is_interjection(text) || said_nothing(text).is_some() && reading.answer.is_none() {
         return Shape::Nothing;
     }
+    if super::label::bracketed(text).is_some() || super::label::capitals(text) > 0 {
+        return Shape::Label;
+    }
     if let Some(upper) = options::letter(text) {
         return Shape::Letter { upper };
     }
@@ -469,10 +472,20 @@ fn is_code(text: &str) -> bool {
         }
     }
     let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+    if lines == 1 && is_call(text.trim()) {
+        return true;
+    }
     let is_one = lines == 1
         && text.trim_end().ends_with([';', '}'])
         && CODE_SIGNS.iter().any(|sign| text.contains(sign));
     is_one || lines >= 2 && share_of_code(text) >= 0.6
+}
+
+/// Whether a line is the call of a function with a text or a named argument: `get_weather(city="Oslo", days=3)`.
+fn is_call(line: &str) -> bool {
+    let Some((name, arguments)) = line.split_once('(') else { return false };
+    let is_name = name.len() > 2 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+    is_name && line.ends_with(')') && arguments.contains(['"', '\''])
 }
 
 /// The share of lines that look like code: they begin as code does, hold its signs or are indented, and are no sentences.

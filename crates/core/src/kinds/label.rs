@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::json_text::json_text;
 use crate::letters::{lowercase, normal};
+use crate::math::plain::PlainNumber;
 use crate::order::in_order;
 use crate::reader::{NoAnswer, Reading, Tier, concluded, read, said_nothing};
 use crate::record::parse_all;
@@ -86,10 +87,13 @@ impl Labels {
         &self.names
     }
 
-    /// Place in the list of the label that `text` is and nothing else.
+    /// Place in the list of the label that `text` is and nothing else. A number is the label of its value: `4.0` is 4.
     pub fn place(&self, text: &str) -> Option<usize> {
         let key = self.key(text);
-        self.keys.iter().position(|label| *label == key)
+        self.keys.iter().position(|label| *label == key).or_else(|| {
+            let value = PlainNumber::parse(bare(text))?;
+            self.names.iter().position(|name| PlainNumber::parse(name).is_some_and(|label| label == value))
+        })
     }
 
     /// What labels are compared by: letters and digits, in lower case unless case tells two labels of the list apart.
@@ -132,6 +136,12 @@ impl Labels {
         if !is_cut && let Some(label) = self.whole(text) {
             return Some((label, Tier::Whole));
         }
+        // Judges are asked to put their verdict like this.
+        if let Some(said) = bracketed(text)
+            && let Some(label) = self.whole(said)
+        {
+            return Some((label, Tier::Boxed));
+        }
         let announced = read(text, is_cut);
         if let (Some(answer), Some(tier)) = (&announced.answer, announced.found_by)
             && !matches!(tier, Tier::Whole | Tier::Last)
@@ -144,7 +154,7 @@ impl Labels {
         if let Some(label) = self.line(text, is_cut, other) {
             return Some((label, Tier::Line));
         }
-        if let Some(label) = self.start(text) {
+        if let Some(label) = self.start(text).or_else(|| self.on_scale(text)) {
             return Some((label, Tier::Phrase));
         }
         if is_cut {
@@ -177,8 +187,14 @@ impl Labels {
     fn start(&self, text: &str) -> Option<String> {
         let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
         let (words, rest) = if self.names.is_empty() {
-            let word = YES_OR_NO.iter().find(|word| starts_with_word(text, word))?;
-            (text.get(..word.len())?.to_owned(), text.get(word.len()..)?)
+            let word = YES_OR_NO
+                .iter()
+                .find(|word| starts_with_word(text, word))
+                .map_or(capitals(text), |word| word.len());
+            if word == 0 {
+                return None;
+            }
+            (text.get(..word)?.to_owned(), text.get(word..)?)
         } else {
             let (place, end) = self.prefix(text)?;
             (self.names[place].clone(), text.get(end..)?)
@@ -194,6 +210,15 @@ impl Labels {
             matches!(first, Some('.' | ',' | '/')) && rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit());
         let is_scale = first == Some('/') && !self.names.is_empty() && scale(rest);
         (stops && (!goes_on || is_scale)).then_some(words)
+    }
+
+    /// The label before the last `out of 5` or `/5`, where labels are numbers.
+    fn on_scale(&self, text: &str) -> Option<String> {
+        let (before, behind) = text.rsplit_once(" out of ")?;
+        let is_number = behind.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let said = before.rsplit(char::is_whitespace).next()?;
+        let label = self.whole(said).filter(|_| is_number && !self.names.is_empty())?;
+        label.starts_with(|c: char| c.is_ascii_digit()).then_some(label)
     }
 
     /// The longest label that `text` begins with, as whole words, and where it ends in `text`.
@@ -341,6 +366,35 @@ const LINKS: [&str; 16] = [
 
 /// Words that deny the label behind them.
 const NEGATIONS: [&str; 8] = ["not", "no", "never", "isn t", "than", "neither", "nor", "without"];
+
+/// What stands in the last `[[...]]` of a text.
+pub(super) fn bracketed(text: &str) -> Option<&str> {
+    let (before, _) = text.rsplit_once("]]")?;
+    let (_, said) = before.rsplit_once("[[")?;
+    (short(said) && !said.contains([',', '['])).then_some(said)
+}
+
+/// Words in capitals that begin a part of a text.
+const HEADINGS: [&str; 10] = [
+    "ANSWER",
+    "NOTE",
+    "TODO",
+    "WARNING",
+    "SOLUTION",
+    "QUESTION",
+    "EXPLANATION",
+    "REASONING",
+    "THOUGHT",
+    "SUMMARY",
+];
+
+/// The length of a word in capitals that a text begins with, alone on its line or before a colon; 0 where there is none.
+pub(super) fn capitals(text: &str) -> usize {
+    let length =
+        text.bytes().take_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-')).count();
+    let ends = text[length..].chars().next().is_none_or(|c| matches!(c, ':' | '\n' | '*'));
+    if length >= 3 && ends && !HEADINGS.contains(&&text[..length]) { length } else { 0 }
+}
 
 /// Whether a text is a sound of thinking, and says nothing.
 pub(super) fn is_interjection(text: &str) -> bool {
