@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use serde_json::Value;
+
 use conclave_core::kinds::{BallotError, KindSource, kind_of};
 use conclave_core::{Candidate, SampleSet, VoteOptions, ballot, read_sample_sets};
 
@@ -40,6 +42,38 @@ fn kinds_of_files() {
             }
         }
     }
+}
+
+/// Every set of the public cases, as a user votes on it: nobody says what its answers are.
+#[test]
+fn public_sets_by_kind() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/cases");
+    let mut wrong = Vec::new();
+    for file in ["sets.jsonl", "kinds_sets.jsonl"] {
+        for line in std::fs::read_to_string(data.join(file)).unwrap().lines() {
+            let case: Value = serde_json::from_str(line).unwrap();
+            let set: SampleSet = serde_json::from_value(case["set"].clone()).unwrap();
+            let found = ballot(&set, &VoteOptions::default());
+            let right = match (&found, case["expected"].as_str()) {
+                (Ok(found), Some(expected)) => {
+                    let votes =
+                        found.vote.winner.map(|winner| found.vote.clusters[winner].candidates.len() as u64);
+                    let is_right = |answer: &str| {
+                        found.kind.accepts(&expected.into(), answer, None, &VoteOptions::default())
+                    };
+                    found.answer.as_deref().is_some_and(is_right)
+                        && case["expected_votes"].as_u64().is_none_or(|expected| votes == Some(expected))
+                }
+                (Ok(found), None) => found.answer.is_none(),
+                (Err(_), expected) => expected.is_none(),
+            };
+            if !right {
+                let found = found.map(|found| (found.kind.name(), found.answer, found.vote.readings));
+                wrong.push(format!("{file} {}, expected {}: {found:?}", case["n"], case["expected"]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// A stream of numbers that does not depend on the platform.

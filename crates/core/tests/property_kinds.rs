@@ -57,6 +57,10 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(labelled(), 0..9)
 }
 
+fn some_texts() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(labelled(), 1..9)
+}
+
 fn set(texts: &[String]) -> SampleSet {
     let candidates = texts.iter().map(|text| Candidate { text: text.clone(), ..Candidate::default() });
     SampleSet {
@@ -129,8 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn a_copy_never_takes_votes_from_its_answer(texts in texts(), kind in kinds(), of in any::<Index>()) {
-        prop_assume!(!texts.is_empty());
+    fn a_copy_never_takes_votes_from_its_answer(texts in some_texts(), kind in kinds(), of in any::<Index>()) {
         let index = of.index(texts.len());
         let before = vote(&texts, &kind, Rule::Plurality);
         let mut more = texts.clone();

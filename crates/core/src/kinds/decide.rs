@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reader::{Reading, Tier, concluded, said_nothing};
+use crate::reader::{NoAnswer, Reading, Tier, concluded, said_nothing};
 use crate::sample_set::{Candidate, SampleSet};
 
 use super::options;
@@ -174,6 +174,19 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
     {
         return shape;
     }
+    // What says that it says nothing has no shape.
+    use NoAnswer::{ApiError, Empty, Hedge, Placeholder, Refusal, Truncated, UnclosedThought};
+    if let Some(ApiError | Empty | Hedge | Placeholder | Refusal | Truncated | UnclosedThought) =
+        reading.no_answer
+    {
+        return Shape::Nothing;
+    }
+    // A box or a blank that nothing was put into, or a prompt that asks for one.
+    if reading.answer.is_none()
+        && ["\\boxed", "\\fbox", "___", "<answer>"].iter().any(|mark| candidate.text.contains(mark))
+    {
+        return Shape::Nothing;
+    }
     let normal = crate::letters::normal(&candidate.text);
     // Of a text with an answer and without marks of models the conclusion is all of it.
     let (text, is_cut) = match reading.answer.is_some() && !normal.contains(['<', '[', '\u{25c1}']) {
@@ -206,6 +219,9 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
     }
     if super::label::bracketed(text).is_some() || super::label::capitals(text) > 0 {
         return Shape::Label;
+    }
+    if options::letters(text) {
+        return Shape::Value;
     }
     if let Some(upper) = options::letter(text) {
         return Shape::Letter { upper };

@@ -133,7 +133,12 @@ impl Labels {
                 }
             };
         }
-        if !is_cut && let Some(label) = self.whole(text) {
+        // Of a list a text that is one of it needs no second look; any few words may still announce others.
+        let is_listed = !self.names.is_empty();
+        if is_listed
+            && !is_cut
+            && let Some(label) = self.whole(text)
+        {
             return Some((label, Tier::Whole));
         }
         // Judges are asked to put their verdict like this.
@@ -160,6 +165,9 @@ impl Labels {
         if is_cut {
             return None;
         }
+        if !is_listed && let Some(label) = self.whole(text) {
+            return Some((label, Tier::Whole));
+        }
         self.end(text).map(|label| (label, Tier::Phrase)).or_else(|| {
             *other |= self.names.is_empty() || short(text);
             self.only_mentioned(text).map(|label| (label, Tier::Last))
@@ -168,10 +176,10 @@ impl Labels {
 
     /// The label that a text is: in a list, or few words with a letter in them.
     fn whole(&self, text: &str) -> Option<String> {
+        let text = without_command(text.trim());
         if !self.names.is_empty() {
             return self.place(text).map(|place| self.names[place].clone());
         }
-        let text = text.trim();
         // `Label: positive` is a line that names its label.
         if text.split_once([':', '=']).is_some_and(|(name, _)| is_name(&key(name, false))) {
             return None;
@@ -366,6 +374,16 @@ const LINKS: [&str; 16] = [
 
 /// Words that deny the label behind them.
 const NEGATIONS: [&str; 8] = ["not", "no", "never", "isn t", "than", "neither", "nor", "without"];
+
+/// What a command of LaTeX for words has within it: `\text{No}`.
+fn without_command(text: &str) -> &str {
+    let inside = text.strip_prefix('\\').and_then(|rest| rest.split_once('{')).and_then(|(name, rest)| {
+        let is_words =
+            matches!(name, "text" | "textbf" | "textit" | "mathrm" | "mathbf" | "boxed" | "texttt" | "mbox");
+        rest.strip_suffix('}').filter(|inside| is_words && !inside.contains(['{', '}']))
+    });
+    inside.unwrap_or(text)
+}
 
 /// What stands in the last `[[...]]` of a text.
 pub(super) fn bracketed(text: &str) -> Option<&str> {

@@ -52,6 +52,15 @@ pub(super) fn letter(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether a text is several choice letters and nothing else: `A, C, E`.
+pub(super) fn letters(text: &str) -> bool {
+    let parts: Vec<&str> = text
+        .split([',', ' ', '.', ';', '&'])
+        .filter(|part| !part.is_empty() && *part != "and" && *part != "or")
+        .collect();
+    parts.len() > 1 && parts.iter().all(|part| letter(part) == Some(true))
+}
+
 /// A letter that is an answer in lower case, as it is written among options.
 pub(super) fn upper(answer: &str) -> Option<String> {
     letter(answer)?;
