@@ -242,7 +242,7 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
             && text.len() <= 48
             && words(text) <= 4
             && !calculates(text, asks)
-            && in_words(text) =>
+            && (in_words(text) || is_numbered(text)) =>
         {
             Shape::Label
         }
@@ -314,11 +314,21 @@ fn begins_with_yes_or_no(text: &str) -> bool {
     let text = text.trim_start_matches(['*', '"', ' ', '#']);
     let word: String = text.chars().take_while(|c| c.is_alphabetic()).collect();
     let rest = text.get(word.len()..).unwrap_or_default();
-    ["yes", "no", "true", "false"].iter().any(|known| word.eq_ignore_ascii_case(known))
+    super::label::YES_OR_NO.contains(&crate::letters::lowercase(&word).as_str())
         && (rest.is_empty()
             || rest.starts_with([',', '.', ':', ';', '!', '*', '\n', '(', '"'])
             || rest.starts_with(" -")
             || rest.starts_with(" —"))
+}
+
+/// Whether a text is a word and a number behind it that is its name: `Label 2`, `Class 3`.
+fn is_numbered(text: &str) -> bool {
+    let text = text.trim_end_matches('.');
+    let Some((word, number)) = text.split_once(' ') else { return false };
+    word.len() >= 3
+        && word.chars().all(char::is_alphabetic)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Words before a colon, or names of fields, that stand before a label.

@@ -30,7 +30,10 @@ const NAMES: &[&str] = &[
 ];
 
 /// Words that are a verdict at the beginning of a sentence.
-const YES_OR_NO: [&str; 6] = ["yes", "no", "true", "false", "correct", "incorrect"];
+#[rustfmt::skip]
+pub(super) const YES_OR_NO: [&str; 16] = [
+    "yes", "no", "true", "false", "correct", "incorrect", "ja", "nein", "oui", "non", "sí", "sim", "não", "da", "да", "нет",
+];
 
 /// Why a list of labels is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -165,7 +168,9 @@ impl Labels {
         if is_cut {
             return None;
         }
-        if !is_listed && let Some(label) = self.whole(text) {
+        if !is_listed
+            && let Some(label) = said_of(text).and_then(|said| self.whole(said)).or_else(|| self.whole(text))
+        {
             return Some((label, Tier::Whole));
         }
         self.end(text).map(|label| (label, Tier::Phrase)).or_else(|| {
@@ -283,9 +288,11 @@ impl Labels {
         let (place, before) = longest?;
         let before =
             lowercase(before.trim_end_matches(|c: char| !c.is_alphanumeric() && c != ':' && c != '='));
+        // `not a positive` says nothing of what it is.
+        let is_denied = before.split_whitespace().rev().take(3).any(|word| NEGATIONS.contains(&word));
         let announces =
             before.ends_with([':', '=']) || LINKS.iter().any(|link| ends_with_word(&before, link));
-        announces.then(|| self.names[place].clone())
+        (announces && !is_denied).then(|| self.names[place].clone())
     }
 
     /// The one label of the list that a text mentions, not denied. A number, a letter and `no` are in many texts for
@@ -303,7 +310,8 @@ impl Labels {
             if label.chars().filter(|c| c.is_alphabetic()).count() < 3 || found.is_some() {
                 return None;
             }
-            if NEGATIONS.iter().any(|no| ends_with_word(left[..at].trim_end(), no)) {
+            let mut before = left[..at].split(' ').rev().filter(|word| !word.is_empty()).take(3);
+            if before.any(|word| NEGATIONS.contains(&word)) {
                 return None;
             }
             found = Some(place);
@@ -350,10 +358,13 @@ impl Labels {
 }
 
 /// Words that go on from a label to its reason.
-const REASONS: [&str; 8] = ["because", "since", "as ", "due to", "given", "for the", "based on", "with "];
+#[rustfmt::skip]
+const REASONS: [&str; 11] = [
+    "because", "since", "as ", "due to", "given", "for the", "based on", "with ", "star", "point", "weil ",
+];
 
 /// Words before a label at the end of a sentence that make it the verdict.
-const LINKS: [&str; 16] = [
+const LINKS: [&str; 18] = [
     "is",
     "as",
     "be",
@@ -370,10 +381,18 @@ const LINKS: [&str; 16] = [
     "therefore",
     "choose",
     "clearly",
+    "a",
+    "an",
 ];
 
 /// Words that deny the label behind them.
-const NEGATIONS: [&str; 8] = ["not", "no", "never", "isn t", "than", "neither", "nor", "without"];
+const NEGATIONS: [&str; 8] = ["not", "no", "never", "isn", "than", "neither", "nor", "without"];
+
+/// What a sentence says of a thing whose name is that of a label: `the sentiment is positive`.
+fn said_of(text: &str) -> Option<&str> {
+    let (name, said) = text.split_once(" is ")?;
+    (short(text) || words(text) < 12).then_some(said).filter(|_| is_name(&key(name, false)))
+}
 
 /// What a command of LaTeX for words has within it: `\text{No}`.
 fn without_command(text: &str) -> &str {
@@ -523,7 +542,7 @@ fn ends_with_key<'a>(sentence: &'a str, label: &str, is_exact: bool) -> Option<&
 }
 
 fn starts_with_word(text: &str, word: &str) -> bool {
-    let is = text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let is = text.get(..word.len()).is_some_and(|start| lowercase(start) == word);
     is && !text[word.len()..].starts_with(char::is_alphanumeric)
 }
 

@@ -61,12 +61,26 @@ pub(super) fn letters(text: &str) -> bool {
     parts.len() > 1 && parts.iter().all(|part| letter(part) == Some(true))
 }
 
-/// A letter that is an answer in lower case, as it is written among options.
+/// The letter that an answer among options chooses, where it is written otherwise: `b`, `(B)`, `Option B`, `B) because 4 < 5`.
 pub(super) fn upper(answer: &str) -> Option<String> {
-    letter(answer)?;
-    let inner: String = answer.chars().filter(char::is_ascii_alphabetic).collect();
-    let upper = inner.to_ascii_uppercase();
-    (upper != answer).then_some(upper)
+    if letter(answer).is_some() {
+        let inner: String = answer.chars().filter(char::is_ascii_alphabetic).collect();
+        let upper = inner.to_ascii_uppercase();
+        return (upper != answer).then_some(upper);
+    }
+    let mut rest = answer.trim_start_matches(['(', '*', ' ']);
+    let mut is_named = false;
+    for word in ["option ", "Option ", "choice ", "Choice "] {
+        if let Some(behind) = rest.strip_prefix(word) {
+            (rest, is_named) = (behind, true);
+        }
+    }
+    let rest = rest.trim_start_matches(['(', '*']);
+    let chosen = rest.chars().next().filter(|c| LETTERS.contains(*c))?;
+    let behind = rest[1..].trim_start_matches('*');
+    let is_marked =
+        behind.starts_with([')', ':']) || behind.starts_with(". ") || is_named && behind.is_empty();
+    is_marked.then(|| chosen.to_string())
 }
 
 #[cfg(test)]

@@ -86,6 +86,9 @@ fn a_label_is_read_where_it_is_given() {
         ("1,2,3,4,5", "Rating: [[4]]", Some("4")),
         ("1,2,3,4,5", "I'd give 3 out of 5", Some("3")),
         ("1,2,3,4,5", "Score: 4.0", Some("4")),
+        ("positive,negative", "This is not a positive review", None),
+        ("1,2,3,4,5", "I give it a 4", Some("4")),
+        ("1,2,3,4,5", "4 stars", Some("4")),
         ("positive,negative", "", None),
         ("positive,negative", "Error code: 429 - rate limit", None),
         ("positive,negative", "I'm sorry, but I can't help with that.", None),
@@ -97,6 +100,9 @@ fn a_label_is_read_where_it_is_given() {
     let Some(AnswerKind::Labels(known)) = labels("positive,negative") else { panic!() };
     let open = |text: &str| Labels::open().read(text, false).answer;
     assert_eq!(open("Label: positive").as_deref(), Some("positive"));
+    assert_eq!(open("The sentiment is positive.").as_deref(), Some("positive"));
+    assert_eq!(open("ja, weil 3 > 2").as_deref(), Some("ja"));
+    assert_eq!(open("<answer>yes</answer>").as_deref(), Some("yes"));
     assert_eq!(open("positive").as_deref(), Some("positive"));
     assert_eq!(open("Sentiment: very positive").as_deref(), Some("very positive"));
     assert_eq!(known.read("neutral", false).no_answer, Some(crate::reader::NoAnswer::OtherLabel));
