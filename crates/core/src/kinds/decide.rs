@@ -272,9 +272,17 @@ fn marked(text: &str, answer: &str, tier: Tier) -> Option<Shape> {
         _ if is_json || in_words(answer) || text.contains("```") => None,
         Tier::Json => Some(Shape::Value),
         Tier::Line | Tier::Whole if options::letter(text).is_none() => Some(Shape::Value),
-        Tier::Phrase if !may_be_code(text) => Some(Shape::Value),
+        Tier::Phrase if ends_in_a_sentence(text, answer) || !may_be_code(text) => Some(Shape::Value),
         _ => None,
     }
+}
+
+/// Whether the last line of a text is a sentence, not a comment or a line of code, with the answer in it.
+fn ends_in_a_sentence(text: &str, answer: &str) -> bool {
+    let line = text.trim_end().rsplit('\n').next().unwrap_or_default().trim_start();
+    line.starts_with(|c: char| c.is_uppercase() || c == '*')
+        && !["(\"", "('", "=>", ";", "return ", "{\""].iter().any(|sign| line.contains(sign))
+        && line.contains(answer)
 }
 
 /// Whether a candidate may call a tool: cheap, and never wrong where it does.
@@ -290,9 +298,12 @@ fn may_call(candidate: &Candidate) -> bool {
         "function_call",
     ];
     let text = &candidate.text;
-    ["tool_calls", "function_call"].iter().any(|name| candidate.extra.contains_key(*name))
-        || text.contains('{') && MARKS.iter().any(|mark| text.contains(mark))
-        || text.contains("<function=")
+    if ["tool_calls", "function_call"].iter().any(|name| candidate.extra.contains_key(*name)) {
+        return true;
+    }
+    // LaTeX is full of braces, but has no quotes.
+    let has_json = text.contains('{') && (text.contains('"') || text.contains("'name"));
+    has_json && MARKS.iter().any(|mark| text.contains(mark)) || text.contains("<function=")
 }
 
 fn words(text: &str) -> usize {
