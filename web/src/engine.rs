@@ -274,6 +274,7 @@ fn read_set(set: JsValue) -> Result<SampleSet, JsValue> {
 fn read_options(callbacks: &Callbacks) -> Result<AggregateOptions, JsValue> {
     let max_new_tokens = callbacks.number("maxNewTokens").map_or(0, |number| number as usize);
     Ok(AggregateOptions {
+        kind: None,
         policy: read_name(callbacks, "policy")?.unwrap_or_default(),
         mode: read_name(callbacks, "mode")?,
         variant: None,
