@@ -111,7 +111,7 @@ test("what is wrong with files and arguments, by code", async () => {
 
   const engine = await conclave.Engine.loadBuiltin({ device: "cpu" });
   await rejects(engine.aggregate({ problem: "p" }, {}), "input", "candidates");
-  await rejects(engine.aggregate({ problem: "p", candidates: [7] }, {}), "input", "candidate 1");
+  await rejects(engine.aggregate({ problem: "p", candidates: [[7]] }, {}), "input", "candidate 1");
   await rejects(engine.aggregate(7, {}), "input", "set");
   await rejects(engine.aggregate(set, { policy: "never" }), "input", "policy");
   await rejects(engine.aggregate(set, { mode: "write" }), "input", "mode");
