@@ -176,8 +176,11 @@ fn shape(candidate: &Candidate, reading: &Reading, asks: Asks) -> Shape {
     }
     // What says that it says nothing has no shape.
     use NoAnswer::{ApiError, Empty, Hedge, Placeholder, Refusal, Truncated, UnclosedThought};
-    if let Some(ApiError | Empty | Hedge | Placeholder | Refusal | Truncated | UnclosedThought) =
-        reading.no_answer
+    // (Within JSON such words are a field's.)
+    let is_json = candidate.text.trim_start().starts_with(['{', '[', '`']);
+    if !is_json
+        && let Some(ApiError | Empty | Hedge | Placeholder | Refusal | Truncated | UnclosedThought) =
+            reading.no_answer
     {
         return Shape::Nothing;
     }

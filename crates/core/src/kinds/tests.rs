@@ -125,6 +125,8 @@ fn kinds_are_seen() {
     assert_eq!(kind("2+2?", &["4", "The answer is 4.", "2+2=4"]), Ok("math"));
     assert_eq!(kind("?", &["$\\frac12$", "I think it is 20", ""]), Ok("math"));
     assert_eq!(kind("?", &[r#"{"name":"Ada","age":36}"#, r#"{"name":"Ada","age":37}"#]), Ok("json"));
+    let hedged = r#"{"note":"greater than 12","name":"[insert name]","reason":"I cannot answer this."}"#;
+    assert_eq!(kind("?", &[hedged, hedged]), Ok("json"));
     assert_eq!(kind("?", &[r#"{"reasoning":"2+2","answer":"4"}"#, "4"]), Ok("math"));
     assert_eq!(
         kind("Who wrote it?", &["Marie Curie, the physicist, wrote it", "It was written by Marie Curie"]),
