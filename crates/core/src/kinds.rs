@@ -10,12 +10,14 @@
 //! ([`SchemaCheck`]): libraries for it are several times as large as all of this in a browser.
 
 mod classes;
+mod code;
 mod decide;
 mod grade;
 mod label;
 mod options;
 mod rule;
 mod text;
+mod words;
 
 use serde_json::Value;
 

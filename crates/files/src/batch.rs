@@ -55,7 +55,8 @@ pub fn input(object: &Map<String, Value>) -> String {
     format!("`{id}` is a request, not an answer: give the batch's output (this file can be its --problems)")
 }
 
-fn finish(id: String, candidates: Vec<Candidate>, context: &mut Context<'_>) -> Result<Row, String> {
+/// Answers to a request or question that the file knows only by its id.
+pub fn finish(id: String, candidates: Vec<Candidate>, context: &mut Context<'_>) -> Result<Row, String> {
     let mut set = SampleSet {
         id: id.clone(),
         problem: String::new(),

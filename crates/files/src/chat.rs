@@ -3,6 +3,7 @@
 use conclave_core::sample_set::{Candidate, SampleSet};
 use serde_json::{Map, Value};
 
+use crate::batch::finish;
 use crate::row::{Context, Row, candidate};
 use crate::text::{Transcript, last_question};
 
@@ -122,15 +123,19 @@ pub fn model_answer(mut object: Map<String, Value>, context: &mut Context<'_>) -
         candidates.push(one);
     }
     context.used.candidates.get_or_insert_with(|| "choices[].turns".to_owned());
-    let mut set = SampleSet {
-        id: id.clone(),
-        problem: String::new(),
+    finish(id, candidates, context)
+}
+
+/// One answer to a question, by which it is joined with others.
+fn asked(question: String, one: Candidate) -> Row {
+    let set = SampleSet {
+        id: String::new(),
+        problem: question.clone(),
         reference_answer: None,
-        candidates,
+        candidates: vec![one],
         extra: Map::new(),
     };
-    context.join_problem(&id, &mut set);
-    Ok(Row::Part(id, set))
+    Row::Part(question, set)
 }
 
 /// A chat as one text.
@@ -143,14 +148,7 @@ pub fn transcript(text: &str, context: &mut Context<'_>) -> Result<Row, String> 
     };
     context.came_from(Some("the user's turn"), None);
     let one = Candidate { text: answer.trim_end().to_owned(), ..Candidate::default() };
-    let set = SampleSet {
-        id: String::new(),
-        problem: question.clone(),
-        reference_answer: None,
-        candidates: vec![one],
-        extra: Map::new(),
-    };
-    Ok(Row::Part(question, set))
+    Ok(asked(question, one))
 }
 
 /// A conversation as a list of messages.
@@ -158,12 +156,5 @@ pub fn messages(messages: Vec<Value>, context: &mut Context<'_>) -> Result<Row, 
     let question = last_question(&messages).unwrap_or_default();
     context.came_from(Some("the user's turn"), None);
     let one = candidate(Value::Array(messages))?;
-    let set = SampleSet {
-        id: String::new(),
-        problem: question.clone(),
-        reference_answer: None,
-        candidates: vec![one],
-        extra: Map::new(),
-    };
-    Ok(Row::Part(question, set))
+    Ok(asked(question, one))
 }

@@ -57,11 +57,7 @@ pub(super) fn classes(
         AnswerKind::Choice => {
             let mut readings = read.unwrap_or_else(|| read_candidates(set));
             readings.truncate(most);
-            for reading in &mut readings {
-                if let Some(upper) = reading.answer.as_deref().and_then(options::upper) {
-                    reading.answer = Some(upper);
-                }
-            }
+            let readings: Vec<Reading> = readings.into_iter().map(options::chosen).collect();
             let clusters = cluster_readings(&readings);
             (readings, clusters)
         }

@@ -40,7 +40,7 @@ pub fn grade_as(
     }
     let candidate = Candidate { text: prediction.to_owned(), ..Default::default() };
     let reading = match kind {
-        AnswerKind::Math | AnswerKind::Choice => choice(read(prediction, false)),
+        AnswerKind::Math | AnswerKind::Choice => options::chosen(read(prediction, false)),
         AnswerKind::Labels(labels) => labels.read(prediction, false),
         AnswerKind::Text => read_text(prediction, false),
         AnswerKind::ToolCall => match read_calls(&candidate) {
@@ -83,13 +83,6 @@ fn grade_math(reference: &Reference, prediction: &str) -> Grade {
         }
     }
     best
-}
-
-fn choice(mut reading: Reading) -> Reading {
-    if let Some(upper) = reading.answer.as_deref().and_then(options::upper) {
-        reading.answer = Some(upper);
-    }
-    reading
 }
 
 /// The fields beside those of the reference that has most of them; none where no reference is a record.

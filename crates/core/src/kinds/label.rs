@@ -1,9 +1,9 @@
 //! Labels: which of a few words a text gives as its verdict.
 //!
-//! Where it is looked for, the first place that has one wins: a field of a JSON object (`label`, `verdict`, ...); the whole text;
-//! what the reader of answers finds as announced ([`crate::reader`]); a line such as `Sentiment: positive`; the beginning
-//! (`Yes, because ...`); the end of the last sentence (`... so it is positive.`); with a list of labels, the only one of them that
-//! the text mentions. A label behind `not` is none.
+//! Where it is looked for, the first place that has one wins: the whole text, where there is a list; a field of a JSON object
+//! (`label`, `verdict`, ...); double brackets (`[[A]]`); what the reader of answers finds as announced ([`crate::reader`]); a line such
+//! as `Sentiment: positive`; the beginning (`Yes, because ...`) or a point on a scale; without a list the whole text; with one the end
+//! of the last sentence (`... so it is positive.`), then the only one of them that the text mentions. A label behind `not` is none.
 
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::math::plain::PlainNumber;
 use crate::order::in_order;
 use crate::reader::{NoAnswer, Reading, Tier, concluded, read, said_nothing};
 use crate::record::parse_all;
+
+use super::words::{ends_with_key, ends_with_word, key, key_end, starts_with_word, words};
 
 /// Words and bytes of a label that is not in a list.
 const MOST_WORDS: usize = 4;
@@ -474,80 +476,6 @@ fn bare(text: &str) -> &str {
 
 fn short(text: &str) -> bool {
     text.len() <= MOST_BYTES && !text.trim().contains('\n') && words(text) <= MOST_WORDS
-}
-
-fn words(text: &str) -> usize {
-    text.split_whitespace().count()
-}
-
-/// What labels are compared by.
-fn key(text: &str, is_exact: bool) -> String {
-    let mut key = String::with_capacity(text.len());
-    let mut gap = false;
-    for c in text.chars() {
-        if c.is_alphanumeric() || matches!(c, '+' | '#') {
-            if gap && !key.is_empty() {
-                key.push(' ');
-            }
-            gap = false;
-            key.push(c);
-        } else {
-            gap = true;
-        }
-    }
-    // A minus before a number is its sign.
-    if text.trim_start().starts_with('-') && key.starts_with(|c: char| c.is_ascii_digit()) {
-        key.insert(0, '-');
-    }
-    if is_exact { key } else { lowercase(&key) }
-}
-
-/// Where in `text` the key that it begins with ends, if whole words of it are `label`.
-fn key_end(text: &str, label: &str, is_exact: bool) -> Option<usize> {
-    let count = label.split(' ').count();
-    let (mut seen, mut inside, mut end) = (0, false, text.len());
-    for (at, c) in text.char_indices() {
-        let is_word = c.is_alphanumeric() || matches!(c, '+' | '#');
-        if inside && !is_word {
-            seen += 1;
-            if seen == count {
-                end = at;
-                break;
-            }
-        }
-        inside = is_word;
-        if at > label.len() * 4 + 16 {
-            return None;
-        }
-    }
-    (key(text.get(..end)?, is_exact) == label).then_some(end)
-}
-
-/// What stands before the words of `label` at the end of `sentence`.
-fn ends_with_key<'a>(sentence: &'a str, label: &str, is_exact: bool) -> Option<&'a str> {
-    let count = label.split(' ').count();
-    let (mut seen, mut inside) = (0, false);
-    for (at, c) in sentence.char_indices().rev() {
-        let is_word = c.is_alphanumeric() || matches!(c, '+' | '#');
-        if inside && !is_word {
-            seen += 1;
-            let behind = at + c.len_utf8();
-            if seen == count {
-                return (key(&sentence[behind..], is_exact) == label).then(|| &sentence[..behind]);
-            }
-        }
-        inside = is_word;
-    }
-    None
-}
-
-fn starts_with_word(text: &str, word: &str) -> bool {
-    let is = text.get(..word.len()).is_some_and(|start| lowercase(start) == word);
-    is && !text[word.len()..].starts_with(char::is_alphanumeric)
-}
-
-fn ends_with_word(text: &str, word: &str) -> bool {
-    text.strip_suffix(word).is_some_and(|before| !before.ends_with(char::is_alphanumeric))
 }
 
 fn first_twice(keys: &[String]) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! Problems with options to choose from, and answers that are a letter.
 
+use crate::reader::Reading;
+
 /// Letters of options.
 const LETTERS: &str = "ABCDEFGHIJ";
 
@@ -81,6 +83,14 @@ pub(super) fn upper(answer: &str) -> Option<String> {
     let is_marked =
         behind.starts_with([')', ':']) || behind.starts_with(". ") || is_named && behind.is_empty();
     is_marked.then(|| chosen.to_string())
+}
+
+/// A reading with the letter that its answer chooses, if it chooses one.
+pub(super) fn chosen(mut reading: Reading) -> Reading {
+    if let Some(upper) = reading.answer.as_deref().and_then(upper) {
+        reading.answer = Some(upper);
+    }
+    reading
 }
 
 #[cfg(test)]
