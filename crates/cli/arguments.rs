@@ -12,6 +12,7 @@ use crate::model::arguments::ModelCommand;
 use crate::sample::arguments::SampleArguments;
 use crate::sets::FilesArguments;
 use crate::train::arguments::TrainCommand;
+use crate::voters::WeightsArguments;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
 
@@ -76,6 +77,10 @@ pub struct VoteArguments {
     /// What the answers are
     #[command(flatten)]
     pub kinds: KindArguments,
+
+    /// What votes count, and how sure an answer is.
+    #[command(flatten)]
+    pub weights: WeightsArguments,
 
     /// In the table, show beneath each set what was read in each candidate, and how or why not; of a record, its fields
     #[arg(long, short)]

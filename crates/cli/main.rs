@@ -22,6 +22,7 @@ mod sets;
 mod table;
 mod train;
 mod vote;
+mod voters;
 
 use std::process::ExitCode;
 

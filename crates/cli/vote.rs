@@ -6,7 +6,8 @@ use anyhow::Result;
 use conclave_core::agreement::Alpha;
 use conclave_core::kinds::{Abstention, AnswerKind, Ballot, BallotError, KindSource, VoteOptions, ballot};
 use conclave_core::reader::NoAnswer;
-use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind};
+use conclave_core::result::{AggregateResult, ClusterResult};
+use conclave_core::sample_set::SampleSet;
 
 use crate::arguments::VoteArguments;
 use crate::input::{Source, Tally};
@@ -15,6 +16,7 @@ use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
 use crate::sets::read_named_sets;
 use crate::table::{Align, Table};
+use crate::voters::Weights;
 use crate::{Outcome, UsageError};
 
 /// Characters of an id, of an answer, of one of a few words or a record, and of a field's path that the table shows.
@@ -42,15 +44,22 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         ("confidence", Align::Right),
         ("note", Align::Left),
     ]);
+    let mut weights = Weights::open(&arguments.weights, &options)?;
     let reading = arguments.reading.options(&mut tally)?;
-    read_named_sets(&sources, &reading, &mut tally, |name, set| {
+    let mut decide = |name: &str, set: &SampleSet, voted: Result<Ballot, BallotError>, weights: &mut Weights| {
         let started = Instant::now();
-        let voted = ballot(&set, &options);
+        let voted = voted.map(|ballot| weights.weighed(set, ballot, &options));
         let mut result = match &voted {
-            Ok(ballot) => AggregateResult::from_ballot(&set, ballot, &options),
+            Ok(ballot) => {
+                let mut result = AggregateResult::from_ballot(set, ballot, &options);
+                if let Some(ranking) = weights.judge().rank(ballot.kind.name(), set, &ballot.vote) {
+                    result.set_ranking(&ranking, ballot.vote.winner);
+                }
+                result
+            }
             Err(reason) => {
                 refusals.add(reason, &set.id, name)?;
-                AggregateResult::not_voted(&set, reason)
+                AggregateResult::not_voted(set, reason)
             }
         };
         result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
@@ -66,14 +75,39 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
                 readings(&result).chain(fields(&result)).for_each(|line| table.push_note(line));
             }
         }
+        anyhow::Ok(())
+    };
+    // Who can be believed is known when all sets were seen.
+    let mut held = Vec::new();
+    read_named_sets(&sources, &reading, &mut tally, |name, set| {
+        let voted = ballot(&set, &options);
+        if !weights.is_learning() {
+            return decide(name, &set, voted, &mut weights);
+        }
+        weights.see(&set, &voted);
+        held.push((name.to_owned(), set, voted));
         Ok(())
     })?;
+    weights.learn()?;
+    for (name, set, voted) in held {
+        decide(&name, &set, voted, &mut weights)?;
+    }
     if !json && table.len() > 0 {
         for line in table.lines() {
             output.line(&line)?;
         }
         output.line("")?;
         output.line(&summary.text())?;
+    }
+    let voters = weights.report();
+    if !voters.is_empty() {
+        match json {
+            true => voters.iter().for_each(|line| say(line)),
+            false => {
+                output.line("")?;
+                voters.iter().try_for_each(|line| output.line(line))?;
+            }
+        }
     }
     let outcome = output.finish_after(&tally, json.then(|| summary.text()))?;
     Ok(outcome.and(refusals.finish()))
@@ -265,7 +299,7 @@ impl Summary {
         };
         self.abstained += u64::from(result.abstained.is_some());
         self.without_answer += u64::from(result.answer.is_none() && result.abstained.is_none());
-        let is_first = result.answer.is_some() && result.confidence_kind == ConfidenceKind::LeadProbability;
+        let is_first = result.answer.is_some() && result.lead_probability.is_some();
         self.ties += u64::from(is_first && tied(result).len() > 1);
         self.review += u64::from(ballot.record.as_ref().is_some_and(|record| record.needs_review()));
         let others = result.readings.iter().filter(|reading| reading.no_answer == Some(NoAnswer::OtherLabel));

@@ -22,6 +22,33 @@ pub enum TrainCommand {
     Evaluate(EvaluateArguments),
     /// Draw the curves of runs
     Plot(PlotArguments),
+    /// Fit what tells which answer is right and how sure that is, on labelled sets: seconds, no language model
+    Ranker(RankerArguments),
+}
+
+/// `conclave train ranker`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct RankerArguments {
+    /// Sample sets with references; with several files each is judged by weights fitted on the others
+    #[arg(required = true, value_name = "SETS")]
+    pub sets: Vec<PathBuf>,
+
+    /// How files of other tools are read.
+    #[command(flatten)]
+    pub reading: FilesArguments,
+
+    /// What the answers are
+    #[command(flatten)]
+    pub answers: AnswerArguments,
+
+    /// The field of candidates that says who wrote them [default: model]
+    #[arg(long, value_name = "FIELD")]
+    pub voter: Option<String>,
+
+    /// The ranker to write, for `vote --ranker FILE`
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// `conclave train sft`, `grpo` and `paragator`.

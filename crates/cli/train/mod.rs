@@ -7,6 +7,7 @@ mod evaluate;
 mod folder;
 mod plot;
 mod publish;
+mod ranker;
 mod recorder;
 mod start;
 
@@ -42,6 +43,7 @@ pub fn run(command: &TrainCommand) -> Result<Outcome> {
         TrainCommand::Paragator(arguments) => train(Method::Paragator, arguments),
         TrainCommand::Evaluate(arguments) => evaluate::run(arguments),
         TrainCommand::Plot(arguments) => plot::run(arguments),
+        TrainCommand::Ranker(arguments) => ranker::run(arguments),
     }
 }
 

@@ -17,6 +17,7 @@ mod label;
 mod options;
 mod rule;
 mod text;
+mod weighed;
 mod words;
 
 use serde_json::Value;
@@ -28,7 +29,7 @@ use crate::reference::Reference;
 use crate::result::ConfidenceKind;
 use crate::sample_set::SampleSet;
 use crate::tool_call;
-use crate::vote::{Vote, finished, lead_probability};
+use crate::vote::{Vote, finished};
 use classes::{classes, grouped, record_reading};
 
 pub use classes::classes_of;
@@ -305,20 +306,8 @@ pub fn ballot(set: &SampleSet, options: &VoteOptions) -> Result<Ballot, BallotEr
         Err(reason) => (None, Some(reason)),
     };
     let vote = finished(readings, clusters, winner);
-    let confidence_kind = match kind {
-        AnswerKind::Math | AnswerKind::Choice => ConfidenceKind::LeadProbability,
-        _ => ConfidenceKind::Share,
-    };
-    let confidence = match (confidence_kind, winner) {
-        (ConfidenceKind::Share, Some(winner)) => vote.clusters[winner].candidates.len() as f64 / of as f64,
-        (ConfidenceKind::Share, None) => 0.0,
-        // A vote that abstained is no more stable than its largest class.
-        (_, None) => vote.clusters.first().map_or(0.0, |first| {
-            let second = vote.clusters.get(1).map_or(0, |second| second.candidates.len());
-            lead_probability(first.candidates.len() as u64, second as u64)
-        }),
-        _ => vote.confidence,
-    };
+    let confidence = vote.share(of);
+    let confidence_kind = ConfidenceKind::Share;
     let answer = vote.answer().map(str::to_owned);
     Ok(Ballot { kind, source, vote, answer, confidence, confidence_kind, abstained, record: None })
 }

@@ -20,6 +20,7 @@ pub mod math;
 pub mod metrics;
 mod order;
 pub mod prompt;
+pub mod rank;
 pub mod reader;
 pub mod record;
 pub mod reference;
@@ -29,6 +30,7 @@ pub mod router;
 pub mod sample_set;
 pub mod tool_call;
 pub mod vote;
+pub mod voters;
 
 pub use cluster::{Cluster, cluster_readings};
 pub use equivalence::{Answer, Verdict, is_equivalent};

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::equivalence::Answer;
 use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions};
+use crate::rank::Ranking;
 use crate::reader::{Reading, Tier};
 use crate::record::FieldVote;
 use crate::reference::Reference;
@@ -30,15 +31,17 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfidenceKind {
-    /// Vote: the probability that the top class leads the second ([`crate::vote::lead_probability`]): the stability of
-    /// the vote, not the probability of being correct.
+    /// The probability that the answer is right, by a ranker ([`crate::rank`]) that was fitted on answers of this kind.
+    Correct,
+    /// The probability that the top class leads the second: the stability of the vote, not the probability of being correct.
+    /// Results of earlier versions have it; today it is [`AggregateResult::lead_probability`].
     LeadProbability,
     /// Select: the un-normalised probability mass of the winning cluster's surface forms.
     AnswerMass,
     /// Generate: the product of the probabilities of the answer's tokens.
     TokenProduct,
-    /// Labels, calls and texts: the votes of the answer over all candidates, those without an answer too. Records: the mean of
-    /// that over their fields.
+    /// The votes of the answer over all candidates, those without an answer too; with weights the answer's part of all weights.
+    /// Records: the mean of that over their fields.
     Share,
 }
 
@@ -84,6 +87,10 @@ pub struct AggregateResult {
     pub confidence: f64,
     /// What `confidence` is.
     pub confidence_kind: ConfidenceKind,
+    /// Mathematics and choice: how stable the vote is, the probability that its largest class leads the second
+    /// ([`crate::vote::lead_probability`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_probability: Option<f64>,
     /// What the answers are: `math`, `choice`, `labels`, `json`, `tool-call` or `text`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer_kind: Option<String>,
@@ -138,8 +145,9 @@ impl AggregateResult {
             id: set.id.clone(),
             answer: None,
             method: Method::Vote,
-            confidence: vote.confidence,
-            confidence_kind: ConfidenceKind::LeadProbability,
+            confidence: vote.share(set.candidates.len()),
+            confidence_kind: ConfidenceKind::Share,
+            lead_probability: Some(vote.confidence),
             answer_kind: None,
             abstained: None,
             undecided: None,
@@ -169,6 +177,7 @@ impl AggregateResult {
         result.answer.clone_from(&ballot.answer);
         result.confidence = ballot.confidence;
         result.confidence_kind = ballot.confidence_kind;
+        result.lead_probability = ballot.kind.is_for_models().then_some(ballot.vote.confidence);
         result.answer_kind = Some(ballot.kind.name().to_owned());
         result.abstained = ballot.abstained;
         result.fields = ballot.record.as_ref().map(|record| record.fields.clone());
@@ -179,6 +188,7 @@ impl AggregateResult {
     /// looks, the field `error` says it.
     pub fn not_voted(set: &SampleSet, reason: &BallotError) -> Self {
         let mut result = Self::from_vote(set, &crate::vote::vote_on(Vec::new()));
+        result.lead_probability = None;
         result.correct = None;
         match reason {
             BallotError::Undecided(undecided) => result.undecided = Some(*undecided),
@@ -187,6 +197,14 @@ impl AggregateResult {
             }
         }
         result
+    }
+
+    /// Makes the confidence the probability that the answer of a vote is right.
+    pub fn set_ranking(&mut self, ranking: &Ranking, winner: Option<usize>) {
+        if let Some(probability) = winner.and_then(|winner| ranking.classes.get(winner)) {
+            self.confidence = *probability;
+            self.confidence_kind = ConfidenceKind::Correct;
+        }
     }
 
     /// Sets the answer, and `correct` where there is a reference. No answer is not correct.
@@ -242,7 +260,7 @@ mod tests {
         let result = AggregateResult::from_vote(&set, &majority_vote(&set));
         let line = serde_json::to_string(&result).unwrap();
         let expected = concat!(
-            r#"{"id":"s","answer":"7","method":"vote","confidence":0.6875,"confidence_kind":"lead_probability","#,
+            r#"{"id":"s","answer":"7","method":"vote","confidence":0.5,"confidence_kind":"share","lead_probability":0.6875,"#,
             r#""num_candidates":4,"clusters":[{"answer":"7","votes":2,"share":0.6666666666666666,"candidates":[0,1]},"#,
             r#"{"answer":"8","votes":1,"share":0.3333333333333333,"candidates":[3]}],"#,
             r#""readings":[{"answer":"7","found_by":"whole"},{"answer":"7.0","found_by":"whole"},"#,

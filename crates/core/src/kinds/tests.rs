@@ -215,7 +215,7 @@ fn mathematics_and_letters_keep_the_earliest() {
     let found = ballot(&set("?", &["\\boxed{7}", "\\boxed{8}"]), &VoteOptions::default()).unwrap();
     assert_eq!(
         (found.answer.as_deref(), found.confidence_kind),
-        (Some("7"), ConfidenceKind::LeadProbability)
+        (Some("7"), ConfidenceKind::Share)
     );
     let letters = ["The answer is A.", "a", "(A)", "The answer is B.", "b", "B"];
     let found = ballot(&set("?", &letters), &VoteOptions::default()).unwrap();
