@@ -3,11 +3,13 @@
 //! Problems and candidates ([`sample_set`]), answers read in texts ([`reader`]), when two answers are the same
 //! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
 //! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
-//! ([`metrics`], [`report`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
+//! ([`metrics`], [`report`]), how far their confidence can be believed ([`calibration`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
 //! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
 pub mod agreement;
 pub mod arithmetic;
+pub mod binomial;
+pub mod calibration;
 pub mod cluster;
 pub mod equivalence;
 mod float;
