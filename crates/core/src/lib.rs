@@ -2,8 +2,9 @@
 //!
 //! Problems and candidates ([`sample_set`]), answers read in texts ([`reader`]), when two answers are the same
 //! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
-//! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
-//! ([`metrics`], [`report`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
+//! ([`vote`]), whether a vote is enough ([`router`]) and when enough candidates were asked for ([`stopping`]), prompts
+//! ([`prompt`]), results ([`result`]) and what they are worth ([`metrics`], [`report`]). [`arithmetic`] is a domain of
+//! generated problems with simulated candidates.
 //! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
 pub mod agreement;
@@ -27,6 +28,7 @@ pub mod report;
 pub mod result;
 pub mod router;
 pub mod sample_set;
+pub mod stopping;
 pub mod tool_call;
 pub mod vote;
 
