@@ -187,7 +187,7 @@ impl Weights {
             count(found.sets as u64, "set")
         );
         if self.graded > 0 {
-            let (low, high) = conclave_core::metrics::clopper_pearson(self.all_wrong, self.graded, 0.95);
+            let (low, high) = conclave_core::binomial::clopper_pearson(self.all_wrong, self.graded, 0.95);
             text += &format!(
                 ", by the references in {} of {} ({:.1} to {:.1} %)",
                 self.all_wrong,

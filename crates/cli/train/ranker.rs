@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use conclave_core::calibration::{Row, expected_calibration_error};
 use conclave_core::kinds::ballot;
 use conclave_core::metrics::{Figure, Ratio, paired_bootstrap};
 use conclave_core::rank::fit::{
@@ -147,7 +148,7 @@ fn push(table: &mut Table, kind: &str, what: &str, names: &[&str], rows: &[Seen]
                 gain.map_or_else(|| "-".to_owned(), |Figure { value, low, high }| {
                     format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * value, 100.0 * low, 100.0 * high)
                 }),
-                format!("{:.3}", calibration_error(&judged)),
+                calibration_error(&judged).map_or_else(|| "-".to_owned(), |error| format!("{error:.3}")),
             ]);
         }
     }
@@ -166,7 +167,10 @@ fn by_problem(judged: &[(&Seen, &Decided)]) -> BTreeMap<u64, [f64; 4]> {
 }
 
 /// Expected calibration error of the decisions, ten bins.
-fn calibration_error(judged: &[(&Seen, &Decided)]) -> f64 {
-    let rows: Vec<(f64, bool)> = judged.iter().map(|(_, decided)| (decided.confidence, decided.is_right)).collect();
-    conclave_core::calibration::expected_calibration_error(&rows)
+fn calibration_error(judged: &[(&Seen, &Decided)]) -> Option<f64> {
+    let rows: Vec<Row> = judged
+        .iter()
+        .map(|(_, decided)| Row { confidence: decided.confidence, is_right: decided.is_right })
+        .collect();
+    expected_calibration_error(&rows)
 }

@@ -2,12 +2,16 @@
 //!
 //! Problems and candidates ([`sample_set`]), answers read in texts ([`reader`]), when two answers are the same
 //! ([`equivalence`], on the mathematics of [`math`]), grades ([`grade`]), classes of equal answers ([`cluster`]), votes
-//! ([`vote`]), whether a vote is enough ([`router`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
-//! ([`metrics`], [`report`]). [`arithmetic`] is a domain of generated problems with simulated candidates.
+//! ([`vote`]), who can be believed ([`voters`]) and which answer is right ([`rank`]), whether a vote is enough ([`router`])
+//! and when enough candidates were asked for ([`stopping`]), prompts ([`prompt`]), results ([`result`]) and what they are worth
+//! ([`metrics`], [`report`]), how far their confidence can be believed ([`calibration`]). [`arithmetic`] is a domain of
+//! generated problems with simulated candidates.
 //! What does not live here: files and networks (hosts), tokenizers and language models (`conclave-model`).
 
 pub mod agreement;
 pub mod arithmetic;
+pub mod binomial;
+pub mod calibration;
 pub mod cluster;
 pub mod equivalence;
 mod float;
@@ -28,6 +32,7 @@ pub mod report;
 pub mod result;
 pub mod router;
 pub mod sample_set;
+pub mod stopping;
 pub mod tool_call;
 pub mod vote;
 pub mod voters;

@@ -106,6 +106,20 @@ impl Ratio {
 pub fn paired_bootstrap(ratios: &[Ratio], seed: u64) -> Vec<Option<Figure>> {
     let problems = ratios.iter().map(|ratio| ratio.above.len().min(ratio.below.len())).min().unwrap_or(0);
     let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(RESAMPLES); ratios.len()];
+    resamples(problems, seed, &mut |counts| {
+        for (ratio, values) in ratios.iter().zip(&mut resampled) {
+            values.extend(quotient(ratio, |problem| f64::from(counts[problem]), problems));
+        }
+    });
+    let figures = ratios
+        .iter()
+        .zip(&mut resampled)
+        .map(|(ratio, values)| Some(interval(quotient(ratio, |_| 1.0, problems)?, values)));
+    figures.collect()
+}
+
+/// [`RESAMPLES`] resamples of so many problems: how often each is drawn.
+pub(crate) fn resamples(problems: usize, seed: u64, each: &mut dyn FnMut(&[u32])) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut counts = vec![0u32; problems];
     for _ in 0..RESAMPLES {
@@ -115,16 +129,14 @@ pub fn paired_bootstrap(ratios: &[Ratio], seed: u64) -> Vec<Option<Figure>> {
             let draw = (u64::from(rng.next_u32()) * problems as u64) >> 32;
             counts[draw as usize] += 1;
         }
-        for (ratio, values) in ratios.iter().zip(&mut resampled) {
-            values.extend(quotient(ratio, |problem| f64::from(counts[problem]), problems));
-        }
+        each(&counts);
     }
-    let figures = ratios.iter().zip(&mut resampled).map(|(ratio, values)| {
-        let value = quotient(ratio, |_| 1.0, problems)?;
-        values.sort_by(f64::total_cmp);
-        Some(Figure { value, low: percentile(values, 0.025, value), high: percentile(values, 0.975, value) })
-    });
-    figures.collect()
+}
+
+/// A figure with the percentiles of its resamples.
+pub(crate) fn interval(value: f64, resampled: &mut [f64]) -> Figure {
+    resampled.sort_by(f64::total_cmp);
+    Figure { value, low: percentile(resampled, 0.025, value), high: percentile(resampled, 0.975, value) }
 }
 
 fn quotient(ratio: &Ratio, weight: impl Fn(usize) -> f64, problems: usize) -> Option<f64> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use conclave_core::calibration::{Row, auroc, expected_calibration_error};
 use conclave_core::metrics::{Ratio, paired_bootstrap};
 use conclave_core::rank::fit::{Decided, Example, SIZES, Seen, Validated, draw, fit, kind_weights, ranker, validate};
 use conclave_core::voters::{VoterTable, weight};
@@ -100,32 +101,22 @@ fn calibration(name: &str, seen: &[&Seen], decided: &[Decided]) {
         let share = of(&|seen, _| (seen.share(), seen.vote_is_right()));
         print!(
             " | {size:2} decision ECE {:.3} AUROC {:.3}, vote ECE {:.3} AUROC {:.3}, share ECE {:.3} AUROC {:.3}",
-            ece(&decision), auroc(&decision), ece(&vote), auroc(&vote), ece(&share), auroc(&share)
+            ece(&decision), area(&decision), ece(&vote), area(&vote), ece(&share), area(&share)
         );
     }
     println!();
 }
 
-fn ece(rows: &[(f64, bool)]) -> f64 {
-    let mut bins = [(0.0, 0.0, 0.0); 10];
-    for (confidence, right) in rows {
-        let bin = &mut bins[((confidence * 10.0) as usize).min(9)];
-        bin.0 += 1.0;
-        bin.1 += confidence;
-        bin.2 += f64::from(u8::from(*right));
-    }
-    bins.iter().map(|(_, sum, right)| (sum - right).abs()).sum::<f64>() / rows.len() as f64
+fn rows(rows: &[(f64, bool)]) -> Vec<Row> {
+    rows.iter().map(|(confidence, is_right)| Row { confidence: *confidence, is_right: *is_right }).collect()
 }
 
-fn auroc(rows: &[(f64, bool)]) -> f64 {
-    let (mut won, mut pairs) = (0.0, 0.0);
-    for (a, _) in rows.iter().filter(|row| row.1) {
-        for (b, _) in rows.iter().filter(|row| !row.1) {
-            pairs += 1.0;
-            won += if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 };
-        }
-    }
-    won / pairs
+fn ece(judged: &[(f64, bool)]) -> f64 {
+    expected_calibration_error(&rows(judged)).unwrap()
+}
+
+fn area(judged: &[(f64, bool)]) -> f64 {
+    auroc(&rows(judged)).unwrap()
 }
 
 fn of_file<'a>(seen: &'a [Seen], validated: &Validated, file: usize) -> (Vec<&'a Seen>, Vec<Decided>) {
