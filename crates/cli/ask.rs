@@ -202,6 +202,7 @@ fn lines(result: &AggregateResult) -> Vec<String> {
     let agrees = |cluster: &&ClusterResult| is_equivalent(&chosen, &Answer::parse(&cluster.answer));
     let votes = result.clusters.iter().find(agrees).map_or(0, |cluster| cluster.votes);
     let meaning = match result.confidence_kind {
+        ConfidenceKind::Correct => "that the answer is right, as far as votes can tell",
         ConfidenceKind::Share => "share of the votes",
         ConfidenceKind::LeadProbability => "that the vote would stay the same, not that it is right",
         ConfidenceKind::AnswerMass => "the aggregator's probability of this answer",

@@ -46,37 +46,38 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     ]);
     let mut weights = Weights::open(&arguments.weights, &options)?;
     let reading = arguments.reading.options(&mut tally)?;
-    let mut decide = |name: &str, set: &SampleSet, voted: Result<Ballot, BallotError>, weights: &mut Weights| {
-        let started = Instant::now();
-        let voted = voted.map(|ballot| weights.weighed(set, ballot, &options));
-        let mut result = match &voted {
-            Ok(ballot) => {
-                let mut result = AggregateResult::from_ballot(set, ballot, &options);
-                if let Some(ranking) = weights.judge().rank(ballot.kind.name(), set, &ballot.vote) {
-                    result.set_ranking(&ranking, ballot.vote.winner);
+    let mut decide =
+        |name: &str, set: &SampleSet, voted: Result<Ballot, BallotError>, weights: &mut Weights| {
+            let started = Instant::now();
+            let voted = voted.map(|ballot| weights.weighed(set, ballot, &options));
+            let mut result = match &voted {
+                Ok(ballot) => {
+                    let mut result = AggregateResult::from_ballot(set, ballot, &options);
+                    if let Some(ranking) = weights.judge().rank(ballot.kind.name(), set, &ballot.vote) {
+                        result.set_ranking(&ranking, ballot.vote.winner);
+                    }
+                    result
                 }
-                result
+                Err(reason) => {
+                    refusals.add(reason, &set.id, name)?;
+                    AggregateResult::not_voted(set, reason)
+                }
+            };
+            result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+            summary.add(&result, voted.as_ref().ok());
+            if json {
+                output.json_line(&result)?;
+            } else {
+                table.push(row(&result));
+                if arguments.verbose {
+                    if let Ok(ballot) = &voted {
+                        table.push_note(format!("  {}", source_of(ballot)));
+                    }
+                    readings(&result).chain(fields(&result)).for_each(|line| table.push_note(line));
+                }
             }
-            Err(reason) => {
-                refusals.add(reason, &set.id, name)?;
-                AggregateResult::not_voted(set, reason)
-            }
+            anyhow::Ok(())
         };
-        result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-        summary.add(&result, voted.as_ref().ok());
-        if json {
-            output.json_line(&result)?;
-        } else {
-            table.push(row(&result));
-            if arguments.verbose {
-                if let Ok(ballot) = &voted {
-                    table.push_note(format!("  {}", source_of(ballot)));
-                }
-                readings(&result).chain(fields(&result)).for_each(|line| table.push_note(line));
-            }
-        }
-        anyhow::Ok(())
-    };
     // Who can be believed is known when all sets were seen.
     let mut held = Vec::new();
     read_named_sets(&sources, &reading, &mut tally, |name, set| {

@@ -65,11 +65,17 @@ impl Weights {
     pub fn open(arguments: &WeightsArguments, options: &VoteOptions) -> Result<Self> {
         let usage = |text: &str| Err(anyhow::Error::new(UsageError(text.to_owned())));
         let learns = arguments.weights.as_deref() == Some("learned");
-        if arguments.weights.is_some() && (options.is_ordinal || options.rule.is_some_and(|rule| rule != Rule::Plurality)) {
-            return usage("--weights decides by the sum of weights: it goes with --rule plurality alone, and not with --ordinal");
+        if arguments.weights.is_some()
+            && (options.is_ordinal || options.rule.is_some_and(|rule| rule != Rule::Plurality))
+        {
+            return usage(
+                "--weights decides by the sum of weights: it goes with --rule plurality alone, and not with --ordinal",
+            );
         }
         if arguments.save_weights.is_some() && !learns {
-            return usage("--save-weights writes what --weights learned finds: there is nothing to write with a file");
+            return usage(
+                "--save-weights writes what --weights learned finds: there is nothing to write with a file",
+            );
         }
         let reliabilities = match arguments.weights.as_deref() {
             None | Some("learned") => None,
@@ -85,7 +91,15 @@ impl Weights {
             Some(file) => read_ranker(file)?,
         };
         let save = arguments.save_weights.as_deref().map(|path| Output::open(Some(path))).transpose()?;
-        Ok(Self { origin, field: arguments.voter.clone(), save, reliabilities, ranker, graded: 0, all_wrong: 0 })
+        Ok(Self {
+            origin,
+            field: arguments.voter.clone(),
+            save,
+            reliabilities,
+            ranker,
+            graded: 0,
+            all_wrong: 0,
+        })
     }
 
     /// Whether all sets must be seen before one can be decided.
@@ -136,8 +150,7 @@ impl Weights {
             };
             self.all_wrong += u64::from(!ballot.vote.clusters.iter().any(accepts));
         }
-        let weights: Vec<f64> =
-            learned.of_set(set, self.field.as_deref()).into_iter().map(weight).collect();
+        let weights: Vec<f64> = learned.of_set(set, self.field.as_deref()).into_iter().map(weight).collect();
         ballot.weighed(&weights)
     }
 
@@ -149,7 +162,9 @@ impl Weights {
 
     /// The table of voters, and what they are worth together; nothing where they were not learned here.
     pub fn report(&self) -> Vec<String> {
-        let (Origin::Learned(table), Some(learned)) = (&self.origin, &self.reliabilities) else { return Vec::new() };
+        let (Origin::Learned(table), Some(learned)) = (&self.origin, &self.reliabilities) else {
+            return Vec::new();
+        };
         let mut shown = Table::new(&[
             ("voter", Align::Left),
             ("answers", Align::Right),
@@ -172,7 +187,10 @@ impl Weights {
             lines.push(self.together(&together));
         }
         if table.unnamed() > 0 {
-            lines.push(format!("{} without a voter's name count as the mean voter", count(table.unnamed(), "candidate")));
+            lines.push(format!(
+                "{} without a voter's name count as the mean voter",
+                count(table.unnamed(), "candidate")
+            ));
         }
         lines
     }
@@ -211,6 +229,7 @@ fn read_reliabilities(path: &Path) -> Result<Reliabilities> {
 
 /// Reads a ranker.
 pub fn read_ranker(path: &Path) -> Result<Ranker> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the ranker `{}`", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the ranker `{}`", path.display()))?;
     Ranker::read(&text).with_context(|| format!("the ranker `{}`", path.display()))
 }

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use crate::aggregate::arguments::VariantName;
 use crate::arguments::EXIT_CODES;
 use crate::device::DeviceName;
+use crate::kinds::AnswerArguments;
 use crate::model::arguments::ModelArguments;
+use crate::sets::FilesArguments;
 
 /// The commands of `conclave train`.
 #[derive(Debug, Subcommand)]

@@ -63,7 +63,10 @@ pub fn run(arguments: &RankerArguments) -> Result<Outcome> {
         say(&format!("{} without a reference teach nothing and are left out", count(unlabelled, "set")));
     }
     if records > 0 {
-        say(&format!("{} of records are left out: rankers judge answers that are one value", count(records, "set")));
+        say(&format!(
+            "{} of records are left out: rankers judge answers that are one value",
+            count(records, "set")
+        ));
     }
     let mut table = Table::new(&[
         ("kind", Align::Left),
@@ -87,7 +90,11 @@ pub fn run(arguments: &RankerArguments) -> Result<Outcome> {
         }
         let most = files.values().flatten().map(Example::candidates).max().unwrap_or(2);
         let all = |with_voters: bool| -> Vec<Seen> {
-            files.values().enumerate().flat_map(|(at, examples)| draw(examples, at, &SIZES, DRAWS, with_voters)).collect()
+            files
+                .values()
+                .enumerate()
+                .flat_map(|(at, examples)| draw(examples, at, &SIZES, DRAWS, with_voters))
+                .collect()
         };
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         let (plain_rows, voter_rows) = (all(false), all(true));
@@ -133,7 +140,9 @@ fn push(table: &mut Table, kind: &str, what: &str, names: &[&str], rows: &[Seen]
             if problems.is_empty() {
                 continue;
             }
-            let mean = |at: usize| problems.values().map(|sums| sums[at] / sums[3]).sum::<f64>() / problems.len() as f64;
+            let mean = |at: usize| {
+                problems.values().map(|sums| sums[at] / sums[3]).sum::<f64>() / problems.len() as f64
+            };
             let gains = problems.values().map(|sums| (sums[1] - sums[0]) / sums[3]).collect();
             let gain = paired_bootstrap(&[Ratio::mean(gains)], SEED).pop().flatten();
             table.push(vec![
@@ -145,9 +154,12 @@ fn push(table: &mut Table, kind: &str, what: &str, names: &[&str], rows: &[Seen]
                 format!("{:.3}", mean(0)),
                 format!("{:.3}", mean(1)),
                 format!("{:.3}", mean(2)),
-                gain.map_or_else(|| "-".to_owned(), |Figure { value, low, high }| {
-                    format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * value, 100.0 * low, 100.0 * high)
-                }),
+                gain.map_or_else(
+                    || "-".to_owned(),
+                    |Figure { value, low, high }| {
+                        format!("{:+.1} [{:+.1}, {:+.1}]", 100.0 * value, 100.0 * low, 100.0 * high)
+                    },
+                ),
                 calibration_error(&judged).map_or_else(|| "-".to_owned(), |error| format!("{error:.3}")),
             ]);
         }

@@ -26,7 +26,8 @@ pub struct Vote {
 impl Vote {
     /// The winner's votes over all candidates, those without an answer too; 0 without a winner.
     pub fn share(&self, candidates: usize) -> f64 {
-        self.winner.map_or(0.0, |winner| self.clusters[winner].candidates.len() as f64 / candidates.max(1) as f64)
+        self.winner
+            .map_or(0.0, |winner| self.clusters[winner].candidates.len() as f64 / candidates.max(1) as f64)
     }
 
     /// The winning answer.

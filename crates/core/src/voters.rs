@@ -157,7 +157,9 @@ impl Reliabilities {
         let of = |candidate: &usize| reliabilities.get(*candidate).copied().unwrap_or(0.5);
         let logits: Vec<(f64, usize)> = clusters
             .iter()
-            .map(|cluster| (cluster.candidates.iter().map(|at| log_odds(of(at))).sum(), cluster.candidates.len()))
+            .map(|cluster| {
+                (cluster.candidates.iter().map(|at| log_odds(of(at))).sum(), cluster.candidates.len())
+            })
             .collect();
         em::posterior(&logits, self.theta)
     }

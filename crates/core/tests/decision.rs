@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use conclave_core::calibration::{Row, auroc, expected_calibration_error};
 use conclave_core::metrics::{Ratio, paired_bootstrap};
-use conclave_core::rank::fit::{Decided, Example, SIZES, Seen, Validated, draw, fit, kind_weights, ranker, validate};
+use conclave_core::rank::fit::{
+    Decided, Example, SIZES, Seen, Validated, draw, fit, kind_weights, ranker, validate,
+};
 use conclave_core::voters::{VoterTable, weight};
 use conclave_core::{SampleSet, majority_vote, read_sample_sets};
 use flate2::read::MultiGzDecoder;
@@ -49,7 +51,9 @@ fn pool(name: &str, left_out: &HashSet<String>) -> Vec<SampleSet> {
     sets.retain(|set| !left_out.contains(set.problem.trim()));
     for set in &mut sets {
         set.candidates.retain(|candidate| {
-            ["source_correct", "peer_correct"].iter().any(|field| candidate.extra.get(*field).is_some_and(|v| v.is_boolean()))
+            ["source_correct", "peer_correct"]
+                .iter()
+                .any(|field| candidate.extra.get(*field).is_some_and(|v| v.is_boolean()))
         });
     }
     sets
@@ -74,14 +78,23 @@ fn line(name: &str, seen: &[&Seen], decided: &[Decided]) {
         for (seen, decided) in seen.iter().zip(decided).filter(|(seen, _)| seen.k == size) {
             let sums = problems.entry(seen.problem).or_default();
             let is = |yes: bool| f64::from(u8::from(yes));
-            [is(seen.vote_is_right()), is(decided.is_right), is(seen.any_is_right()), 1.0].iter().zip(sums).for_each(|(x, sum)| *sum += x);
+            [is(seen.vote_is_right()), is(decided.is_right), is(seen.any_is_right()), 1.0]
+                .iter()
+                .zip(sums)
+                .for_each(|(x, sum)| *sum += x);
         }
-        let mean = |at: usize| problems.values().map(|sums| sums[at] / sums[3]).sum::<f64>() / problems.len() as f64;
+        let mean =
+            |at: usize| problems.values().map(|sums| sums[at] / sums[3]).sum::<f64>() / problems.len() as f64;
         let gains: Vec<f64> = problems.values().map(|sums| (sums[1] - sums[0]) / sums[3]).collect();
         let gain = paired_bootstrap(&[Ratio::mean(gains)], 1)[0].unwrap();
         print!(
             " | {size:2} {:.3} {:.3} {:.3} {:4.0} % [{:+.1}, {:+.1}]",
-            mean(0), mean(1), mean(2), 100.0 * gain.value / (mean(2) - mean(0)), 100.0 * gain.low, 100.0 * gain.high
+            mean(0),
+            mean(1),
+            mean(2),
+            100.0 * gain.value / (mean(2) - mean(0)),
+            100.0 * gain.low,
+            100.0 * gain.high
         );
     }
     println!();
@@ -91,8 +104,12 @@ fn line(name: &str, seen: &[&Seen], decided: &[Decided]) {
 fn calibration(name: &str, seen: &[&Seen], decided: &[Decided]) {
     print!("{name:34}");
     for size in SIZES {
-        let rows: Vec<(&Seen, &Decided)> =
-            seen.iter().copied().zip(decided).filter(|(seen, _)| seen.k == size && seen.number == 0).collect();
+        let rows: Vec<(&Seen, &Decided)> = seen
+            .iter()
+            .copied()
+            .zip(decided)
+            .filter(|(seen, _)| seen.k == size && seen.number == 0)
+            .collect();
         let of = |value: &dyn Fn(&Seen, &Decided) -> (f64, bool)| -> Vec<(f64, bool)> {
             rows.iter().map(|(seen, decided)| value(seen, decided)).collect()
         };
@@ -101,7 +118,12 @@ fn calibration(name: &str, seen: &[&Seen], decided: &[Decided]) {
         let share = of(&|seen, _| (seen.share(), seen.vote_is_right()));
         print!(
             " | {size:2} decision ECE {:.3} AUROC {:.3}, vote ECE {:.3} AUROC {:.3}, share ECE {:.3} AUROC {:.3}",
-            ece(&decision), area(&decision), ece(&vote), area(&vote), ece(&share), area(&share)
+            ece(&decision),
+            area(&decision),
+            ece(&vote),
+            area(&vote),
+            ece(&share),
+            area(&share)
         );
     }
     println!();
@@ -120,7 +142,11 @@ fn area(judged: &[(f64, bool)]) -> f64 {
 }
 
 fn of_file<'a>(seen: &'a [Seen], validated: &Validated, file: usize) -> (Vec<&'a Seen>, Vec<Decided>) {
-    seen.iter().zip(&validated.decided).filter(|(seen, _)| seen.file == file).map(|(seen, decided)| (seen, *decided)).unzip()
+    seen.iter()
+        .zip(&validated.decided)
+        .filter(|(seen, _)| seen.file == file)
+        .map(|(seen, decided)| (seen, *decided))
+        .unzip()
 }
 
 #[test]
@@ -173,7 +199,8 @@ fn voters_on_pools() {
             let mut problems: Vec<[f64; 4]> = vec![[0.0; 4]; sets.len()];
             let mut refused = 0;
             for number in 0..5 {
-                let drawn: Vec<SampleSet> = sets.iter().enumerate().map(|(at, set)| sub(set, size, number * 7919 + at)).collect();
+                let drawn: Vec<SampleSet> =
+                    sets.iter().enumerate().map(|(at, set)| sub(set, size, number * 7919 + at)).collect();
                 let votes: Vec<_> = drawn.iter().map(majority_vote).collect();
                 let mut table = VoterTable::default();
                 drawn.iter().zip(&votes).for_each(|(set, vote)| table.add(set, &vote.clusters, None));
@@ -181,22 +208,45 @@ fn voters_on_pools() {
                 refused += usize::from(learned.is_err());
                 for ((set, vote), sums) in drawn.iter().zip(&votes).zip(&mut problems) {
                     let reference = set.reference_answer.as_ref().unwrap().parsed();
-                    let right: Vec<bool> = vote.clusters.iter().map(|class| reference.accepts(&class.to_answer())).collect();
+                    let right: Vec<bool> =
+                        vote.clusters.iter().map(|class| reference.accepts(&class.to_answer())).collect();
                     let of = learned.as_ref().ok().map(|learned| learned.of_set(set, None));
                     let sum = |class: usize| -> f64 {
-                        vote.clusters[class].candidates.iter().map(|at| of.as_ref().map_or(1.0, |of| weight(of[*at]))).sum()
+                        vote.clusters[class]
+                            .candidates
+                            .iter()
+                            .map(|at| of.as_ref().map_or(1.0, |of| weight(of[*at])))
+                            .sum()
                     };
                     let mut best = 0;
-                    (0..right.len()).for_each(|class| if sum(class) > sum(best) { best = class });
+                    (0..right.len()).for_each(|class| {
+                        if sum(class) > sum(best) {
+                            best = class
+                        }
+                    });
                     let is = |yes: Option<&bool>| f64::from(u8::from(yes == Some(&true)));
                     [is(right.first()), is(right.get(best)), f64::from(u8::from(right.contains(&true))), 1.0]
-                        .iter().zip(sums).for_each(|(x, sum)| *sum += x);
+                        .iter()
+                        .zip(sums)
+                        .for_each(|(x, sum)| *sum += x);
                 }
             }
-            let mean = |at: usize| problems.iter().map(|sums| sums[at] / sums[3]).sum::<f64>() / problems.len() as f64;
-            let gain = paired_bootstrap(&[Ratio::mean(problems.iter().map(|s| (s[1] - s[0]) / s[3]).collect())], 1)[0].unwrap();
-            println!("{name:28} {size:2}: vote {:.3}, weighted {:.3}, oracle {:.3}; gain {:+.1} [{:+.1}, {:+.1}] points; refused {refused} of 5",
-                mean(0), mean(1), mean(2), 100.0 * gain.value, 100.0 * gain.low, 100.0 * gain.high);
+            let mean = |at: usize| {
+                problems.iter().map(|sums| sums[at] / sums[3]).sum::<f64>() / problems.len() as f64
+            };
+            let gain =
+                paired_bootstrap(&[Ratio::mean(problems.iter().map(|s| (s[1] - s[0]) / s[3]).collect())], 1)
+                    [0]
+                .unwrap();
+            println!(
+                "{name:28} {size:2}: vote {:.3}, weighted {:.3}, oracle {:.3}; gain {:+.1} [{:+.1}, {:+.1}] points; refused {refused} of 5",
+                mean(0),
+                mean(1),
+                mean(2),
+                100.0 * gain.value,
+                100.0 * gain.low,
+                100.0 * gain.high
+            );
         }
     }
 }

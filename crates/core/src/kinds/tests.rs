@@ -213,10 +213,7 @@ fn texts_need_a_strict_majority() {
 #[test]
 fn mathematics_and_letters_keep_the_earliest() {
     let found = ballot(&set("?", &["\\boxed{7}", "\\boxed{8}"]), &VoteOptions::default()).unwrap();
-    assert_eq!(
-        (found.answer.as_deref(), found.confidence_kind),
-        (Some("7"), ConfidenceKind::Share)
-    );
+    assert_eq!((found.answer.as_deref(), found.confidence_kind), (Some("7"), ConfidenceKind::Share));
     let letters = ["The answer is A.", "a", "(A)", "The answer is B.", "b", "B"];
     let found = ballot(&set("?", &letters), &VoteOptions::default()).unwrap();
     assert_eq!((found.answer.as_deref(), found.vote.clusters[0].candidates.len()), (Some("A"), 3));

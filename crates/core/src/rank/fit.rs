@@ -45,7 +45,9 @@ pub const FEWEST: usize = 30;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {
     /// Not enough sets to learn from.
-    #[error("{found} sets of kind `{kind}` have a reference and two candidates or more: at least {FEWEST} are needed")]
+    #[error(
+        "{found} sets of kind `{kind}` have a reference and two candidates or more: at least {FEWEST} are needed"
+    )]
     TooFew {
         /// The kind.
         kind: String,
@@ -148,7 +150,13 @@ pub struct Decided {
 
 /// All draws of the sets of a file. With `with_voters` reliabilities are learned for each number of candidates and each draw;
 /// draws where they are not identified are left out.
-pub fn draw(examples: &[Example], file: usize, sizes: &[usize], draws: usize, with_voters: bool) -> Vec<Seen> {
+pub fn draw(
+    examples: &[Example],
+    file: usize,
+    sizes: &[usize],
+    draws: usize,
+    with_voters: bool,
+) -> Vec<Seen> {
     let mut seen = Vec::new();
     for &size in sizes {
         for number in 0..draws {
@@ -160,7 +168,9 @@ pub fn draw(examples: &[Example], file: usize, sizes: &[usize], draws: usize, wi
                 .collect();
             let learned = if with_voters {
                 let mut table = VoterTable::default();
-                drawn.iter().for_each(|(at, draw)| table.add_named(&draw.voters(&examples[*at]), &draw.clusters));
+                drawn
+                    .iter()
+                    .for_each(|(at, draw)| table.add_named(&draw.voters(&examples[*at]), &draw.clusters));
                 match table.learn() {
                     Ok(learned) => Some(learned),
                     Err(_) => continue,
@@ -170,7 +180,8 @@ pub fn draw(examples: &[Example], file: usize, sizes: &[usize], draws: usize, wi
             };
             for (at, draw) in drawn {
                 let example = &examples[at];
-                let looks: Vec<&Look> = draw.chosen.iter().map(|candidate| &example.looks[*candidate]).collect();
+                let looks: Vec<&Look> =
+                    draw.chosen.iter().map(|candidate| &example.looks[*candidate]).collect();
                 let of: Option<Vec<f64>> = learned.as_ref().map(|learned| {
                     draw.voters(example).iter().map(|voter| learned.of(voter.as_deref())).collect()
                 });
@@ -255,7 +266,13 @@ pub fn penalties(signs: f64) -> Vec<f64> {
 }
 
 /// A ranker for one kind of what was fitted.
-pub fn kind_weights(kind: &str, problems: usize, candidates: (usize, usize), plain: &Fit, voters: Option<&Fit>) -> KindWeights {
+pub fn kind_weights(
+    kind: &str,
+    problems: usize,
+    candidates: (usize, usize),
+    plain: &Fit,
+    voters: Option<&Fit>,
+) -> KindWeights {
     KindWeights {
         kind: kind.to_owned(),
         problems,

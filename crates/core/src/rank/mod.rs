@@ -20,8 +20,8 @@ use crate::voters::Reliabilities;
 use features::Features;
 use signs::Look;
 
-pub use weights::{Ranker, RankerError};
 use weights::Weights;
+pub use weights::{Ranker, RankerError};
 
 /// Probabilities over the classes of a set.
 #[derive(Debug, Clone, PartialEq)]

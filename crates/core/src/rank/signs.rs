@@ -66,7 +66,11 @@ pub(crate) struct Look {
 /// What is seen in each candidate of a set.
 pub(crate) fn looks(set: &SampleSet, readings: &[Reading]) -> Vec<Look> {
     let problem = working(&set.problem).numbers;
-    set.candidates.iter().zip(readings).map(|(candidate, reading)| look(candidate, reading, &problem)).collect()
+    set.candidates
+        .iter()
+        .zip(readings)
+        .map(|(candidate, reading)| look(candidate, reading, &problem))
+        .collect()
 }
 
 /// The signs of candidates that stand together; zeros for those without an answer.
@@ -80,7 +84,10 @@ pub(crate) fn signs(looks: &[&Look]) -> Vec<Signs> {
         (to - from) as f64
     };
     let others = looks.len().saturating_sub(1).max(1) as f64;
-    looks.iter().map(|look| if look.is_answered { together(look, &heard, others) } else { [0.0; COUNT] }).collect()
+    looks
+        .iter()
+        .map(|look| if look.is_answered { together(look, &heard, others) } else { [0.0; COUNT] })
+        .collect()
 }
 
 fn together(look: &Look, heard: &dyn Fn(f64) -> f64, others: f64) -> Signs {
@@ -167,7 +174,8 @@ fn repeats(text: &str, words: usize) -> f64 {
 }
 
 fn hash(word: &str) -> u64 {
-    word.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    word.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn mixed(value: u64) -> u64 {

@@ -56,7 +56,9 @@ pub enum RankerError {
     #[error("not a ranker: {0}; expected what `conclave train ranker` writes")]
     Json(String),
     /// A format of another version.
-    #[error("format {found}: this program reads format {FORMAT}; fit the ranker again with `conclave train ranker`")]
+    #[error(
+        "format {found}: this program reads format {FORMAT}; fit the ranker again with `conclave train ranker`"
+    )]
     Format {
         /// What it says.
         found: u32,
@@ -91,9 +93,16 @@ impl Weights {
 
     pub(super) fn named(&self) -> NamedWeights {
         let named = |names: &mut dyn Iterator<Item = &'static str>, weights: &[f64]| {
-            names.zip(weights).filter(|(_, weight)| **weight != 0.0).map(|(name, weight)| (name.to_owned(), *weight)).collect()
+            names
+                .zip(weights)
+                .filter(|(_, weight)| **weight != 0.0)
+                .map(|(name, weight)| (name.to_owned(), *weight))
+                .collect()
         };
-        NamedWeights { class: named(&mut class_names(), &self.classes), none: named(&mut set_names(), &self.set) }
+        NamedWeights {
+            class: named(&mut class_names(), &self.classes),
+            none: named(&mut set_names(), &self.set),
+        }
     }
 }
 
@@ -132,7 +141,8 @@ fn fill(
     if known == named.len() {
         return Ok(());
     }
-    let unknown = named.keys().find(|name| !class_names().chain(set_names()).any(|known| known == name.as_str()));
+    let unknown =
+        named.keys().find(|name| !class_names().chain(set_names()).any(|known| known == name.as_str()));
     Err(RankerError::Feature(unknown.or(named.keys().next()).cloned().unwrap_or_default()))
 }
 
@@ -148,7 +158,8 @@ impl Ranker {
     /// # Errors
     /// Where it is none, or of another version.
     pub fn read(text: &str) -> Result<Self, RankerError> {
-        let ranker: Self = serde_json::from_str(text).map_err(|error| RankerError::Json(error.to_string()))?;
+        let ranker: Self =
+            serde_json::from_str(text).map_err(|error| RankerError::Json(error.to_string()))?;
         if ranker.format != FORMAT {
             return Err(RankerError::Format { found: ranker.format });
         }

@@ -185,7 +185,10 @@ struct Pieces<'a> {
 impl Pieces<'_> {
     /// Whether what was just read goes on in brackets or powers, so that a sum behind it is a part of something larger.
     fn goes_on(&self) -> bool {
-        self.text[..self.at].chars().next_back().is_some_and(|c| matches!(c, ')' | ']' | '}' | '^' | '%' | '_' | '!'))
+        self.text[..self.at]
+            .chars()
+            .next_back()
+            .is_some_and(|c| matches!(c, ')' | ']' | '}' | '^' | '%' | '_' | '!'))
     }
 
     fn starts_line(&self) -> bool {
@@ -205,8 +208,11 @@ impl Pieces<'_> {
                     return Some(Piece::Break);
                 }
                 b'0'..=b'9' => {
-                    let is_factor = self.at > 1 && bytes[self.at - 1] == b'x' && bytes[self.at - 2].is_ascii_digit();
-                    let is_part = !is_factor && self.at > 0 && (bytes[self.at - 1].is_ascii_alphabetic() || bytes[self.at - 1] == b'_');
+                    let is_factor =
+                        self.at > 1 && bytes[self.at - 1] == b'x' && bytes[self.at - 2].is_ascii_digit();
+                    let is_part = !is_factor
+                        && self.at > 0
+                        && (bytes[self.at - 1].is_ascii_alphabetic() || bytes[self.at - 1] == b'_');
                     let (value, digits) = self.number();
                     let Some(value) = value else { return Some(Piece::Break) };
                     match numbers.len() < MOST_NUMBERS {
@@ -214,9 +220,12 @@ impl Pieces<'_> {
                         false => numbers[self.count % MOST_NUMBERS] = value,
                     }
                     self.count += 1;
-                    let goes_on = bytes.get(self.at).is_some_and(|b| matches!(b, b'^' | b'%' | b'!') || b.is_ascii_alphabetic());
+                    let goes_on = bytes
+                        .get(self.at)
+                        .is_some_and(|b| matches!(b, b'^' | b'%' | b'!') || b.is_ascii_alphabetic());
                     // `2x`, `5%`, `3^2`, `x1`: not a plain number, unless it is `2x3`.
-                    let is_product = bytes.get(self.at) == Some(&b'x') && bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit);
+                    let is_product = bytes.get(self.at) == Some(&b'x')
+                        && bytes.get(self.at + 1).is_some_and(u8::is_ascii_digit);
                     if is_part || goes_on && !is_product {
                         return Some(Piece::Break);
                     }

@@ -67,7 +67,9 @@ pub(super) fn learn(sets: &[Said], voters: usize, alike: bool) -> Learned {
             let wrong: f64 = said
                 .iter()
                 .flatten()
-                .map(|voter| libm::log(1.0 - reliability[*voter as usize].clamp(super::BOUNDS.0, super::BOUNDS.1)))
+                .map(|voter| {
+                    libm::log(1.0 - reliability[*voter as usize].clamp(super::BOUNDS.0, super::BOUNDS.1))
+                })
                 .sum();
             let (found, evidence) = weighed(&logits, theta);
             *posterior = found;

@@ -82,7 +82,9 @@ impl VoterTable {
         }
         let said: Said = clusters
             .iter()
-            .map(|cluster| cluster.candidates.iter().filter_map(|at| voters.get(*at).copied().flatten()).collect())
+            .map(|cluster| {
+                cluster.candidates.iter().filter_map(|at| voters.get(*at).copied().flatten()).collect()
+            })
             .filter(|voters: &Vec<u32>| !voters.is_empty())
             .collect();
         if !said.is_empty() {
@@ -202,12 +204,17 @@ impl VoterTable {
         for said in self.sets.iter().filter(|said| is_shared(said)) {
             let logits: Vec<(f64, usize)> = said
                 .iter()
-                .map(|voters| (voters.iter().map(|voter| super::log_odds(of[*voter as usize])).sum(), voters.len()))
+                .map(|voters| {
+                    (voters.iter().map(|voter| super::log_odds(of[*voter as usize])).sum(), voters.len())
+                })
                 .collect();
             let posterior = em::posterior(&logits, reliabilities.theta);
             sets += 1;
-            let all: Vec<(usize, u32)> =
-                said.iter().enumerate().flat_map(|(class, voters)| voters.iter().map(move |v| (class, *v))).collect();
+            let all: Vec<(usize, u32)> = said
+                .iter()
+                .enumerate()
+                .flat_map(|(class, voters)| voters.iter().map(move |v| (class, *v)))
+                .collect();
             votes += all.len();
             none += posterior.last().copied().unwrap_or(0.0);
             // E[(x_i - r_i)(x_j - r_j)] under the posterior, where x is being right: both are right only in one class.

@@ -34,7 +34,9 @@ impl Draw {
         // Which answers are equal does not depend on who else is there, so classes are those of the whole set.
         let mut found: Vec<(usize, Vec<usize>)> = Vec::new();
         for (at, candidate) in places.iter().enumerate() {
-            let Some(class) = example.classes.iter().position(|class| class.contains(candidate)) else { continue };
+            let Some(class) = example.classes.iter().position(|class| class.contains(candidate)) else {
+                continue;
+            };
             match found.iter_mut().find(|(known, _)| *known == class) {
                 Some((_, members)) => members.push(at),
                 None => found.push((class, vec![at])),

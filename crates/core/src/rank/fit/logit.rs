@@ -123,7 +123,8 @@ impl Scale {
 /// The loss of a draw, -ln P(a right class, or none where none is right); its gradient, `count` times, is added.
 fn add_gradient(row: &Seen, weights: &Weights, count: f64, gradient: &mut [f64]) -> f64 {
     let ranking = weights.rank(&row.features);
-    let right: f64 = ranking.classes.iter().zip(&row.correct).filter(|(_, right)| **right).map(|(p, _)| p).sum();
+    let right: f64 =
+        ranking.classes.iter().zip(&row.correct).filter(|(_, right)| **right).map(|(p, _)| p).sum();
     let is_none = !row.any_is_right();
     let hit = if is_none { ranking.none } else { right };
     if count > 0.0 {
@@ -157,7 +158,8 @@ fn lbfgs(at: &mut Vec<f64>, scale: f64, evaluate: &mut dyn FnMut(&[f64], &mut [f
             factors.push(factor);
         }
         let first = 1.0 / dot(&gradient, &gradient).sqrt().max(1.0);
-        let curvature = history.last().map_or(first, |(step, change)| dot(step, change) / dot(change, change));
+        let curvature =
+            history.last().map_or(first, |(step, change)| dot(step, change) / dot(change, change));
         direction.iter_mut().for_each(|d| *d *= curvature);
         for ((step, change), factor) in history.iter().zip(factors.iter().rev()) {
             let back = factor - dot(change, &direction) / dot(step, change);
