@@ -133,7 +133,7 @@ impl StopPrior {
         if top < 2 {
             return 1.0;
         }
-        let others = if third == 0 { 0.0 } else { (1 + rest / third) as f64 };
+        let others = rest.checked_div(third).map_or(0.0, |others| 1.0 + others as f64);
         if tally.drawn() > MOST {
             let changes = |rival| 1.0 - crate::vote::lead_probability(top, rival);
             return (changes(second) + others * changes(third)).min(1.0);
