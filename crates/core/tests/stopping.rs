@@ -248,8 +248,12 @@ fn stopping_on_files() {
         println!("prior without {without:?}, {} problems: {:?}", histories.len(), fit_stop_prior(&histories));
         fit_stop_prior(&histories).unwrap()
     };
-    let built_in = fit("");
-    println!("built in: {:?}", StopPrior::BUILT_IN);
+    let (fitted, built_in) = (fit(""), StopPrior::BUILT_IN);
+    let is_near = |a: f64, b: f64| (a - b).abs() < 1e-3;
+    assert!(
+        is_near(fitted.discount(), built_in.discount()) && is_near(fitted.strength(), built_in.strength())
+    );
+    assert!(fitted.levels().iter().zip(built_in.levels()).all(|(a, b)| is_near(a.level, b.level)));
     println!("| file | rule | saved | agreement | right | right with all |\n|---|---|---|---|---|---|");
     let mut together = BTreeMap::<String, Outcome>::new();
     for (name, problems) in &files {

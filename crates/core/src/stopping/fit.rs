@@ -21,6 +21,9 @@ use crate::vote::Vote;
 /// Agreements for which levels are found.
 const AGREEMENTS: [f64; 3] = [0.99, 0.995, 0.999];
 
+/// Larger histories are left out: nobody draws so many where stopping matters, and they would take long.
+const MOST_CANDIDATES: u64 = 1_024;
+
 /// Orders in which each history is drawn again.
 const ORDERS: usize = 32;
 
@@ -40,6 +43,11 @@ impl History {
         Self { classes, unanswered: (vote.readings.len() - vote.answered) as u64 }
     }
 
+    /// How many candidates there were.
+    fn len(&self) -> u64 {
+        self.classes.iter().fold(self.unanswered, |sum, &size| sum.saturating_add(size))
+    }
+
     /// One number for each candidate: its class; none where it has no answer.
     fn candidates(&self) -> Vec<Option<usize>> {
         let classes = self.classes.iter().enumerate();
@@ -48,15 +56,18 @@ impl History {
     }
 }
 
-/// The prior that fits histories best, with its levels; nothing where no history has two candidates. For an agreement of
+/// The prior that fits histories best, with its levels; nothing where no history has from 2 to 1,024
+/// candidates (others are left out). For an agreement of
 /// .999 two thousand histories are needed that vouch for it, for .99 two hundred: where there are fewer, the level is what
 /// is left to 1. A pure function: the same histories give the same bits.
 pub fn fit_stop_prior(histories: &[History]) -> Option<StopPrior> {
-    let factors = Factors::of(histories)?;
+    let is_of_use = |history: &&History| (2..=MOST_CANDIDATES).contains(&history.len());
+    let histories: Vec<&History> = histories.iter().filter(is_of_use).collect();
+    let factors = Factors::of(&histories)?;
     let (discount, strength) = factors.most_likely();
     let levels = AGREEMENTS.map(|agreement| StopLevel { agreement, level: 1.0 - agreement });
     let prior = StopPrior::new(discount, strength, levels).ok()?;
-    let shown = Replay::of(&prior, histories);
+    let shown = Replay::of(&prior, &histories);
     let levels = AGREEMENTS.map(|agreement| StopLevel { agreement, level: shown.level(agreement) });
     StopPrior::new(discount, strength, levels).ok()
 }
@@ -73,13 +84,13 @@ struct Factors {
 
 impl Factors {
     /// A candidate without an answer counts as a class of its own, as it does where the rule is asked.
-    fn of(histories: &[History]) -> Option<Self> {
+    fn of(histories: &[&History]) -> Option<Self> {
         let mut factors = Self { new_classes: Vec::new(), draws: Vec::new(), repeats: Vec::new() };
         for history in histories {
             let classes = history.classes.iter().filter(|&&size| size > 0);
             let number = classes.clone().count() as u64 + history.unanswered;
             count(&mut factors.new_classes, number);
-            count(&mut factors.draws, classes.clone().sum::<u64>() + history.unanswered);
+            count(&mut factors.draws, history.len());
             classes.for_each(|&size| count(&mut factors.repeats, size));
         }
         (!factors.draws.is_empty()).then_some(factors)
@@ -146,17 +157,12 @@ fn steps() -> impl Iterator<Item = f64> {
 }
 
 impl Replay {
-    fn of(prior: &StopPrior, histories: &[History]) -> Self {
+    fn of(prior: &StopPrior, histories: &[&History]) -> Self {
         let steps: Vec<f64> = steps().collect();
         let mut missed = [vec![0.0; steps.len()], vec![0.0; steps.len()]];
         let mut known = BTreeMap::new();
-        let mut problems = 0.0;
         for (index, history) in histories.iter().enumerate() {
             let mut candidates = history.candidates();
-            if candidates.len() < 2 {
-                continue;
-            }
-            problems += 1.0;
             let mut rng = ChaCha8Rng::seed_from_u64(index as u64);
             for _ in 0..ORDERS {
                 shuffle(&mut candidates, &mut rng);
@@ -176,7 +182,7 @@ impl Replay {
                 }
             }
         }
-        Self { problems, missed }
+        Self { problems: histories.len() as f64, missed }
     }
 
     /// The largest level up to which no more than half of the rest to `agreement` is missed, and one problem more: the other

@@ -210,7 +210,8 @@ fn a_fit_is_a_pure_function() {
 fn a_fit_takes_any_histories() {
     let of = |classes: &[u64], unanswered| History { classes: classes.to_vec(), unanswered };
     assert_eq!(fit_stop_prior(&[]), None);
-    assert_eq!(fit_stop_prior(&[of(&[], 0), of(&[1], 0), of(&[], 1)]), None);
+    let useless = [of(&[], 0), of(&[1], 0), of(&[], 1), of(&[u64::MAX, 5], u64::MAX), of(&[1_025], 0)];
+    assert_eq!(fit_stop_prior(&useless), None);
     for history in [of(&[9], 0), of(&[1; 9], 0), of(&[], 9), of(&[0, 2, 0], 0), of(&[5, 4], 2)] {
         for copies in [1, 300] {
             let prior = fit_stop_prior(&vec![history.clone(); copies]).unwrap();

@@ -76,14 +76,15 @@ impl From<StopPrior> for Numbers {
 }
 
 impl StopPrior {
-    /// Fitted to recorded candidates of some thirty models on problems of GSM8K and MATH, and to no set on which figures are given.
+    /// Fitted by [`super::fit_stop_prior`] to recorded candidates of some thirty models on 2,811 problems of GSM8K and MATH,
+    /// none of which stands in a set on which figures are given.
     pub const BUILT_IN: Self = Self {
         discount: 0.694,
         strength: -0.297,
         levels: [
-            StopLevel { agreement: 0.99, level: 0.04 },
-            StopLevel { agreement: 0.995, level: 0.025 },
-            StopLevel { agreement: 0.999, level: 0.005 },
+            StopLevel { agreement: 0.99, level: 0.034 },
+            StopLevel { agreement: 0.995, level: 0.0156 },
+            StopLevel { agreement: 0.999, level: 0.006 },
         ],
     };
 
@@ -132,7 +133,7 @@ impl StopPrior {
         if top < 2 {
             return 1.0;
         }
-        let others = if third == 0 { 0.0 } else { (1 + rest / third) as f64 };
+        let others = rest.checked_div(third).map_or(0.0, |others| 1.0 + others as f64);
         if tally.drawn() > MOST {
             let changes = |rival| 1.0 - crate::vote::lead_probability(top, rival);
             return (changes(second) + others * changes(third)).min(1.0);
