@@ -12,6 +12,7 @@ use crate::model::arguments::ModelCommand;
 use crate::sample::arguments::SampleArguments;
 use crate::sets::FilesArguments;
 use crate::train::arguments::TrainCommand;
+use crate::unsure::UnsureArguments;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
 
@@ -76,6 +77,10 @@ pub struct VoteArguments {
     /// What the answers are
     #[command(flatten)]
     pub kinds: KindArguments,
+
+    /// Which answers are withheld
+    #[command(flatten)]
+    pub unsure: UnsureArguments,
 
     /// In the table, show beneath each set what was read in each candidate, and how or why not; of a record, its fields
     #[arg(long, short)]
@@ -147,6 +152,10 @@ pub struct EvalArguments {
     /// Write the JSON array to FILE
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Of results, draw how often answers of each confidence are right, and accuracy against yield, to FILE.svg or FILE.png
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 /// `conclave convert`.
