@@ -192,7 +192,7 @@ fn a_risk_is_promised_by_labelled_results() {
     for command in ["vote fresh.jsonl", "aggregate fresh.jsonl --policy vote"] {
         let line = format!("{command} --risk 0.1 --calibrated-on labelled-votes.jsonl --out rows.jsonl");
         let run = conclave_line(directory.path(), &line).expect(command, 0, &[
-            "; 10 of 50 answers withheld (lead_probability below 0.69: at most 10 % of the others are wrong, with 95 % confidence, \
+            "; 10 of 50 answers withheld (of lead_probability 0.69 and more at most 10 % are wrong, with 95 % confidence, \
              by 300 rows of labelled-votes.jsonl); 40 of the 40 given are right",
         ]);
         let rows = withheld(directory.path(), "rows.jsonl");

@@ -167,7 +167,7 @@ impl Unsure {
             let rows = count(known.map_or(0, |known| known.rows) as u64, "row");
             parts.push(match known.and_then(|known| known.threshold.at_least) {
                 Some(at_least) => format!(
-                    "{name} below {at_least}: at most {} % of the others are wrong, with {} % confidence, by {rows} of {file}",
+                    "of {name} {at_least} and more at most {} % are wrong, with {} % confidence, by {rows} of {file}",
                     percent(alpha),
                     percent(RISK_CONFIDENCE)
                 ),

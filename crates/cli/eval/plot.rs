@@ -63,14 +63,14 @@ fn draw(series: &[Series]) -> Result<String> {
         let (head, body) = root.split_vertically(legend);
         for (line, series) in series.iter().enumerate() {
             let middle = 12 + LEGEND_LINE * line as i32 + 7;
-            head.draw(&PathElement::new([(64, middle), (88, middle)], series.color.stroke_width(2)))
+            head.draw(&PathElement::new([(66, middle), (90, middle)], series.color.stroke_width(2)))
                 .map_err(failure)?;
-            head.draw(&Circle::new((76, middle), 4, series.color.filled())).map_err(failure)?;
-            text(&head, &series.name, (96, middle - 7), 12)?;
+            head.draw(&Circle::new((78, middle), 4, series.color.filled())).map_err(failure)?;
+            text(&head, &series.name, (98, middle - 7), 12)?;
         }
         let titles = legend - 18;
-        text(&head, "How often answers of a confidence are right", (64, titles), 15)?;
-        text(&head, "Accuracy of the answers that are given", (64 + PANEL.0 as i32, titles), 15)?;
+        text(&head, "How often answers of a confidence are right", (66, titles), 15)?;
+        text(&head, "Accuracy of the answers that are given", (66 + PANEL.0 as i32, titles), 15)?;
         let (left, right) = body.split_horizontally(PANEL.0);
         draw_reliability(&left, series)?;
         draw_yield(&right, series)?;
@@ -89,7 +89,8 @@ fn text(area: &Area<'_>, text: &str, place: (i32, i32), size: u32) -> Result<()>
 /// Axes from 0 to 1, and from `lowest` to 1.
 fn axes<'a, 'b>(area: &'a Area<'b>, lowest: f64, x: &str, y: &str) -> Result<Chart<'a, 'b>> {
     let mut chart = ChartBuilder::on(area)
-        .margin_right(22)
+        .margin_left(8)
+        .margin_right(20)
         .margin_top(8)
         .margin_bottom(8)
         .x_label_area_size(40)
