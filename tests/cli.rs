@@ -190,7 +190,7 @@ fn eval_reports_sets_and_results_a_row_a_file() {
         |report: usize| reports[report].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     let of_sets = "file problems skipped num_candidates mean_at_1 majority_expected majority_first pass_at_k";
     assert_eq!(names(0), of_sets);
-    let of_results = "accuracy gap_closed recoveries regressions prompt_tokens completion_tokens";
+    let of_results = "accuracy gap_closed recoveries regressions prompt_tokens completion_tokens calibration";
     assert_eq!(names(1), format!("{of_sets} {of_results}"));
     for report in [0, 1] {
         let counts = ["problems", "skipped", "num_candidates"].map(|name| &reports[report][name]);
@@ -205,7 +205,8 @@ fn eval_reports_sets_and_results_a_row_a_file() {
     let run = conclave(directory.path(), &["eval", "sets.jsonl", "results.jsonl"], b"");
     let first_words: Vec<&str> =
         run.stdout.lines().map(|line| line.split_whitespace().next().unwrap_or_default()).collect();
-    assert_eq!(first_words, ["file", "sets.jsonl", "", "file", "results.jsonl"], "{run:?}");
+    let tables = ["file", "sets.jsonl", "", "file", "results.jsonl", "", "results.jsonl:", "confidence"];
+    assert_eq!(first_words[..8], tables, "{run:?}");
 
     // Labels instead of our grading: only the two labelled candidates of `c` count.
     let run = conclave(directory.path(), &["eval", "sets.jsonl", "--labels", "ok", "--json"], b"");

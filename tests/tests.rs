@@ -5,6 +5,7 @@ mod binary;
 mod builtin;
 mod checkpoint;
 mod cli;
+mod confidence;
 mod data_command;
 mod files;
 mod kinds;

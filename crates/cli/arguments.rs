@@ -12,6 +12,7 @@ use crate::model::arguments::ModelCommand;
 use crate::sample::arguments::SampleArguments;
 use crate::sets::FilesArguments;
 use crate::train::arguments::TrainCommand;
+use crate::unsure::UnsureArguments;
 use crate::voters::WeightsArguments;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_COMMIT"), ")");
@@ -81,6 +82,10 @@ pub struct VoteArguments {
     /// What votes count, and how sure an answer is.
     #[command(flatten)]
     pub weights: WeightsArguments,
+
+    /// Which answers are withheld
+    #[command(flatten)]
+    pub unsure: UnsureArguments,
 
     /// In the table, show beneath each set what was read in each candidate, and how or why not; of a record, its fields
     #[arg(long, short)]
@@ -152,6 +157,10 @@ pub struct EvalArguments {
     /// Write the JSON array to FILE
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Of results, draw how often answers of each confidence are right, and accuracy against yield, to FILE.svg or FILE.png
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
 }
 
 /// `conclave convert`.

@@ -25,6 +25,7 @@ use crate::output::Output;
 use crate::sample::arguments::ApiArguments;
 use crate::sample::draw::{Drawer, fill, nothing, report};
 use crate::sets::FilesArguments;
+use crate::unsure::UnsureArguments;
 use crate::vote::is_refused;
 use crate::{Outcome, UsageError};
 
@@ -159,6 +160,7 @@ fn problem(argument: &str) -> Result<String> {
 fn aggregation(arguments: &AskArguments) -> AggregateArguments {
     AggregateArguments {
         kinds: arguments.kinds.clone(),
+        unsure: UnsureArguments::default(),
         reading: FilesArguments::default(),
         sets: Vec::new(),
         model: ModelArguments {
@@ -193,6 +195,7 @@ fn lines(result: &AggregateResult) -> Vec<String> {
         let why = match result.abstained {
             Some(Abstention::Tie) => "several answers have the most votes".to_owned(),
             Some(Abstention::TooFew) => "no answer has enough votes".to_owned(),
+            Some(Abstention::Unsure) => "the answer is not sure enough".to_owned(),
             None if is_refused(result) => "not voted on".to_owned(),
             None => format!("of {}, none has an answer", candidates(result)),
         };

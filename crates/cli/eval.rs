@@ -1,6 +1,8 @@
 //! `conclave eval`: how good candidates, votes and results are, a row a file. What the figures are is core's
 //! business.
 
+mod confidence;
+mod plot;
 mod repeats;
 
 use anyhow::{Result, bail};
@@ -13,6 +15,7 @@ use crate::input::{Source, Tally};
 use crate::kinds::Schemas;
 use crate::messages::{count, say, visible, visible_clipped};
 use crate::output::Output;
+use crate::picture::Format;
 use crate::sets::{Item, read_items};
 use crate::table::{Align, Table};
 use crate::{Outcome, UsageError};
@@ -32,6 +35,8 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
             "--rule, --ties and --ordinal say when votes decide: give --repeats too".to_owned()
         ));
     }
+    let plot = arguments.plot.as_deref().map(|path| Ok((path, Format::of(path)?)));
+    let plot = plot.transpose().map_err(|error: anyhow::Error| error.context("--plot"))?;
     let schemas = Schemas::default();
     let votes = arguments.rules.decide(arguments.answers.options(&schemas)?)?;
     let sources = Source::resolve(&arguments.files)?;
@@ -49,6 +54,7 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
         if !say_what_was_skipped(source, &report, &options) {
             outcome = Outcome::Incomplete;
         }
+        confidence::say_out_of_range(&report);
         reports.push(report);
     }
     if arguments.json || arguments.out.is_some() {
@@ -56,17 +62,22 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     } else {
         let tables = [sets_table(&reports), results_table(&reports)];
         let tables = tables.iter().filter(|table| table.len() > 0).map(Table::lines);
+        let confidences = reports.iter().flat_map(confidence::blocks);
         let repeats = reports.iter().map(candidates_of).filter_map(|report| {
             report.repeats.as_ref().map(|repeats| repeats::lines(&report.file, repeats))
         });
-        for (index, lines) in tables.chain(repeats).enumerate() {
+        for (index, lines) in tables.chain(confidences).chain(repeats).enumerate() {
             if index > 0 {
                 output.line("")?;
             }
             lines.iter().try_for_each(|line| output.line(line))?;
         }
     }
-    Ok(output.finish_after(&tally, None)?.and(outcome))
+    let finished = output.finish_after(&tally, None)?.and(outcome);
+    if let Some((path, format)) = plot {
+        plot::write(&reports, path, format)?;
+    }
+    Ok(finished)
 }
 
 fn evaluate(

@@ -79,7 +79,8 @@ fn rule(text: &str) -> Result<Rule, String> {
     Rule::parse(text).ok_or_else(|| "must be plurality, strict, unanimous or at-least=M".to_owned())
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// A share, for all commands that have one.
+pub fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
         _ => Err("must be a number from 0 to 1".to_owned()),

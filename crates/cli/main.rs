@@ -16,11 +16,13 @@ mod kinds;
 mod messages;
 mod model;
 mod output;
+mod picture;
 mod resume;
 mod sample;
 mod sets;
 mod table;
 mod train;
+mod unsure;
 mod vote;
 mod voters;
 

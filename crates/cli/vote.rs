@@ -16,6 +16,7 @@ use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
 use crate::sets::read_named_sets;
 use crate::table::{Align, Table};
+use crate::unsure::{self, Unsure};
 use crate::voters::Weights;
 use crate::{Outcome, UsageError};
 
@@ -36,6 +37,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let mut tally = Tally::default();
     let schemas = Schemas::default();
     let options = arguments.kinds.options(&schemas)?;
+    let mut unsure = Unsure::open(&arguments.unsure, &options)?;
     let (mut summary, mut refusals) = (Summary::new(&options), Refusals::default());
     let mut table = Table::new(&[
         ("id", Align::Left),
@@ -64,6 +66,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
                 }
             };
             result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+            unsure.apply(&mut result);
             summary.add(&result, voted.as_ref().ok());
             if json {
                 output.json_line(&result)?;
@@ -98,7 +101,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
             output.line(&line)?;
         }
         output.line("")?;
-        output.line(&summary.text())?;
+        output.line(&(summary.text() + &unsure.text()))?;
     }
     let voters = weights.report();
     if !voters.is_empty() {
@@ -110,7 +113,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
             }
         }
     }
-    let outcome = output.finish_after(&tally, json.then(|| summary.text()))?;
+    let outcome = output.finish_after(&tally, json.then(|| summary.text() + &unsure.text()))?;
     Ok(outcome.and(refusals.finish()))
 }
 
@@ -223,6 +226,7 @@ fn row(result: &AggregateResult) -> Vec<String> {
     match result.abstained {
         Some(Abstention::Tie) => notes.push("no answer".to_owned()),
         Some(Abstention::TooFew) => notes.push(format!("{} is too few", clipped_answer(&result.clusters))),
+        Some(Abstention::Unsure) => notes.extend(unsure::note(result)),
         None => {}
     }
     let review = result.fields.iter().flatten().filter(|field| field.review).count();
@@ -298,7 +302,7 @@ impl Summary {
             self.refused += 1;
             return;
         };
-        self.abstained += u64::from(result.abstained.is_some());
+        self.abstained += u64::from(result.abstained.is_some() && result.withheld.is_none());
         self.without_answer += u64::from(result.answer.is_none() && result.abstained.is_none());
         let is_first = result.answer.is_some() && result.lead_probability.is_some();
         self.ties += u64::from(is_first && tied(result).len() > 1);

@@ -11,6 +11,7 @@ use crate::arguments::{EXIT_CODES, temperature};
 use crate::kinds::KindArguments;
 use crate::model::arguments::ModelArguments;
 use crate::sets::FilesArguments;
+use crate::unsure::UnsureArguments;
 
 /// When the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,6 +63,10 @@ pub struct AggregateArguments {
     /// What the answers are; the model is asked for mathematics and choice only.
     #[command(flatten)]
     pub kinds: KindArguments,
+
+    /// Which answers are withheld.
+    #[command(flatten)]
+    pub unsure: UnsureArguments,
 
     /// When the model is asked; `auto` leaves stable votes alone
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]

@@ -31,6 +31,7 @@ use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::model::{LoadBar, Opened, open, progress_bar};
 use crate::sets::read_sets;
+use crate::unsure::Unsure;
 use crate::vote::Refusals;
 use crate::{Outcome, UsageError};
 use arguments::AggregateArguments;
@@ -54,18 +55,21 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.sets)?;
     let opened = open(&arguments.model)?;
     check_room(arguments, &opened)?;
+    let schemas = Schemas::default();
+    let votes = arguments.kinds.options(&schemas)?;
+    let unsure = Unsure::open(&arguments.unsure, &votes)?;
     let mut tally = Tally::default();
     let sets = read(&sources, arguments, &mut tally)?;
     let generator = rounds::open_generator(arguments)?;
-    let settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
+    let mut settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
+    unsure.add_settings(&mut settings);
     // Rounds are asked for: nothing is left to the vote.
     let policy = arguments.rounds.map_or(arguments.policy.policy(), |_| Policy::Always);
-    let schemas = Schemas::default();
     let mut refusals = Refusals::default();
-    let decided = decided(&sets, &arguments.kinds.options(&schemas)?, &mut refusals)?;
+    let decided = decided(&sets, &votes, &mut refusals)?;
     let unknown = unknown::shares(&opened, generator.as_ref(), policy, &sets, &decided)?;
     let jobs = jobs(arguments, &sets, &unknown, &decided);
-    let mut rows = Rows::open(arguments, &settings, &jobs)?;
+    let mut rows = Rows::open(arguments, &settings, &jobs, unsure)?;
     if rows.done() > 0 {
         say(&format!("{} of {} were done by an earlier run", rows.done(), count(jobs.len() as u64, "row")));
     }

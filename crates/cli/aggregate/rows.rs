@@ -14,12 +14,14 @@ use crate::messages::{count, say, visible_clipped};
 use crate::output::{Output, is_replaceable, to_json_line};
 use crate::resume::ResumableOutput;
 use crate::table::{Align, Table};
+use crate::unsure::{self, Unsure};
 use crate::vote::{fields, is_refused, readings, verdict};
 
 /// The rows made so far, those of an earlier run included.
 pub struct Rows {
     sink: Sink,
     summary: Summary,
+    unsure: Unsure,
     done: usize,
 }
 
@@ -34,7 +36,12 @@ enum Sink {
 
 impl Rows {
     /// Opens the output. Rows of an earlier run are counted, and must be those of the first jobs.
-    pub fn open(arguments: &AggregateArguments, settings: &Value, jobs: &[Job<'_>]) -> Result<Self> {
+    pub fn open(
+        arguments: &AggregateArguments,
+        settings: &Value,
+        jobs: &[Job<'_>],
+        mut unsure: Unsure,
+    ) -> Result<Self> {
         let mut summary = Summary::default();
         let mut done = 0;
         let sink = match &arguments.out {
@@ -43,6 +50,7 @@ impl Rows {
                 let output = ResumableOutput::open(path, settings, &mut |row: AggregateResult| {
                     same &= jobs.get(done).is_some_and(|job| is_row_of(&row, job));
                     done += 1;
+                    unsure.count(&row);
                     summary.add(&row);
                 })?;
                 if !same {
@@ -57,7 +65,7 @@ impl Rows {
             None if arguments.json => Sink::Json(Output::open(None)?),
             None => Sink::Table(Output::open(None)?, table(), arguments.verbose),
         };
-        Ok(Self { sink, summary, done })
+        Ok(Self { sink, summary, unsure, done })
     }
 
     /// How many of the jobs are done.
@@ -65,8 +73,9 @@ impl Rows {
         self.done
     }
 
-    /// Takes the row of the next job.
+    /// Takes the row of the next job, and withholds its answer where it is not sure enough.
     pub fn push(&mut self, row: &AggregateResult) -> Result<()> {
+        let row = &self.unsure.applied(row);
         match &mut self.sink {
             Sink::File(output) => output.row(&to_json_line(row)?)?,
             Sink::Json(output) => {
@@ -89,7 +98,7 @@ impl Rows {
     /// Completes the output of a run that did all its jobs.
     pub fn finish(self, tally: &Tally) -> Result<Outcome> {
         let outcome = if self.summary.errors > 0 { Outcome::Incomplete } else { Outcome::Done };
-        let summary = Some(self.summary.text());
+        let summary = Some(self.summary.text() + &self.unsure.text());
         let finished = match self.sink {
             Sink::File(output) if tally.is_hopeless() => {
                 say(&format!("{} is not written: there is nothing to write", output.target_name()));
@@ -125,7 +134,7 @@ impl Rows {
             Sink::Table(mut output, table, _) => {
                 let written = write_table(&mut output, &table).and_then(|()| output.finish());
                 if written.is_ok() {
-                    say(&self.summary.text());
+                    say(&(self.summary.text() + &self.unsure.text()));
                 }
             }
         }
@@ -167,6 +176,7 @@ fn cells(row: &AggregateResult) -> Vec<String> {
     } else if row.clusters.is_empty() {
         notes.push("no candidate has an answer".to_owned());
     }
+    notes.extend(unsure::note(row));
     vec![
         visible_clipped(&row.id, SHOWN),
         row.answer.as_deref().map_or("-".to_owned(), |answer| visible_clipped(answer, SHOWN)),

@@ -10,6 +10,8 @@
 //!   where the vote is already as good as any choice among the candidates.
 //! - `flip_rate` (results with several rows of one id): the share of pairs of rows of an id whose answers
 //!   differ.
+//! - `calibration` (results): how far the confidences can be believed, one entry a kind of confidence
+//!   ([`confidence`]).
 //!
 //! Answers are read, classed and graded by the kind of each row ([`crate::kinds`]): that of a set as the vote
 //! on it decides it, that of a result as it says. Of records the classes here are whole records; what a vote
@@ -30,6 +32,7 @@
 //!    over rows.
 //! 5. A vote that abstains has no answer, and no answer is not correct.
 
+pub mod confidence;
 mod pool;
 pub mod repeats;
 mod results;
@@ -37,10 +40,12 @@ mod row;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Row;
 use crate::kinds::{AnswerKind, BallotError, VoteOptions, kind_of};
 use crate::metrics::{Figure, Ratio, paired_bootstrap};
 use crate::result::AggregateResult;
 use crate::sample_set::SampleSet;
+use confidence::{CalibrationReport, Claims};
 use pool::{Item, Judge, PoolScore};
 use repeats::{Repeats, RepeatsReport};
 use results::{ResultScore, by_id, flips, mean_pool};
@@ -108,6 +113,9 @@ pub struct ResultsReport {
     pub prompt_tokens: u64,
     /// Tokens written, over the rows that are not skipped.
     pub completion_tokens: u64,
+    /// How far the confidences can be believed, by kind in the order of their first rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration: Vec<CalibrationReport>,
 }
 
 /// One file's report.
@@ -260,7 +268,8 @@ impl<'a> Evaluation<'a> {
         };
         let judge = Judge::new(&kind, &self.votes, reference);
         let answer = result.answer.as_deref();
-        let correct = answer.is_some_and(|answer| judge.accepts(answer, result.answer_tier()));
+        let is_right = result.claimed().map(|claimed| judge.accepts(claimed, result.answer_tier()));
+        let correct = answer.is_some() && is_right == Some(true);
         self.results.push(ResultScore {
             id: result.id.clone(),
             pool: item.score(),
@@ -269,6 +278,10 @@ impl<'a> Evaluation<'a> {
             correct: f64::from(u8::from(correct)),
             prompt_tokens: result.usage.prompt_tokens,
             completion_tokens: result.usage.completion_tokens,
+            // + 0.0: a zero with a sign is zero.
+            claim: is_right.map(|is_right| {
+                (result.confidence_kind, Row { confidence: result.confidence + 0.0, is_right })
+            }),
         });
         Ok(())
     }
@@ -293,6 +306,11 @@ impl<'a> Evaluation<'a> {
 
     fn most_candidates(&self) -> usize {
         self.options.num_candidates.unwrap_or(usize::MAX)
+    }
+
+    /// The graded answers of the results added so far with their confidences, by kind in the order of their first rows.
+    pub fn claims(&self) -> Vec<Claims> {
+        confidence::claims(&self.results)
     }
 
     /// The report on the rows added so far.
@@ -336,6 +354,7 @@ impl<'a> Evaluation<'a> {
             flip_rate: figures[6],
             prompt_tokens: self.results.iter().map(|row| row.prompt_tokens).sum(),
             completion_tokens: self.results.iter().map(|row| row.completion_tokens).sum(),
+            calibration: self.claims().iter().map(|claims| claims.report(SEED)).collect(),
         })
     }
 

@@ -97,6 +97,9 @@ pub struct AggregateResult {
     /// Why there is no answer although candidates have some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abstained: Option<Abstention>,
+    /// The answer that is not given because its confidence is too low.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
     /// What a set looks like that is not voted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undecided: Option<Undecided>,
@@ -150,6 +153,7 @@ impl AggregateResult {
             lead_probability: Some(vote.confidence),
             answer_kind: None,
             abstained: None,
+            withheld: None,
             undecided: None,
             fields: None,
             num_candidates: set.candidates.len(),
@@ -216,6 +220,21 @@ impl AggregateResult {
             .map(|reference| self.to_answer().is_some_and(|answer| reference.accepts(&answer)));
     }
 
+    /// Withholds an answer of less confidence than `at_least`; with none asked for, any answer.
+    pub fn abstain_below(&mut self, at_least: Option<f64>) {
+        if self.answer.is_none() || at_least.is_some_and(|at_least| self.confidence >= at_least) {
+            return;
+        }
+        self.withheld = self.answer.take();
+        self.abstained = Some(Abstention::Unsure);
+        self.correct = self.correct.map(|_| false);
+    }
+
+    /// The answer that the confidence is about, given or withheld.
+    pub fn claimed(&self) -> Option<&str> {
+        self.answer.as_deref().or(self.withheld.as_deref())
+    }
+
     /// The answer for comparisons: read as the candidate's that gave it, or as one that was announced, where a model
     /// wrote it.
     pub fn to_answer(&self) -> Option<Answer> {
@@ -227,9 +246,9 @@ impl AggregateResult {
         Answer::found_by(&cluster.answer, self.tier_of(cluster))
     }
 
-    /// How the answer was found in the candidate that gave it; announced, where a model wrote it.
+    /// How the answer, given or withheld, was found in the candidate that gave it; announced, where a model wrote it.
     pub(crate) fn answer_tier(&self) -> Option<Tier> {
-        let reading = self.readings.iter().find(|reading| reading.answer == self.answer);
+        let reading = self.readings.iter().find(|reading| reading.answer.as_deref() == self.claimed());
         reading.map_or(Some(Tier::AnswerTag), |reading| reading.found_by)
     }
 
@@ -270,8 +289,24 @@ mod tests {
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<AggregateResult>(&line).unwrap(), result);
 
+        let mut sure = result.clone();
+        sure.abstain_below(Some(0.6875));
+        assert_eq!(sure, result);
+        let mut unsure = result.clone();
+        unsure.abstain_below(Some(0.69));
+        unsure.abstain_below(None);
+        assert_eq!(
+            (unsure.answer.as_deref(), unsure.correct, unsure.claimed()),
+            (None, Some(false), Some("7"))
+        );
+        let line = serde_json::to_string(&unsure).unwrap();
+        assert!(line.contains(r#""abstained":"unsure","withheld":"7""#), "{line}");
+
         set.candidates.clear();
         let empty = AggregateResult::from_vote(&set, &majority_vote(&set));
+        let mut nothing = empty.clone();
+        nothing.abstain_below(None);
+        assert_eq!(nothing, empty, "what is not there is not withheld");
         assert_eq!((empty.answer, empty.correct, empty.confidence), (None, Some(false), 0.0));
         set.reference_answer = None;
         assert_eq!(AggregateResult::from_vote(&set, &majority_vote(&set)).correct, None);

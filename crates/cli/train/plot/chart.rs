@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
+
+use crate::picture::{AXIS, COLORS, COMMON, FAINT, FONT, INK, LEGEND_LINE, failure};
 
 /// A panel: what several lines have in common.
 #[derive(Debug)]
@@ -31,23 +33,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Colours that can be told apart by most people with a colour deficiency (Okabe and Ito).
-const COLORS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-];
-
-/// What several runs have in common.
-const COMMON: RGBColor = RGBColor(110, 110, 110);
-const INK: RGBColor = RGBColor(40, 40, 40);
-const FAINT: RGBColor = RGBColor(228, 228, 228);
-const FONT: &str = "sans-serif";
 const PANEL: (u32, u32) = (520, 310);
-const LEGEND_LINE: i32 = 18;
 /// About the width of a character in the legend; without a font at hand it is an estimate.
 const LEGEND_CHARACTER: i32 = 7;
 /// Dash and gap of the second curve, the third, and the following.
@@ -70,11 +56,6 @@ pub fn draw(panels: &[Panel]) -> Result<String> {
         root.present().map_err(failure)?;
     }
     Ok(svg)
-}
-
-/// The errors of the drawing library hold borrows; only their text goes on.
-fn failure(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("{error}")
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -105,7 +86,7 @@ fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<()> {
         .disable_x_mesh()
         .light_line_style(WHITE)
         .bold_line_style(FAINT)
-        .axis_style(RGBColor(150, 150, 150))
+        .axis_style(AXIS)
         .x_desc("step")
         .x_labels(6)
         .y_labels(6)

@@ -1,8 +1,7 @@
 //! `conclave train plot`: the curves of one or several runs as one picture. What the panels show is here; how they are
-//! drawn is [`chart`]; PNG is made of that by [`png`].
+//! drawn is [`chart`].
 
 mod chart;
-mod png;
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +10,9 @@ use conclave_train::log::{FILE_NAME, read};
 use conclave_train::observer::{StepMetrics, metric};
 
 use super::arguments::PlotArguments;
+use crate::Outcome;
 use crate::messages::{count, say, visible_clipped};
-use crate::output::Output;
-use crate::{Outcome, UsageError};
+use crate::picture::Format;
 use chart::{Line, Panel, draw};
 
 /// Characters of a run's name that the picture shows.
@@ -77,15 +76,9 @@ struct Run {
 
 /// Runs the command.
 pub fn run(arguments: &PlotArguments) -> Result<Outcome> {
-    let extension = arguments.out.extension().and_then(|extension| extension.to_str());
-    let is_png = match extension {
-        Some("png") => true,
-        Some("svg") => false,
-        _ if arguments.out == Path::new("-") => false,
-        _ => {
-            let name = arguments.out.display();
-            bail!(UsageError(format!("cannot write `{name}`: name a file.svg or a file.png")));
-        }
+    let format = match arguments.out == Path::new("-") {
+        true => Format::Svg,
+        false => Format::of(&arguments.out)?,
     };
     let mut runs = Vec::new();
     for path in &arguments.runs {
@@ -96,14 +89,7 @@ pub fn run(arguments: &PlotArguments) -> Result<Outcome> {
         bail!("there is nothing to draw: {} without a number in it", count(runs.len() as u64, "log"));
     }
     let svg = draw(&panels).context("cannot draw the curves")?;
-    let picture = if is_png {
-        png::render(&svg).context("cannot make a PNG of the curves")?
-    } else {
-        format!("{}\n", svg.trim_end()).into_bytes()
-    };
-    let mut output = Output::open(Some(&arguments.out))?;
-    output.bytes(&picture)?;
-    output.finish()?;
+    format.write(&svg, &arguments.out)?;
     let steps: usize = runs.iter().map(|run| run.metrics.len()).sum();
     say(&format!(
         "{}, {}, {}",

@@ -53,6 +53,8 @@ pub enum Abstention {
     Tie,
     /// The largest class has too few votes for the rule.
     TooFew,
+    /// The confidence is below what was asked for.
+    Unsure,
 }
 
 impl Abstention {
@@ -61,6 +63,7 @@ impl Abstention {
         match self {
             Abstention::Tie => "tie",
             Abstention::TooFew => "too_few",
+            Abstention::Unsure => "unsure",
         }
     }
 }

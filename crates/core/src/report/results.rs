@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::pool::PoolScore;
+use crate::calibration::Row;
 use crate::equivalence::{Answer, equivalence_classes};
 use crate::kinds::{AnswerKind, KindError, VoteOptions};
 use crate::metrics::Majority;
-use crate::result::AggregateResult;
+use crate::result::{AggregateResult, ConfidenceKind};
 
 /// One result row.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct ResultScore {
     pub correct: f64,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
+    /// What its confidence is, and whether the answer that it is about is right; none where there is no such answer.
+    pub claim: Option<(ConfidenceKind, Row)>,
 }
 
 /// The kind of a result's answers: what somebody says for all, else what the row says, else mathematics.

@@ -1,7 +1,7 @@
 //! Reports on small files whose figures can be counted by hand.
 
 use super::*;
-use crate::result::Usage;
+use crate::result::{ConfidenceKind, Usage};
 use crate::sample_set::read_sample_sets;
 use crate::vote::majority_vote;
 
@@ -269,4 +269,60 @@ fn rows_of_an_id_flip_by_their_kind() {
     let strange = AggregateResult { answer_kind: Some("verse".to_owned()), ..row("positive") };
     let error = evaluation.add_result(&strange).unwrap_err().to_string();
     assert!(error.starts_with("`answer_kind` of `label`: `verse` is no kind of answer: expected"), "{error}");
+}
+
+#[test]
+fn confidences_are_judged_by_kind() {
+    let sets = sets();
+    let row = |set: &SampleSet, answer: Option<&str>, confidence: f64, kind: ConfidenceKind| {
+        let mut row = result(set, answer);
+        (row.confidence, row.confidence_kind) = (confidence, kind);
+        row
+    };
+    let (share, mass) = (ConfidenceKind::Share, ConfidenceKind::AnswerMass);
+    let mut rows = vec![
+        row(&sets[0], Some("7"), 0.9, share),
+        row(&sets[0], Some("8"), 0.9, share),
+        row(&sets[1], Some("7"), 0.95, share),
+        row(&sets[1], Some("7"), -0.0, mass),
+        // No answer, no reference, and a confidence that cannot be.
+        row(&sets[1], None, 0.3, share),
+        row(&sets[3], Some("7"), 0.3, share),
+        row(&sets[2], Some("7"), 1.5, share),
+    ];
+    let report = results_report(&rows);
+    let [first, second] = report.calibration.as_slice() else { panic!("two kinds: {report:?}") };
+    assert_eq!((first.kind, first.rows, first.out_of_range), (share, 3, 1));
+    assert_eq!((second.kind, second.rows, second.auroc), (mass, 1, None));
+    assert_eq!(first.auroc.unwrap().value, 1.0 - 0.25, "{first:?}");
+    assert_eq!(first.bins[9].rows, 3);
+    assert!((first.brier.unwrap() - (0.01 + 0.81 + 0.0025) / 3.0).abs() < 1e-12);
+    assert_eq!(first.kept.len(), 2);
+    let line = serde_json::to_string(&report).unwrap();
+    assert!(line.contains(r#""calibration":[{"kind":"share","rows":3,"out_of_range":1,"ece":"#), "{line}");
+    assert!(
+        line.contains(r#""yield":[{"at_least":0.95,"yield":0.3333333333333333,"accuracy":1.0}"#),
+        "{line}"
+    );
+    assert!(!line[line.find("answer_mass").unwrap()..].contains("out_of_range"), "{line}");
+    assert_eq!(serde_json::from_str::<ResultsReport>(&line).unwrap(), report);
+
+    // What is withheld is judged as if it were not; the accuracy is that of what is given.
+    rows.iter_mut().for_each(|row| row.abstain_below(None));
+    let withheld = results_report(&rows);
+    assert_eq!(withheld.calibration, report.calibration);
+    assert_eq!((withheld.accuracy.unwrap().value, report.accuracy.unwrap().value > 0.0), (0.0, true));
+}
+
+#[test]
+fn one_row_of_each_problem_is_independent() {
+    let sets = sets();
+    let mut evaluation = Evaluation::default();
+    for (set, answer) in [(0, "7"), (0, "8"), (1, "7"), (0, "7"), (2, "9")] {
+        evaluation.add_result(&result(&sets[set], Some(answer))).unwrap();
+    }
+    let [claims] = evaluation.claims().try_into().unwrap();
+    assert_eq!(claims.problem_of, [0, 0, 1, 0, 2]);
+    let first: Vec<Row> = [0, 2, 4].map(|at| claims.rows[at]).to_vec();
+    assert_eq!(claims.first_of_each_problem(), first);
 }

@@ -1,4 +1,4 @@
-//! The curves as PNG: the SVG of [`chart`](super::chart), drawn in a font that is part of the program.
+//! A picture as PNG: its SVG, drawn in a font that is part of the program.
 
 use anyhow::{Context, Result};
 use resvg::tiny_skia::{Pixmap, Transform};
