@@ -15,6 +15,7 @@ pub mod grade;
 pub mod json_lines;
 mod json_text;
 pub mod kinds;
+pub mod layer;
 mod letters;
 pub mod math;
 pub mod metrics;
@@ -34,10 +35,11 @@ pub use cluster::{Cluster, cluster_readings};
 pub use equivalence::{Answer, Verdict, is_equivalent};
 pub use json_text::json_text;
 pub use kinds::{AnswerKind, Ballot, BallotError, VoteOptions, ballot};
+pub use layer::Layer;
 pub use metrics::{Figure, pass_at_k};
 pub use prompt::{
     ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt,
-    parse_completion,
+    choose_by_class, parse_completion,
 };
 pub use reader::{NoAnswer, Reading, Tier, read};
 pub use reference::{ParsedReference, Reference};
