@@ -15,7 +15,7 @@ use crate::sets::FilesArguments;
 /// When the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PolicyName {
-    /// Where the vote is not stable
+    /// Where the vote may well be wrong
     Auto,
     /// For every set
     Always,
@@ -63,7 +63,7 @@ pub struct AggregateArguments {
     #[command(flatten)]
     pub kinds: KindArguments,
 
-    /// When the model is asked; `auto` leaves stable votes alone
+    /// When the model is asked; `auto` leaves votes alone in which four of five candidates agree
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]
     pub policy: PolicyName,
 

@@ -46,6 +46,6 @@ pub use reference::{ParsedReference, Reference};
 pub use report::repeats::RepeatsReport;
 pub use report::{EvalOptions, EvalRow, Evaluation, Report, ReportError, ResultsReport, SetsReport};
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
-pub use router::{Policy, Route, route};
+pub use router::{Policy, Route, route, route_set};
 pub use sample_set::{Candidate, JsonLines, LineError, SampleSet, read_sample_sets, write_json_line};
 pub use vote::{Vote, lead_probability, majority_vote, weighted_vote};
