@@ -92,7 +92,8 @@ fn policies_and_modes() {
     let cases = [
         ("--model seven --policy vote", [&vote, &vote, &vote], [false, false, false]),
         ("--model seven", [&vote, &generate, &generate], [false, true, true]),
-        ("--model seven --policy always", [&generate, &generate, &generate], [true, true, true]),
+        // No candidate of the first has a 7, and the model has not earned that it is taken all the same.
+        ("--model seven --policy always", [&vote, &generate, &generate], [true, true, true]),
         ("--model seven --policy always --variant think", [&vote, &vote, &vote], [true, true, true]),
         ("--model seven --mode select", [&vote, &select, &vote], [false, true, false]),
         ("--model random --policy always --mode select", [&select, &select, &vote], [true, true, false]),
@@ -114,6 +115,12 @@ fn policies_and_modes() {
             assert!(row["confidence"].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)), "{row}");
             for count in ["prompt_tokens", "completion_tokens"] {
                 assert_eq!(row["usage"][count].as_u64() > Some(0), asked, "{flags}: {row}");
+            }
+            let layers = of(row["layers"].as_array().unwrap(), "layer");
+            // Select mode has nothing to ask about where nobody answered.
+            assert_eq!(layers, if asked { vec!["vote", "model"] } else { vec!["vote"] }, "{flags}: {row}");
+            if asked {
+                assert_eq!(row["layers"][1]["usage"], row["usage"], "{flags}: {row}");
             }
             let scored =
                 row["clusters"].as_array().is_some_and(|all| all.iter().any(|one| one["log_prob"].is_f64()));
@@ -143,6 +150,12 @@ silent  7       generate       1.000  -        correct; no candidate has an answ
 ";
     assert_eq!(run.stdout, expected);
     assert!(run.stderr.starts_with("4 rows: 2 by vote, 2 by the model; 3 of 3 correct; tokens: "), "{run:?}");
+
+    // One that no candidate has is kept beside the vote, which stands in.
+    let line = "aggregate sets.jsonl --model seven --policy always";
+    let said = ["4 rows: 2 by vote (1 where no candidate has what the model wrote), 2 by the model"];
+    let run = conclave_line(directory.path(), line).expect(line, 0, &said);
+    assert!(run.stdout.contains("stable  2       fallback vote       0.984  2 (5/5)  correct"), "{run:?}");
 
     // An answer cut off by the limit is none; the vote stands in.
     let line = "aggregate sets.jsonl --model seven --max-new-tokens 5";

@@ -69,7 +69,7 @@ pub struct AskArguments {
     #[command(flatten)]
     pub kinds: KindArguments,
 
-    /// When the aggregator is asked; `auto` leaves a stable vote alone
+    /// When the aggregator is asked; `auto` leaves a vote alone in which four of five candidates agree
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]
     pub policy: PolicyName,
 

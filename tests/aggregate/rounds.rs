@@ -20,6 +20,12 @@ fn each_pool_is_aggregated_into_the_next() {
     assert_eq!(of(&rows, "correct"), [json!(false), json!(true), Value::Null, json!(true)]);
     assert_eq!(of(&rows, "rounds"), [2, 2, 2, 2]);
     assert!(rows[1]["usage"]["completion_tokens"].as_u64() > Some(0));
+    // The candidates were voted on before they were aggregated.
+    let said = |row: &Value, field| of(row["layers"].as_array().unwrap(), field);
+    assert_eq!(said(&rows[1], "layer"), ["vote", "model"]);
+    assert_eq!(said(&rows[1], "answer"), ["2", "7"]);
+    assert_eq!(rows[1]["layers"][1]["usage"], rows[1]["usage"]);
+    assert_eq!(said(&rows[2], "layer"), ["vote"], "nobody to ask about nothing");
 
     let pools = rows_of(&directory.path().join("pools.jsonl"));
     assert_eq!(of(&pools, "round"), [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
@@ -40,6 +46,7 @@ fn a_generator_writes_the_first_pool() {
     let run = conclave_line(directory.path(), line);
     let rows = run.expect("", 0, &["round 1: accuracy"]).rows();
     assert_eq!(of(&rows, "answer"), ["7"; 4], "also of the set without candidates");
+    assert!(rows.iter().all(|row| of(row["layers"].as_array().unwrap(), "layer") == ["model"]), "{rows:?}");
     let pools = rows_of(&directory.path().join("pools.jsonl"));
     let counts: Vec<usize> = pools.iter().map(|pool| pool["candidates"].as_array().unwrap().len()).collect();
     assert_eq!(counts, [3; 8]);
@@ -55,6 +62,10 @@ fn without_rounds_the_first_pool_is_voted_on() {
     let run = conclave_line(directory.path(), line);
     let rows = run.expect("", 0, &["round 0: accuracy"]).rows();
     assert_eq!(of(&rows, "method"), ["vote"; 4]);
+    for row in &rows {
+        assert_eq!(of(row["layers"].as_array().unwrap(), "layer"), ["vote"], "{row}");
+        assert_eq!(row["layers"][0]["usage"], row["usage"], "what writing the candidates cost");
+    }
     let pools = rows_of(&directory.path().join("pools.jsonl"));
     assert_eq!(of(&pools, "round"), [0; 4]);
     let counts: Vec<usize> = pools.iter().map(|pool| pool["candidates"].as_array().unwrap().len()).collect();

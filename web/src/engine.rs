@@ -8,7 +8,7 @@ use conclave_core::SampleSet;
 use conclave_core::kinds::{VoteOptions, kind_of};
 use conclave_core::majority_vote;
 use conclave_core::result::AggregateResult;
-use conclave_core::router::{Policy, Route, route};
+use conclave_core::router::{Policy, Route, route_set};
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
 use conclave_model::builtin;
 use conclave_model::decoder::Qwen2Decoder;
@@ -165,7 +165,7 @@ impl Engine {
         }
         let vote = majority_vote(set);
         let share = builtin::unknown_share(self.aggregator.tokenizer(), set);
-        if route(policy, &vote) == Route::Vote || share <= builtin::MAX_UNKNOWN_SHARE {
+        if route_set(policy, set, &vote) == Route::Vote || share <= builtin::MAX_UNKNOWN_SHARE {
             return None;
         }
         let mut result = AggregateResult::from_vote(set, &vote);

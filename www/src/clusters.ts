@@ -3,6 +3,7 @@
 import { plural, probability } from "./format.ts";
 import { isForModels } from "./kinds.ts";
 import type { Cluster, Result } from "./sample-set.ts";
+import type { Tally } from "./state.ts";
 
 /** As many colours as can be told apart; later clusters are grey and keep their letters. */
 export const COLOURS = 6;
@@ -103,24 +104,30 @@ export function confidenceMeaning(kind: string): { name: string; text: string } 
   }
 }
 
-/** From this on the policy `auto` takes the vote without the model (`crates/core/src/router.rs`). */
-export const STABLE = 0.95;
+/** From this share on the policy `auto` takes the vote without the model (`ENOUGH_SHARE` in `crates/core/src/router.rs`). */
+export const ENOUGH_SHARE = 0.8;
+
+/** The share of the first answer among all candidates that were read, those without an answer too. */
+export function voteShare({ clusters, readings }: Pick<Tally, "clusters" | "readings">): number {
+  const read = readings.filter((reading) => reading !== undefined).length;
+  return (clusters[0]?.votes ?? 0) / Math.max(1, read);
+}
 
 /** What will decide, before it does. */
 export function forecast(
   policy: "auto" | "always" | "vote",
-  confidence: number,
+  share: number,
   answered: number,
   kind: string | null = "math",
 ): string {
   if (kind === null) return "Nothing to vote on.";
   if (!isForModels(kind)) return "The vote decides: the model is asked for mathematics and choice only.";
-  const lead = `Stability of the lead ${probability(confidence)}`;
+  const first = `Share of the first answer ${probability(share)}`;
   if (answered === 0)
     return policy === "vote" ? "No candidate has an answer." : "No candidate has an answer: the model is asked.";
-  if (policy === "vote") return `${lead}; the vote decides.`;
-  if (policy === "always") return `${lead}; the model is asked in any case.`;
-  return confidence >= STABLE ? `${lead}: the vote is enough.` : `${lead}, below ${STABLE}: the model is asked.`;
+  if (policy === "vote") return `${first}; the vote decides.`;
+  if (policy === "always") return `${first}; the model is asked in any case.`;
+  return share >= ENOUGH_SHARE ? `${first}: the vote is enough.` : `${first}, below ${ENOUGH_SHARE}: the model is asked.`;
 }
 
 /** Whether the answer is the vote's, another candidate's, or the model's own. */

@@ -2,7 +2,7 @@
 // drive it as it is.
 
 import type * as Conclave from "@conclave/web";
-import { MOST_BARS, STABLE } from "./clusters.ts";
+import { ENOUGH_SHARE, MOST_BARS, voteShare } from "./clusters.ts";
 import { isForModels, kindOptions, kindReason } from "./kinds.ts";
 import type { AnswersChoice } from "./kinds.ts";
 import { MOST_BYTES, readJsonl, writeJsonl } from "./jsonl.ts";
@@ -305,7 +305,7 @@ export function createController(store: Store<State, Action>, conclave: Package,
     await tally();
     const { policy, tally: vote, tallyFailure } = get();
     if (vote === null) throw tallyFailure ?? new Error("the candidates could not be counted");
-    const isEnough = policy === "vote" || !isForModels(vote.kind) || (policy === "auto" && vote.confidence >= STABLE);
+    const isEnough = policy === "vote" || !isForModels(vote.kind) || (policy === "auto" && voteShare(vote) >= ENOUGH_SHARE);
     if (!isEnough) return null;
     const { answer, confidence, confidenceKind, kind, abstained, fields, reason, clusters } = vote;
     return {
@@ -317,6 +317,7 @@ export function createController(store: Store<State, Action>, conclave: Package,
       ...(abstained === undefined ? {} : { abstained }),
       ...(fields === undefined ? {} : { fields }),
       clusters,
+      layers: kind === null ? [] : [{ layer: "vote", answer, confidence, confidence_kind: confidenceKind }],
       usage: { prompt_tokens: 0, completion_tokens: 0 },
       elapsed_ms: now() - start,
     };

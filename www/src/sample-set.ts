@@ -67,16 +67,28 @@ export interface Result {
   /** Why nothing was voted on. */
   error?: string;
   clusters: Cluster[];
+  /** Who was asked, in order, what each said and what it cost. */
+  layers?: Layer[];
   completion?: string;
   usage: { prompt_tokens: number; completion_tokens: number };
   elapsed_ms: number;
   time_to_first_token_ms?: number;
   device?: string;
   model?: string;
-  /** Candidates that the model had no room for. */
+  /** Candidates that the model did not see. */
   omitted_candidates?: number;
   /** The share of words that the built-in model does not know, where it was not asked because of them. */
   unknown_words?: number;
+}
+
+/** What one layer said about a set. */
+export interface Layer {
+  layer: string;
+  answer: string | null;
+  confidence: number;
+  confidence_kind: string;
+  usage?: { prompt_tokens: number; completion_tokens: number };
+  omitted?: number;
 }
 
 /** A result as a line of a file. */
@@ -147,6 +159,7 @@ export function toResultLine(set: SampleSet, result: Result, correct: boolean | 
       ...(cluster.log_prob === undefined ? {} : { log_prob: cluster.log_prob }),
       candidates: cluster.candidates,
     })),
+    ...(result.layers === undefined || result.layers.length === 0 ? {} : { layers: result.layers }),
     ...(completion === undefined ? {} : { completion }),
     usage,
     elapsed_ms,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { against, bars, clusterOf, COLOURS, dissent, forecast, letter, MOST_BARS } from "../src/clusters.ts";
+import { against, bars, clusterOf, COLOURS, dissent, forecast, letter, MOST_BARS, voteShare } from "../src/clusters.ts";
 import type { Cluster, Result } from "../src/sample-set.ts";
 
 function clusters(...votes: number[]): Cluster[] {
@@ -66,7 +66,9 @@ test("dissent in words", () => {
 });
 
 test("what will decide", () => {
-  assert.match(forecast("auto", 0.97, 4), /the vote is enough/);
+  assert.equal(voteShare({ clusters: clusters(3, 1), readings: [...Array(4).fill({ answer: "7" }), undefined] }), 0.75);
+  assert.equal(voteShare({ clusters: [], readings: [] }), 0);
+  assert.match(forecast("auto", 0.8, 4), /the vote is enough/);
   assert.match(forecast("auto", 0.64, 8), /the model is asked/);
   assert.match(forecast("always", 0.97, 4), /in any case/);
   assert.match(forecast("vote", 0.1, 4), /the vote decides/);

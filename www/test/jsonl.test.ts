@@ -141,6 +141,16 @@ test("a run written is the run read", () => {
     confidence: 0.5,
     confidence_kind: "answer_mass",
     clusters: [{ answer: "7", votes: 1, share: 1, candidates: [0], log_prob: -0.7, forms: ["7"] }],
+    layers: [
+      { layer: "vote", answer: "7", confidence: 0.75, confidence_kind: "lead_probability" },
+      {
+        layer: "model",
+        answer: "7",
+        confidence: 0.5,
+        confidence_kind: "answer_mass",
+        usage: { prompt_tokens: 3, completion_tokens: 0 },
+      },
+    ],
     usage: { prompt_tokens: 3, completion_tokens: 0 },
     elapsed_ms: 12.5,
     device: "cpu",

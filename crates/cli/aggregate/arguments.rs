@@ -16,7 +16,7 @@ use crate::unsure::UnsureArguments;
 /// When the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PolicyName {
-    /// Where the vote is not stable
+    /// Where the vote may well be wrong
     Auto,
     /// For every set
     Always,
@@ -68,7 +68,7 @@ pub struct AggregateArguments {
     #[command(flatten)]
     pub unsure: UnsureArguments,
 
-    /// When the model is asked; `auto` leaves stable votes alone
+    /// When the model is asked; `auto` leaves votes alone in which four of five candidates agree
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]
     pub policy: PolicyName,
 

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use conclave_core::layer::{Layer, MODEL, VOTE};
 use conclave_core::prompt::PromptVariant;
-use conclave_core::result::{AggregateResult, ConfidenceKind, Method, Usage};
+use conclave_core::result::{AggregateResult, Method, Usage};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 use conclave_model::decoder::Qwen2Decoder;
@@ -170,7 +171,8 @@ pub fn work(
             by_round[round as usize].extend(pools.iter().cloned());
         }
         // Sets are worked on together: each that was has its share of the tokens and the time.
-        let share = asked.iter().filter(|asked| **asked).count().max(1) as f64;
+        let worked = asked.iter().zip(&pools).filter(|(asked, pool)| **asked && !pool.candidates.is_empty());
+        let share = worked.count().max(1) as f64;
         for ((pool, job), misfit) in pools.iter().zip(part).zip(misfits) {
             if let Some(row) = job.decided {
                 bar.suspend(|| rows.push(row))?;
@@ -187,16 +189,12 @@ pub fn work(
                 })?;
                 continue;
             }
-            let mut row = AggregateResult::from_vote(pool, &majority_vote(pool));
-            if rounds > 0 && !pool.candidates.is_empty() {
-                row.method = Method::Generate;
-                row.confidence_kind = ConfidenceKind::LeadProbability;
-            }
-            row.extra.insert(ROUNDS.to_owned(), rounds.into());
-            row.usage = Usage {
+            let usage = Usage {
                 prompt_tokens: (cost.prompt_tokens as f64 / share).round() as u64,
                 completion_tokens: (cost.generated_tokens as f64 / share).round() as u64,
             };
+            let own = generator.is_none().then_some(job.set);
+            let mut row = row_of(pool, own, rounds, usage);
             row.elapsed_ms = started.elapsed().as_secs_f64() * 1e3 / share;
             bar.suspend(|| rows.push(&row))?;
         }
@@ -220,6 +218,24 @@ pub fn work(
         }
     }
     pools_file.map_or(Ok(()), Output::finish)
+}
+
+/// The row of the last pool of a set, its vote. The candidates of the set itself, where the rounds began with them, were voted on before.
+fn row_of(pool: &SampleSet, own: Option<&SampleSet>, rounds: u32, usage: Usage) -> AggregateResult {
+    let mut row = AggregateResult::from_vote(pool, &majority_vote(pool));
+    row.extra.insert(ROUNDS.to_owned(), rounds.into());
+    if pool.candidates.is_empty() {
+        return row;
+    }
+    row.usage = usage;
+    let mut layers = Vec::new();
+    if rounds > 0 {
+        row.method = Method::Generate;
+        layers.extend(own.map(|set| Layer::of(VOTE, &AggregateResult::from_vote(set, &majority_vote(set)))));
+    }
+    layers.push(Layer::of(if rounds > 0 { MODEL } else { VOTE }, &row));
+    row.layers = layers;
+    row
 }
 
 /// Why the models cannot be asked about a set: its problem leaves no room for what they are to read and write.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use conclave_core::layer::MODEL;
 use conclave_core::result::{AggregateResult, Method};
 use serde_json::Value;
 
@@ -203,6 +204,11 @@ fn is_fallback(row: &AggregateResult) -> bool {
     row.method == Method::Vote && (row.completion.is_some() || was_not_asked)
 }
 
+/// Whether the model wrote an answer that was not taken, because no candidate has it.
+fn is_novel(row: &AggregateResult) -> bool {
+    row.method == Method::Vote && row.layer(MODEL).is_some_and(|layer| layer.answer.is_some())
+}
+
 /// Three digits; a probability that they would round to nothing is not nothing.
 pub fn confidence(value: f64) -> String {
     if value > 0.0 && value < 0.0005 { "<0.001".to_owned() } else { format!("{value:.3}") }
@@ -212,11 +218,13 @@ pub fn confidence(value: f64) -> String {
 struct Summary {
     rows: u64,
     by_model: u64,
-    /// Votes that stand in for the model, for whatever reason.
-    fallbacks: u64,
-    /// Of these, the ones where it could not be asked.
+    /// Votes that stand in for the model because it wrote no answer.
+    silent: u64,
+    /// Because no candidate has its answer.
+    novel: u64,
+    /// Because it could not be asked.
     errors: u64,
-    /// Of these, the ones whose words it does not know.
+    /// Because it does not know the words.
     unknown: u64,
     graded: u64,
     correct: u64,
@@ -229,9 +237,11 @@ impl Summary {
     fn add(&mut self, row: &AggregateResult) {
         self.rows += 1;
         self.by_model += u64::from(row.method != Method::Vote);
-        self.fallbacks += u64::from(is_fallback(row));
-        self.errors += u64::from(row.extra.contains_key(ERROR));
-        self.unknown += u64::from(row.extra.contains_key(UNKNOWN_WORDS));
+        let (is_error, is_unknown) = (row.extra.contains_key(ERROR), row.extra.contains_key(UNKNOWN_WORDS));
+        self.errors += u64::from(is_error);
+        self.unknown += u64::from(is_unknown);
+        self.novel += u64::from(is_novel(row));
+        self.silent += u64::from(is_fallback(row) && !is_novel(row) && !is_error && !is_unknown);
         self.graded += u64::from(row.correct.is_some());
         self.correct += u64::from(row.correct == Some(true));
         self.prompt_tokens += row.usage.prompt_tokens;
@@ -241,9 +251,9 @@ impl Summary {
 
     fn text(&self) -> String {
         let mut text = format!("{}: {} by vote", count(self.rows, "row"), self.rows - self.by_model);
-        let silent = self.fallbacks - self.errors - self.unknown;
         let fallbacks = [
-            (silent, "where the model wrote no answer"),
+            (self.silent, "where the model wrote no answer"),
+            (self.novel, "where no candidate has what the model wrote"),
             (self.errors, "that do not fit the model"),
             (self.unknown, "with words that it does not know"),
         ];

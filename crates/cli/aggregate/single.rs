@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use conclave_core::result::AggregateResult;
-use conclave_core::router::{Route, route};
+use conclave_core::router::{Route, route_set};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 
@@ -47,7 +47,7 @@ impl Single {
         let unknown = shares.first().copied().flatten();
         let job = Job { set, permutation: None, unknown, decided: None };
         let vote = majority_vote(set);
-        if job.unknown.is_none() && (set.candidates.is_empty() || route(policy, &vote) == Route::Vote) {
+        if job.unknown.is_none() && route_set(policy, set, &vote) == Route::Vote {
             let mut result = AggregateResult::from_vote(set, &vote);
             result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
             return Ok(result);

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use conclave_core::result::AggregateResult;
-use conclave_core::router::{Policy, Route, route};
+use conclave_core::router::{Policy, Route, route_set};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 use conclave_model::builtin;
@@ -35,8 +35,7 @@ pub fn shares(
         let (share, would_be_asked) = match generator {
             Some(_) => (tokenizer.unknown_share(&set.problem), true),
             None => {
-                let is_to_be_asked =
-                    !set.candidates.is_empty() && route(policy, &majority_vote(set)) == Route::Model;
+                let is_to_be_asked = route_set(policy, set, &majority_vote(set)) == Route::Model;
                 (builtin::unknown_share(&tokenizer, set), is_to_be_asked)
             }
         };

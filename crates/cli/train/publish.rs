@@ -45,6 +45,7 @@ pub fn publish(
     let manifest = Manifest {
         prompt_variant: run.prompt.variant,
         max_candidates: run.prompt.max_candidates,
+        novel_answers: run.prompt.novel_answers,
         mode: Mode::Generate,
         provenance: object(provenance),
         ..Manifest::default()

@@ -306,7 +306,7 @@ pub fn ballot(set: &SampleSet, options: &VoteOptions) -> Result<Ballot, BallotEr
         Err(reason) => (None, Some(reason)),
     };
     let vote = finished(readings, clusters, winner);
-    let confidence = vote.share(of);
+    let confidence = vote.share();
     let confidence_kind = ConfidenceKind::Share;
     let answer = vote.answer().map(str::to_owned);
     Ok(Ballot { kind, source, vote, answer, confidence, confidence_kind, abstained, record: None })

@@ -19,6 +19,7 @@ pub mod grade;
 pub mod json_lines;
 mod json_text;
 pub mod kinds;
+pub mod layer;
 mod letters;
 pub mod math;
 pub mod metrics;
@@ -41,16 +42,17 @@ pub use cluster::{Cluster, cluster_readings};
 pub use equivalence::{Answer, Verdict, is_equivalent};
 pub use json_text::json_text;
 pub use kinds::{AnswerKind, Ballot, BallotError, VoteOptions, ballot};
+pub use layer::Layer;
 pub use metrics::{Figure, pass_at_k};
 pub use prompt::{
     ParsedCompletion, Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt,
-    parse_completion,
+    choose_by_class, parse_completion,
 };
 pub use reader::{NoAnswer, Reading, Tier, read};
 pub use reference::{ParsedReference, Reference};
 pub use report::repeats::RepeatsReport;
 pub use report::{EvalOptions, EvalRow, Evaluation, Report, ReportError, ResultsReport, SetsReport};
 pub use result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
-pub use router::{Policy, Route, route};
+pub use router::{Policy, Route, route, route_set};
 pub use sample_set::{Candidate, JsonLines, LineError, SampleSet, read_sample_sets, write_json_line};
 pub use vote::{Vote, lead_probability, majority_vote, weighted_vote};

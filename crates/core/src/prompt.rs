@@ -26,7 +26,8 @@
 //!    `Answer 3:` at a line's start to `Answer 3 -`).
 //! 3. Every candidate is clipped to one cap that depends only on the problem, the options and the number of candidates,
 //!    so that a candidate can be prefilled before the others arrive. Its *end* is kept, where the answer is.
-//! 4. Where the cap would be below [`MIN_CANDIDATE_TOKENS`], only the first so many candidates are shown.
+//! 4. Where the cap would be below [`MIN_CANDIDATE_TOKENS`], only the first so many candidates are shown; [`choose_by_class`] says
+//!    which should be the first.
 //! 5. The segments' tokens, counted one segment at a time as they are encoded, never exceed
 //!    `context_length - max_new_tokens`. A problem that does not fit is an error; it is never cut.
 //!
@@ -34,6 +35,7 @@
 //!
 //! What does not live here: tokens (the counter comes in as a function) and the model.
 
+mod choice;
 mod generator;
 mod neutral;
 mod parse;
@@ -43,6 +45,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::sample_set::SampleSet;
+pub use choice::choose_by_class;
 pub use generator::{build_generator_prompt, candidate_of_completion};
 pub use neutral::neutralise;
 pub use parse::{ParsedCompletion, parse_completion};

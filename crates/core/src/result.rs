@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::equivalence::Answer;
 use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions};
+use crate::layer::{self, Layer};
 use crate::rank::Ranking;
 use crate::reader::{Reading, Tier};
 use crate::record::FieldVote;
@@ -113,6 +114,9 @@ pub struct AggregateResult {
     /// What was read in each candidate, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readings: Vec<Reading>,
+    /// Who was asked, in order, what each said and what it cost; of a set that was not voted on, and in files of earlier releases, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<Layer>,
     /// What the model wrote, prefill excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<String>,
@@ -134,7 +138,8 @@ pub struct AggregateResult {
 }
 
 impl AggregateResult {
-    /// The result of a vote. Also where a model's result starts from: the same clusters, then [`Self::set_answer`].
+    /// The result of a vote. Also where a model's result starts from: the same clusters, then [`Self::note`] and
+    /// [`Self::take_last`].
     pub fn from_vote(set: &SampleSet, vote: &Vote) -> Self {
         let clusters = vote.clusters.iter().map(|cluster| ClusterResult {
             answer: cluster.answer.clone(),
@@ -148,7 +153,7 @@ impl AggregateResult {
             id: set.id.clone(),
             answer: None,
             method: Method::Vote,
-            confidence: vote.share(set.candidates.len()),
+            confidence: vote.share(),
             confidence_kind: ConfidenceKind::Share,
             lead_probability: Some(vote.confidence),
             answer_kind: None,
@@ -159,6 +164,7 @@ impl AggregateResult {
             num_candidates: set.candidates.len(),
             clusters: clusters.collect(),
             readings: vote.readings.clone(),
+            layers: Vec::new(),
             completion: None,
             usage: Usage::default(),
             elapsed_ms: 0.0,
@@ -167,6 +173,7 @@ impl AggregateResult {
             extra: Map::new(),
         };
         result.set_answer(vote.answer().map(str::to_string));
+        result.layers = vec![Layer::of(layer::VOTE, &result)];
         result
     }
 
@@ -185,6 +192,7 @@ impl AggregateResult {
         result.answer_kind = Some(ballot.kind.name().to_owned());
         result.abstained = ballot.abstained;
         result.fields = ballot.record.as_ref().map(|record| record.fields.clone());
+        result.layers = vec![Layer::of(layer::VOTE, &result)];
         result
     }
 
@@ -194,6 +202,7 @@ impl AggregateResult {
         let mut result = Self::from_vote(set, &crate::vote::vote_on(Vec::new()));
         result.lead_probability = None;
         result.correct = None;
+        result.layers.clear();
         match reason {
             BallotError::Undecided(undecided) => result.undecided = Some(*undecided),
             other => {
@@ -208,6 +217,8 @@ impl AggregateResult {
         if let Some(probability) = winner.and_then(|winner| ranking.classes.get(winner)) {
             self.confidence = *probability;
             self.confidence_kind = ConfidenceKind::Correct;
+            // It is the vote's answer still: its layer says the same.
+            self.layers = vec![Layer::of(layer::VOTE, self)];
         }
     }
 
@@ -284,6 +295,7 @@ mod tests {
             r#"{"answer":"8","votes":1,"share":0.3333333333333333,"candidates":[3]}],"#,
             r#""readings":[{"answer":"7","found_by":"whole"},{"answer":"7.0","found_by":"whole"},"#,
             r#"{"answer":null,"found_by":null,"no_answer":"refusal"},{"answer":"8","found_by":"whole"}],"#,
+            r#""layers":[{"layer":"vote","answer":"7","confidence":0.6875,"confidence_kind":"lead_probability"}],"#,
             r#""usage":{"prompt_tokens":0,"completion_tokens":0},"elapsed_ms":0.0,"reference_answer":"7","correct":true}"#
         );
         assert_eq!(line, expected);

@@ -23,8 +23,10 @@ pub use fit::{History, fit_stop_prior};
 pub use forecast::{Moments, VoteForecast};
 pub use urn::{StopLevel, StopPrior};
 
-use crate::router::STABLE;
 use crate::vote::{Vote, lead_probability};
+
+/// From this probability on the vote's lead is taken as stable: 4-0, 6-1, 8-2, 9-3 pass; 3-0, 5-1, 7-2, 8-3 do not.
+pub const STABLE: f64 = 0.95;
 
 /// Where a set stands while candidates come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,7 +115,7 @@ pub enum StopRule {
 }
 
 impl StopRule {
-    /// The flat prior at the level of the router, [`STABLE`].
+    /// The flat prior at the level [`STABLE`].
     pub const BETA: Self = Self::Beta { level: STABLE };
 
     /// The prior, at the level for which a share of `agreement` of stopped sets has the winner of the whole budget.

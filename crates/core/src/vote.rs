@@ -4,7 +4,8 @@
 //! for everything else; a set in which no candidate has an answer has a vote without a winner.
 
 use crate::cluster::{Cluster, cluster_readings};
-use crate::reader::{Reading, read_candidates};
+use crate::equivalence::{Answer, is_equivalent};
+use crate::reader::{Reading, Tier, read_candidates};
 use crate::sample_set::SampleSet;
 
 /// The outcome of a vote.
@@ -24,15 +25,25 @@ pub struct Vote {
 }
 
 impl Vote {
-    /// The winner's votes over all candidates, those without an answer too; 0 without a winner.
-    pub fn share(&self, candidates: usize) -> f64 {
-        self.winner
-            .map_or(0.0, |winner| self.clusters[winner].candidates.len() as f64 / candidates.max(1) as f64)
-    }
-
     /// The winning answer.
     pub fn answer(&self) -> Option<&str> {
         Some(self.clusters.get(self.winner?)?.answer.as_str())
+    }
+
+    /// The votes of the winner over all candidates, those without an answer too; 0 without a winner.
+    pub fn share(&self) -> f64 {
+        let winner = self.winner.and_then(|winner| self.clusters.get(winner));
+        let votes = winner.map_or(0, |winner| winner.candidates.len());
+        votes as f64 / self.readings.len().max(1) as f64
+    }
+
+    /// Whether a candidate has this answer, which was announced as one, in any of the forms in which it was written.
+    pub fn has(&self, announced: &str) -> bool {
+        let announced = Answer::found_by(announced, Some(Tier::AnswerTag));
+        self.clusters.iter().any(|cluster| {
+            let of_form = |form: &String| Answer::found_by(form, cluster.found_by);
+            cluster.forms.iter().any(|form| is_equivalent(&of_form(form), &announced))
+        })
     }
 }
 
@@ -233,6 +244,16 @@ mod tests {
         for answers in [&[][..], &["I cannot say."][..]] {
             let vote = majority_vote(&set(answers));
             assert_eq!((vote.answer(), vote.winner, vote.answered, vote.confidence), (None, None, 0, 0.0));
+            assert_eq!((vote.share(), vote.has("7")), (0.0, false));
+        }
+    }
+
+    #[test]
+    fn the_share_is_of_all_candidates_and_any_form_is_an_answer() {
+        let vote = majority_vote(&set(&["0.5", "1/2", "3", "I cannot say."]));
+        assert_eq!(vote.share(), 0.5);
+        for (answer, expected) in [("\\frac12", true), ("3.0", true), ("4", false), ("0.51", false)] {
+            assert_eq!(vote.has(answer), expected, "{answer}");
         }
     }
 

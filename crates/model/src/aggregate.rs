@@ -1,23 +1,30 @@
 //! The aggregator: one problem and its candidates in, one answer out.
 //!
-//! The vote is always taken first. Under the policy `auto` it is also the answer where it is stable; otherwise the
+//! The vote is always taken first. Under the policy `auto` it is also the answer where enough candidates agree; otherwise the
 //! model reads the candidates and either *generates* the answer or *selects* one of theirs:
 //!
 //! - **generate**: the prompt is continued up to `</answer>`. Confidence is the product of the probabilities of the
-//!   tokens of the answer. A completion without a well-formed answer falls back to the vote.
+//!   tokens of the answer. A completion without a well-formed answer falls back to the vote, and so does an answer that no
+//!   candidate has, unless the manifest says that the model has earned it and it saw all candidates.
 //! - **select**: one prefill, then each cluster of equal answers gets
 //!   `P = sum over its distinct surface forms f of p(f + "</answer>" | prompt)`. The closing tag makes the forms
 //!   prefix-free, so the sum over clusters is at most 1 and the rest is the mass on "none of these". Confidence is
 //!   the winner's `P`. Probabilities are not normalised by length: such scores are not probabilities.
 //!
+//! A prompt that has no room for all candidates, or is for a model of few, shows those that are chosen by class. What vote and
+//! model said, and what it cost, is in the result's `layers`.
+//!
 //! Nothing here knows a device, a clock or a file: hosts fill in `elapsed_ms`.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use conclave_core::prompt::{Prompt, PromptOptions, PromptVariant, Segment, build_prompt, parse_completion};
+use conclave_core::layer::{Layer, MODEL};
+use conclave_core::prompt::{
+    Prompt, PromptError, PromptOptions, PromptVariant, Segment, build_prompt, choose_by_class,
+    parse_completion, plan_prompt,
+};
 use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind, Method, Usage};
-use conclave_core::router::{Policy, Route, route};
+use conclave_core::router::{Policy, Route, route_set};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::{Vote, majority_vote};
 use conclave_core::{AnswerKind, VoteOptions, ballot};
@@ -140,7 +147,7 @@ impl<D: Decoder> Aggregator<D> {
             Err(reason) => return Ok(AggregateResult::not_voted(set, &reason)),
         }
         let vote = majority_vote(set);
-        if set.candidates.is_empty() || route(options.policy, &vote) == Route::Vote {
+        if route_set(options.policy, set, &vote) == Route::Vote {
             return Ok(AggregateResult::from_vote(set, &vote));
         }
         match options.mode.unwrap_or(self.manifest.mode) {
@@ -157,7 +164,7 @@ impl<D: Decoder> Aggregator<D> {
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<AggregateResult, Error> {
         let variant = options.variant.unwrap_or(self.manifest.prompt_variant);
-        let read = self.read_prompt(set, variant, "", options, on_event).await?;
+        let read = self.read_prompt(set, vote, variant, "", options, on_event).await?;
         let params = SamplingParams { max_new_tokens: read.max_new_tokens, ..options.sampling.clone() };
         let stops = Stops { ids: self.stop_ids.clone(), strings: vec![CLOSING_TAG.to_owned()] };
         let mut on_text = |_: usize, text: &str| on_event(Event::Text(text));
@@ -166,18 +173,23 @@ impl<D: Decoder> Aggregator<D> {
         let completion =
             completions.pop().ok_or_else(|| Error::new(ErrorKind::Input, "the decoder has no row"))?;
         let parsed = parse_completion(read.prompt.prefill, &completion.text);
+        let answer = parsed.answer.filter(|_| parsed.well_formed);
+        let confidence = answer.as_ref().map_or(0.0, |_| answer_probability(&completion));
+        let is_taken = answer.as_deref().is_some_and(|answer| self.is_taken(answer, vote, &read.prompt));
         let mut result = AggregateResult::from_vote(set, vote);
-        if let Some(answer) = parsed.answer.filter(|_| parsed.well_formed) {
-            result.method = Method::Generate;
-            result.confidence = answer_probability(&completion);
-            result.confidence_kind = ConfidenceKind::TokenProduct;
-            result.set_answer(Some(answer));
+        note(&mut result, &read, completion.tokens.len(), answer, confidence, ConfidenceKind::TokenProduct);
+        if is_taken {
+            result.take_last(Method::Generate);
         }
-        result.usage =
-            Usage { prompt_tokens: read.tokens as u64, completion_tokens: completion.tokens.len() as u64 };
         result.completion = Some(completion.text);
-        note_omitted(&mut result, &read.prompt);
         Ok(result)
+    }
+
+    /// Whether a written answer is that of the set. One that no candidate has is where the model has earned it and saw all candidates,
+    /// and where there is no vote to stand in for it.
+    fn is_taken(&self, answer: &str, vote: &Vote, prompt: &Prompt) -> bool {
+        let is_earned = self.manifest.novel_answers && prompt.omitted == 0;
+        is_earned || vote.winner.is_none() || vote.has(answer)
     }
 
     async fn select(
@@ -197,13 +209,13 @@ impl<D: Decoder> Aggregator<D> {
             PromptVariant::Compact => (PromptVariant::Compact, "</think><answer>"),
             PromptVariant::Think | PromptVariant::NoThink => (PromptVariant::NoThink, ""),
         };
-        let read = self.read_prompt(set, variant, unthought, options, on_event).await?;
+        let read = self.read_prompt(set, vote, variant, unthought, options, on_event).await?;
         let mut masses = vec![0.0; vote.clusters.len()];
         let mut scored = 0;
         for (done, (cluster, tokens)) in forms.iter().enumerate() {
             let log_prob: f64 = self.decoder.log_probs(0, tokens).await?.iter().sum();
             masses[*cluster] += log_prob.exp();
-            scored += tokens.len() as u64;
+            scored += tokens.len();
             if on_event(Event::Scored { done: done + 1, total: forms.len() }).is_break() {
                 return Err(Error::cancelled().context("scoring the answers"));
             }
@@ -216,13 +228,9 @@ impl<D: Decoder> Aggregator<D> {
             let log_prob = (*mass > 0.0).then(|| mass.ln());
             result.clusters[cluster] = ClusterResult { log_prob, ..result.clusters[cluster].clone() };
         }
-        let answer = vote.clusters[best].answer.clone();
-        result.method = Method::Select;
-        result.confidence = masses[best];
-        result.confidence_kind = ConfidenceKind::AnswerMass;
-        result.set_answer(Some(answer));
-        result.usage = Usage { prompt_tokens: read.tokens as u64, completion_tokens: scored };
-        note_omitted(&mut result, &read.prompt);
+        let answer = Some(vote.clusters[best].answer.clone());
+        note(&mut result, &read, scored, answer, masses[best], ConfidenceKind::AnswerMass);
+        result.take_last(Method::Select);
         Ok(result)
     }
 
@@ -256,6 +264,7 @@ impl<D: Decoder> Aggregator<D> {
     async fn read_prompt(
         &mut self,
         set: &SampleSet,
+        vote: &Vote,
         variant: PromptVariant,
         behind: &str,
         options: &AggregateOptions,
@@ -275,19 +284,9 @@ impl<D: Decoder> Aggregator<D> {
             max_new_tokens: reserve + self.tokenizer.count(behind),
             permutation_seed: options.permutation_seed,
         };
-        let shown = match self.manifest.max_candidates {
-            Some(most) if set.candidates.len() > most.max(1) => Cow::Owned(SampleSet {
-                id: set.id.clone(),
-                problem: set.problem.clone(),
-                reference_answer: None,
-                candidates: set.candidates[..most.max(1)].to_vec(),
-                extra: Default::default(),
-            }),
-            _ => Cow::Borrowed(set),
-        };
-        let mut prompt = build_prompt(&shown, &prompt_options, &|text| self.tokenizer.count(text))
+        let mut prompt = self
+            .prompt(set, vote, &prompt_options)
             .map_err(|error| Error::new(ErrorKind::Input, format!("set `{}`: {error}", set.id)))?;
-        prompt.omitted += set.candidates.len() - shown.candidates.len();
         if !behind.is_empty() {
             prompt.segments.push(Segment { text: behind.to_owned(), trusted: true });
         }
@@ -297,14 +296,53 @@ impl<D: Decoder> Aggregator<D> {
         self.decoder.append(&[&tokens], &mut |done| on_event(Event::Prompt { done, total })).await?;
         Ok(Read { prompt, tokens: total, max_new_tokens })
     }
+
+    /// The prompt: with all candidates where the context has room for them and the model is for so many, else with those that are
+    /// chosen by class.
+    fn prompt(&self, set: &SampleSet, vote: &Vote, options: &PromptOptions) -> Result<Prompt, PromptError> {
+        let count = |text: &str| self.tokenizer.count(text);
+        let all = set.candidates.len();
+        let fitting = plan_prompt(&set.problem, all, options, &count)?.shown;
+        let most = self.manifest.max_candidates.map_or(fitting, |most| fitting.min(most.max(1)));
+        if most >= all {
+            return build_prompt(set, options, &count);
+        }
+        let chosen = choose_by_class(&vote.clusters, all, most);
+        let shown = SampleSet {
+            id: set.id.clone(),
+            problem: set.problem.clone(),
+            reference_answer: None,
+            candidates: chosen.iter().map(|&candidate| set.candidates[candidate].clone()).collect(),
+            extra: Default::default(),
+        };
+        let prompt = build_prompt(&shown, options, &count)?;
+        let order: Vec<usize> = prompt.order.iter().map(|&place| chosen[place]).collect();
+        Ok(Prompt { omitted: all - order.len(), order, ..prompt })
+    }
 }
 
-/// Says in the result how many candidates the model did not see, where the context has no room for all or the model is not
-/// for so many.
-fn note_omitted(result: &mut AggregateResult, prompt: &Prompt) {
-    if prompt.omitted > 0 {
-        result.extra.insert("omitted_candidates".to_owned(), prompt.omitted.into());
+/// Notes in the result what the model said: its answer, what reading and `written` (or scored) tokens cost, and how many candidates it
+/// did not see, where the context has no room for all or the model is not for so many.
+fn note(
+    result: &mut AggregateResult,
+    read: &Read,
+    written: usize,
+    answer: Option<String>,
+    confidence: f64,
+    confidence_kind: ConfidenceKind,
+) {
+    let omitted = read.prompt.omitted;
+    if omitted > 0 {
+        result.extra.insert("omitted_candidates".to_owned(), omitted.into());
     }
+    result.note(Layer {
+        layer: MODEL.to_owned(),
+        answer,
+        confidence,
+        confidence_kind,
+        usage: Some(Usage { prompt_tokens: read.tokens as u64, completion_tokens: written as u64 }),
+        omitted: (omitted > 0).then_some(omitted),
+    });
 }
 
 /// The product of the probabilities of the tokens that hold the answer: those that overlap what stands between the

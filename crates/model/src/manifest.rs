@@ -38,10 +38,14 @@ pub struct Manifest {
     /// The mode that it answers in by default.
     #[serde(default)]
     pub mode: Mode,
-    /// Candidates that a prompt shows at most: the first so many of a set that has more. For a model that was trained on
-    /// few and reads many badly.
+    /// Candidates that a prompt shows at most: of a set that has more, those that are chosen by class
+    /// ([`choose_by_class`](conclave_core::prompt::choose_by_class)). For a model that was trained on few and reads many badly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_candidates: Option<usize>,
+    /// Whether an answer that it writes and no candidate has is taken, where it saw all candidates. Else the vote stands in for it, as
+    /// such answers are seldom right; a model has to earn this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub novel_answers: bool,
     /// What made the model: commit, configuration, seed.
     #[serde(default)]
     pub provenance: serde_json::Map<String, serde_json::Value>,
@@ -61,6 +65,7 @@ impl Default for Manifest {
             prompt_variant: default_variant(),
             mode: Mode::default(),
             max_candidates: None,
+            novel_answers: false,
             provenance: serde_json::Map::new(),
             files: BTreeMap::new(),
         }

@@ -41,7 +41,11 @@ fn script(text: &str, p: f64) -> Vec<(u32, f64)> {
 }
 
 fn aggregator(decoder: Scripted) -> Aggregator<Scripted> {
-    Aggregator::new(decoder, bytes::tokenizer(), Manifest::default(), vec![bytes::END])
+    aggregator_of(Manifest::default(), decoder)
+}
+
+fn aggregator_of(manifest: Manifest, decoder: Scripted) -> Aggregator<Scripted> {
+    Aggregator::new(decoder, bytes::tokenizer(), manifest, vec![bytes::END])
 }
 
 fn run(
@@ -49,7 +53,16 @@ fn run(
     set: &SampleSet,
     options: &AggregateOptions,
 ) -> (Result<AggregateResult, Error>, String, Scripted) {
-    let mut aggregator = aggregator(Scripted { context_length: 4096, ..decoder });
+    run_as(Manifest::default(), decoder, set, options)
+}
+
+fn run_as(
+    manifest: Manifest,
+    decoder: Scripted,
+    set: &SampleSet,
+    options: &AggregateOptions,
+) -> (Result<AggregateResult, Error>, String, Scripted) {
+    let mut aggregator = aggregator_of(manifest, Scripted { context_length: 4096, ..decoder });
     let mut streamed = String::new();
     let result = block_on(aggregator.aggregate(set, options, &mut |event| {
         if let Event::Text(text) = event {
@@ -69,16 +82,18 @@ fn text(tokens: &[u32]) -> String {
 }
 
 #[test]
-fn a_stable_vote_is_not_put_to_the_model() {
-    let set = set(&["7", "7", "7.0", "7"], Some("7"));
+fn a_vote_of_four_in_five_is_not_put_to_the_model() {
+    let set = set(&["7", "7", "7.0", "7", "8"], Some("7"));
     let (result, _, decoder) = run(Scripted::default(), &set, &AggregateOptions::default());
     let result = result.unwrap();
     assert_eq!(
         (result.method, result.answer.as_deref(), result.correct),
         (Method::Vote, Some("7"), Some(true))
     );
-    assert!((result.confidence - 0.96875).abs() < 1e-12, "P(Beta(5, 1) > 1/2) = 1 - 2^-5");
+    assert!((result.confidence - 0.890625).abs() < 1e-12, "P(Beta(5, 2) > 1/2) = 57 / 64");
     assert!(decoder.rows.is_empty(), "the decoder was not touched");
+    let said: Vec<(&str, Option<&str>)> = said(&result);
+    assert_eq!(said, [("vote", Some("7"))]);
 }
 
 #[test]
@@ -102,11 +117,54 @@ fn a_contested_vote_is_answered_by_the_model() {
     let prompt = text(&decoder.rows[0][..prompt_tokens]);
     assert!(prompt.contains("What is it?") && prompt.contains("\\boxed{8}") && prompt.ends_with("<answer>"));
     assert_eq!((result.clusters[0].votes, result.clusters[1].votes), (2, 1), "the dissent is kept");
+    assert_eq!(said(&result), [("vote", Some("7")), ("model", Some("8"))]);
+    let model = &result.layers[1];
+    assert_eq!((model.usage, model.confidence, model.omitted), (Some(result.usage), result.confidence, None));
+    assert_eq!((result.layers[0].usage, result.layers[0].confidence), (None, 0.6875));
+}
+
+/// Who was asked, and the answer of each.
+fn said(result: &AggregateResult) -> Vec<(&str, Option<&str>)> {
+    result.layers.iter().map(|layer| (layer.layer.as_str(), layer.answer.as_deref())).collect()
+}
+
+#[test]
+fn an_answer_that_no_candidate_has_is_taken_from_a_model_that_has_earned_it() {
+    let decoder = |text| Scripted { script: script(text, 0.9), ..Scripted::default() };
+    let earned = || Manifest { novel_answers: true, ..Manifest::default() };
+    let set = set(&["0.5", "0.5", "3"], Some("4"));
+    let (result, ..) = run(decoder("4</answer>"), &set, &always());
+    let result = result.unwrap();
+    assert_eq!(
+        (result.answer.as_deref(), result.method, result.correct),
+        (Some("0.5"), Method::Vote, Some(false))
+    );
+    assert_eq!(result.confidence_kind, ConfidenceKind::LeadProbability);
+    // What it wrote and what that cost is not lost.
+    assert_eq!(said(&result), [("vote", Some("0.5")), ("model", Some("4"))]);
+    assert_eq!(result.layers[1].confidence_kind, ConfidenceKind::TokenProduct);
+    assert_eq!(
+        (result.completion.as_deref(), result.layers[1].usage),
+        (Some("4</answer>"), Some(result.usage))
+    );
+    let (result, ..) = run_as(earned(), decoder("4</answer>"), &set, &always());
+    let result = result.unwrap();
+    assert_eq!(
+        (result.answer.as_deref(), result.method, result.correct),
+        (Some("4"), Method::Generate, Some(true))
+    );
+    // Not where it saw only some of the candidates.
+    let (result, ..) =
+        run_as(Manifest { max_candidates: Some(2), ..earned() }, decoder("4</answer>"), &set, &always());
+    assert_eq!(result.unwrap().answer.as_deref(), Some("0.5"));
+    // The same answer in another form is a candidate's.
+    let (result, ..) = run(decoder("1/2</answer>"), &set, &always());
+    assert_eq!(result.unwrap().answer.as_deref(), Some("1/2"));
 }
 
 #[test]
 fn thinking_is_not_part_of_the_confidence() {
-    let set = set(&["7", "8"], None);
+    let set = set(&["7", "42"], None);
     let mut tokens = script("hm</think><answer>", 0.5);
     tokens.extend(script("42", 0.8));
     tokens.extend(script("</answer>", 0.5));
@@ -129,6 +187,8 @@ fn a_completion_that_is_not_well_formed_falls_back_to_the_vote() {
         assert_eq!((result.method, result.answer.as_deref()), (Method::Vote, Some("7")));
         assert_eq!(result.confidence_kind, ConfidenceKind::LeadProbability);
         assert_eq!(result.completion.as_deref(), Some(written), "what was written is kept");
+        assert_eq!(said(&result), [("vote", Some("7")), ("model", None)]);
+        assert_eq!(result.layers[1].usage, Some(result.usage));
     }
 }
 
@@ -151,6 +211,8 @@ fn select_sums_the_forms_of_a_cluster() {
     );
     let scored = ["0.5</answer>", "1/2</answer>", "3</answer>"].map(str::len).iter().sum::<usize>();
     assert_eq!(result.usage.completion_tokens, scored as u64);
+    assert_eq!(said(&result), [("vote", Some("0.5")), ("model", Some("0.5"))]);
+    assert_eq!(result.layers[1].confidence_kind, ConfidenceKind::AnswerMass);
 }
 
 #[test]
@@ -190,6 +252,7 @@ fn ten_thousand_candidates_and_ten_megabytes_fit_the_context() {
         let omitted = result.extra.get("omitted_candidates").map(|omitted| omitted.as_u64().unwrap());
         assert_eq!(omitted.is_none(), all_shown);
         assert!(omitted.is_none_or(|omitted| (9_000..10_000).contains(&omitted)), "{omitted:?}");
+        assert_eq!(result.layers[1].omitted.map(|omitted| omitted as u64), omitted);
         assert!(decoder.rows[0].len() <= 4096, "{}", decoder.rows[0].len());
     }
     let mut endless = set(&["7"], None);
@@ -295,15 +358,42 @@ fn a_row_that_stops_leaves_the_others_as_they_were() {
 }
 
 #[test]
-fn a_model_for_few_candidates_is_shown_the_first_of_many() {
-    let manifest = Manifest { max_candidates: Some(2), ..Manifest::default() };
-    let decoder = Scripted { script: script("7</answer>", 0.9), context_length: 4096, ..Scripted::default() };
-    let mut aggregator = Aggregator::new(decoder, bytes::tokenizer(), manifest, vec![bytes::END]);
-    let set = set(&["7", "8", "9"], None);
-    let options = always();
-    let result = block_on(aggregator.aggregate(&set, &options, &mut |_| ControlFlow::Continue(()))).unwrap();
-    assert_eq!(result.extra["omitted_candidates"], 1);
-    assert_eq!(result.clusters.len(), 3, "the vote counts all");
-    let read = text(&aggregator.decoder_mut().rows[0]);
-    assert!(read.contains("\\boxed{8}") && !read.contains("\\boxed{9}"), "{read}");
+fn a_model_for_few_candidates_is_shown_those_of_all_classes() {
+    let shown = |most: usize, answers: &[&str], options: &AggregateOptions| {
+        let manifest = Manifest { max_candidates: Some(most), ..Manifest::default() };
+        let decoder = Scripted { script: script("7</answer>", 0.9), ..Scripted::default() };
+        let (result, _, decoder) = run_as(manifest, decoder, &set(answers, None), options);
+        let result = result.unwrap();
+        let read = text(&decoder.rows[0][..result.usage.prompt_tokens as usize]);
+        let texts: Vec<String> = read.split("\\boxed{").skip(1).map(|rest| rest[..1].to_owned()).collect();
+        assert_eq!(result.readings.len(), answers.len(), "the vote counts all");
+        let omitted = answers.len() - texts.len();
+        assert_eq!(result.layers[1].omitted, Some(omitted).filter(|omitted| *omitted > 0));
+        assert_eq!(result.extra.get("omitted_candidates"), (omitted > 0).then(|| omitted.into()).as_ref());
+        texts.concat()
+    };
+    let answers = ["7", "7", "7", "7", "8", "9"];
+    assert_eq!(shown(4, &answers, &always()), "7789");
+    assert_eq!(shown(5, &answers, &always()), "77789");
+    assert_eq!(shown(0, &answers, &always()), "7", "one at least");
+    assert_eq!(shown(6, &answers, &always()), "777789");
+    // In another order they are the same.
+    let permuted = AggregateOptions { permutation_seed: Some(3), ..always() };
+    let mut texts: Vec<char> = shown(4, &answers, &permuted).chars().collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ['7', '7', '8', '9']);
+}
+
+#[test]
+fn a_context_without_room_for_all_is_given_those_of_all_classes() {
+    let answers: Vec<&str> = std::iter::repeat_n("7", 300).chain(["8", "9"]).collect();
+    let decoder = Scripted { script: script("8</answer>", 0.9), ..Scripted::default() };
+    let (result, _, decoder) = run(decoder, &set(&answers, None), &always());
+    let result = result.unwrap();
+    assert!(result.layers[1].omitted > Some(100), "{:?}", result.layers);
+    let read = text(&decoder.rows[0]);
+    assert!(
+        read.contains("\\boxed{7}") && read.contains("\\boxed{8}") && read.contains("\\boxed{9}"),
+        "{read}"
+    );
 }

@@ -11,6 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use conclave_core::layer::{Layer, MODEL};
 use conclave_core::metrics::{Figure, Ratio, paired_bootstrap};
 use conclave_core::prompt::{PromptOptions, PromptVariant, build_prompt, parse_completion};
 use conclave_core::report::{EvalOptions, Evaluation, Report, ResultsReport};
@@ -150,6 +151,7 @@ pub fn evaluate<D: Decoder + Send>(
             prompt_tokens: asked.prompt.len() as u64,
             completion_tokens: rollout.tokens.len() as u64,
         };
+        row.layers.push(Layer::of(MODEL, &row));
         rows.push(row);
     }
     let share = |count: usize| count as f64 / rows.len().max(1) as f64;

@@ -19,6 +19,7 @@ export type {
   Grade,
   GradeOptions,
   KindOptions,
+  Layer,
   LoadOptions,
   LoadProgress,
   NoAnswer,

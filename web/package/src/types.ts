@@ -100,7 +100,7 @@ export interface SampleSetInput {
 
 /** How to aggregate. */
 export interface AggregateOptions {
-  /** When the model is asked. Default "auto": where the vote is not stable. */
+  /** When the model is asked. Default "auto": where less than four of five candidates agree. */
   policy?: "auto" | "always" | "vote";
   /** Whether the model writes the answer or selects one of the candidates'. Default: what it was trained for. */
   mode?: "generate" | "select";
@@ -173,6 +173,21 @@ export interface FieldVote {
   others?: ([value: unknown, votes: number] | [votes: number])[];
 }
 
+/** What one layer said about a set, and what it cost. */
+export interface Layer {
+  /** "vote", "model"; later releases may have more. */
+  layer: string;
+  /** Its answer; null where it gave none. */
+  answer: string | null;
+  /** Between 0 and 1; `confidence_kind` says what it means. */
+  confidence: number;
+  confidence_kind: AggregateResult["confidence_kind"];
+  /** Tokens of its calls of a model; absent where it made none. */
+  usage?: { prompt_tokens: number; completion_tokens: number };
+  /** Candidates that it did not see; absent where it saw all. */
+  omitted?: number;
+}
+
 /** One answer, and how it was reached. */
 export interface AggregateResult {
   /** The set's id; empty where it had none. */
@@ -188,6 +203,8 @@ export interface AggregateResult {
   clusters: AnswerCluster[];
   /** What was read in each candidate, in order. */
   readings: Reading[];
+  /** Who was asked, in order; none where nothing was voted on. The answer is that of one of them. */
+  layers?: Layer[];
   /** What the model wrote. */
   completion?: string;
   usage: { prompt_tokens: number; completion_tokens: number };
@@ -198,7 +215,7 @@ export interface AggregateResult {
   reference_answer?: string;
   /** Whether `answer` is equivalent to `reference_answer`, where there is one. */
   correct?: boolean;
-  /** Candidates that the model did not see because its context had no room for them. */
+  /** Candidates that the model did not see because it is for fewer, or its context had no room for them. */
   omitted_candidates?: number;
   /** The share of words that the built-in model does not know; the vote was taken because of it. */
   unknown_words?: number;

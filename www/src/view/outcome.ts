@@ -1,6 +1,6 @@
 // The answer with its confidence and dissent, and the clusters as bars or the fields of a record.
 
-import { against, bars, confidenceMeaning, dissent, forecast } from "../clusters.ts";
+import { against, bars, confidenceMeaning, dissent, forecast, voteShare } from "../clusters.ts";
 import type { Bar } from "../clusters.ts";
 import { percent, plural, probability } from "../format.ts";
 import { abstention, callLines, isForModels, recordWords } from "../kinds.ts";
@@ -45,7 +45,7 @@ export function mountOutcome({ store, watch }: Page): void {
     (state) => [state.tally, state.policy, state.cards.length],
     ({ tally, policy, cards }) => {
       const isOpen = tally !== null && cards.length > 0;
-      setText(byId("forecast"), isOpen ? forecast(policy, tally.confidence, tally.answered, tally.kind) : "");
+      setText(byId("forecast"), isOpen ? forecast(policy, voteShare(tally), tally.answered, tally.kind) : "");
     },
   );
 }

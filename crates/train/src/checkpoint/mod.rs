@@ -87,6 +87,8 @@ pub struct Contents<'a> {
     pub prompt_variant: PromptVariant,
     /// Candidates that the model is to be shown at most.
     pub max_candidates: Option<usize>,
+    /// Whether an answer of it that no candidate has is to be taken.
+    pub novel_answers: bool,
     /// Files copied as they are: `tokenizer.json`, so that the folder is a whole model directory.
     pub files: &'a [(&'a str, &'a [u8])],
 }
@@ -360,6 +362,7 @@ async fn write(new: &mut NewFolder, progress: &Progress, contents: &Contents<'_>
     let manifest = Manifest {
         prompt_variant: contents.prompt_variant,
         max_candidates: contents.max_candidates,
+        novel_answers: contents.novel_answers,
         provenance: provenance.as_object().cloned().unwrap_or_default(),
         files: files.clone(),
         ..Manifest::default()

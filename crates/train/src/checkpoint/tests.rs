@@ -66,6 +66,7 @@ impl Run {
             lora: None,
             prompt_variant: PromptVariant::Think,
             max_candidates: Some(8),
+            novel_answers: true,
             files: &[("tokenizer.json", b"{}")],
         }
     }
@@ -160,7 +161,7 @@ fn a_checkpoint_is_a_model_directory() {
     let folder = Folder::new(&directory.path().join(FOLDER).join("step-00000002"));
     let opened = block_on(ModelDirectory::open(folder.clone())).unwrap();
     assert_eq!(opened.manifest.prompt_variant, PromptVariant::Think);
-    assert_eq!(opened.manifest.max_candidates, Some(8));
+    assert_eq!((opened.manifest.max_candidates, opened.manifest.novel_answers), (Some(8), true));
     assert_eq!(opened.manifest.provenance["seed"], u64::MAX - 1);
     assert_eq!(opened.manifest.provenance["config"]["train"]["steps"], 10);
     for (file, expected) in &opened.manifest.files {

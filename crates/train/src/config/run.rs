@@ -13,9 +13,11 @@ pub struct PromptConfig {
     pub context_length: Option<usize>,
     /// Tokens kept free for the completion.
     pub max_new_tokens: usize,
-    /// Candidates that the published model is shown at most, the first so many of a set that has more (`max_candidates` of
+    /// Candidates that the published model is shown at most, chosen by class of a set that has more (`max_candidates` of
     /// its `conclave.json`): for a model that reads many worse than few, because it was trained on few.
     pub max_candidates: Option<usize>,
+    /// Whether an answer of the published model that no candidate has is taken (`novel_answers` of its `conclave.json`).
+    pub novel_answers: bool,
 }
 
 impl Default for PromptConfig {
@@ -25,6 +27,7 @@ impl Default for PromptConfig {
             context_length: None,
             max_new_tokens: 128,
             max_candidates: None,
+            novel_answers: false,
         }
     }
 }

@@ -64,6 +64,7 @@ impl Keeper {
             lora: run.lora.as_ref(),
             prompt_variant: run.config.prompt.variant,
             max_candidates: run.config.prompt.max_candidates,
+            novel_answers: run.config.prompt.novel_answers,
             files: &files,
         };
         self.checkpoints.save(&progress, &contents).map(|_| ())
