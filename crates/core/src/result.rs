@@ -295,7 +295,7 @@ mod tests {
             r#"{"answer":"8","votes":1,"share":0.3333333333333333,"candidates":[3]}],"#,
             r#""readings":[{"answer":"7","found_by":"whole"},{"answer":"7.0","found_by":"whole"},"#,
             r#"{"answer":null,"found_by":null,"no_answer":"refusal"},{"answer":"8","found_by":"whole"}],"#,
-            r#""layers":[{"layer":"vote","answer":"7","confidence":0.6875,"confidence_kind":"lead_probability"}],"#,
+            r#""layers":[{"layer":"vote","answer":"7","confidence":0.5,"confidence_kind":"share"}],"#,
             r#""usage":{"prompt_tokens":0,"completion_tokens":0},"elapsed_ms":0.0,"reference_answer":"7","correct":true}"#
         );
         assert_eq!(line, expected);
