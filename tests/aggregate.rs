@@ -107,7 +107,7 @@ fn policies_and_modes() {
         for (row, (method, asked)) in [0, 1, 3].map(|row| &rows[row]).iter().zip(methods.iter().zip(asked)) {
             assert_eq!(row["method"], **method, "{flags}: {row}");
             let kind = match method.as_str().unwrap() {
-                "vote" => "lead_probability",
+                "vote" => "share",
                 "select" => "answer_mass",
                 _ => "token_product",
             };

@@ -67,11 +67,11 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
             };
             result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
             unsure.apply(&mut result);
-            summary.add(&result, voted.as_ref().ok());
+            summary.add(&result, voted.as_ref().ok(), weights.is_weighing());
             if json {
                 output.json_line(&result)?;
             } else {
-                table.push(row(&result));
+                table.push(row(&result, weights.is_weighing()));
                 if arguments.verbose {
                     if let Ok(ballot) = &voted {
                         table.push_note(format!("  {}", source_of(ballot)));
@@ -200,16 +200,16 @@ fn fits(cluster: &ClusterResult) -> Option<String> {
     Some(format!("{} fits {all} and joins none", visible_clipped(&cluster.answer, SHOWN)))
 }
 
-fn row(result: &AggregateResult) -> Vec<String> {
+fn row(result: &AggregateResult, is_weighed: bool) -> Vec<String> {
     // Of a record: the candidates that have one.
     let votes = match &result.fields {
         Some(_) => result.clusters.iter().map(|cluster| cluster.votes).sum(),
-        None => result.clusters.first().map_or(0, |cluster| cluster.votes),
+        None => winner(result).map_or(0, |cluster| cluster.votes),
     };
     let votes = format!("{votes}/{}", result.num_candidates);
     let shown = if result.fields.is_some() { SHOWN_RECORD } else { SHOWN };
     let mut notes = Vec::from_iter(verdict(result));
-    match tied(result) {
+    match tied(result, is_weighed) {
         [_, second, rest @ ..] if result.fields.is_none() => {
             let others = if rest.is_empty() {
                 String::new()
@@ -247,8 +247,17 @@ fn clipped_answer(clusters: &[ClusterResult]) -> String {
     clusters.first().map_or_else(String::new, |first| visible_clipped(&first.answer, SHOWN))
 }
 
-/// The clusters that share the first place.
-fn tied(result: &AggregateResult) -> &[ClusterResult] {
+/// The cluster of the answer; without an answer the largest. With weights it need not be the largest.
+fn winner(result: &AggregateResult) -> Option<&ClusterResult> {
+    let chosen = result.clusters.iter().find(|cluster| Some(&cluster.answer) == result.answer.as_ref());
+    chosen.or(result.clusters.first())
+}
+
+/// The clusters that share the first place, whose tie the earliest candidate broke: not where weights decided.
+fn tied(result: &AggregateResult, is_weighed: bool) -> &[ClusterResult] {
+    if is_weighed {
+        return &[];
+    }
     let most = result.clusters.first().map_or(0, |cluster| cluster.votes);
     let tied = result.clusters.iter().take_while(|cluster| cluster.votes == most).count();
     &result.clusters[..tied]
@@ -293,7 +302,7 @@ impl Summary {
         }
     }
 
-    fn add(&mut self, result: &AggregateResult, voted: Option<&Ballot>) {
+    fn add(&mut self, result: &AggregateResult, voted: Option<&Ballot>, is_weighed: bool) {
         self.sets += 1;
         self.candidates += result.num_candidates as u64;
         self.graded += u64::from(result.correct.is_some());
@@ -305,7 +314,7 @@ impl Summary {
         self.abstained += u64::from(result.abstained.is_some() && result.withheld.is_none());
         self.without_answer += u64::from(result.answer.is_none() && result.abstained.is_none());
         let is_first = result.answer.is_some() && result.lead_probability.is_some();
-        self.ties += u64::from(is_first && tied(result).len() > 1);
+        self.ties += u64::from(is_first && tied(result, is_weighed).len() > 1);
         self.review += u64::from(ballot.record.as_ref().is_some_and(|record| record.needs_review()));
         let others = result.readings.iter().filter(|reading| reading.no_answer == Some(NoAnswer::OtherLabel));
         self.other_labels += others.count() as u64;

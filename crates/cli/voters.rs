@@ -87,7 +87,7 @@ impl Weights {
             (false, None) => Origin::None,
         };
         let ranker = match &arguments.ranker {
-            None => Ranker::builtin(),
+            None => Ranker::builtin().clone(),
             Some(file) => read_ranker(file)?,
         };
         let save = arguments.save_weights.as_deref().map(|path| Output::open(Some(path))).transpose()?;
@@ -105,6 +105,11 @@ impl Weights {
     /// Whether all sets must be seen before one can be decided.
     pub fn is_learning(&self) -> bool {
         matches!(self.origin, Origin::Learned(_))
+    }
+
+    /// Whether votes count by their voters.
+    pub fn is_weighing(&self) -> bool {
+        self.reliabilities.is_some()
     }
 
     /// Notes who said what.

@@ -2,11 +2,10 @@
 
 use conclave_core::grade::{Grade, grade as grade_pair};
 use conclave_core::kinds::{Abstention, Ballot, KindSource, Rule, Ties, Undecided, VoteOptions};
+use conclave_core::rank::{Judge, Ranker};
 use conclave_core::reader::{NoAnswer, Tier};
 use conclave_core::record::FieldVote;
-use conclave_core::{
-    AnswerKind, BallotError, Candidate, ConfidenceKind, Reference, Verdict, ballot, json_text,
-};
+use conclave_core::{AnswerKind, BallotError, Candidate, Reference, SampleSet, Verdict, ballot, json_text};
 use js_sys::{Array, JSON, Object, Reflect};
 use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -101,8 +100,10 @@ export interface Vote {
   answer: string | null;
   /** Between 0 and 1; `confidence_kind` says what it is. */
   confidence: number;
-  /** The probability that the winner leads the second, or the winner's share of all candidates (of a record the mean of its fields'). */
-  confidence_kind: "lead_probability" | "share";
+  /** The probability that the answer is right, or the winner's share of all candidates (of a record the mean of its fields'). */
+  confidence_kind: "correct" | "share";
+  /** Of mathematics and choice: the probability that the winner leads the second. */
+  lead_probability?: number;
   /** What the answers are; null where that cannot be told and nothing was voted on. */
   kind: AnswerKind | null;
   /** Where that comes from: what was seen in the candidates, or the options. */
@@ -155,13 +156,13 @@ pub fn majority_vote(
     let set = options.set(set);
     let check = Check::of(check);
     match ballot(&set, &options.vote(check.as_ref())) {
-        Ok(ballot) => Ok(face(&ballot)),
+        Ok(ballot) => Ok(face(&ballot, &set)),
         Err(BallotError::Undecided(seen)) => Ok(not_voted(seen)),
         Err(error) => Err(refused(&error)),
     }
 }
 
-fn face(ballot: &Ballot) -> JsValue {
+fn face(ballot: &Ballot, set: &SampleSet) -> JsValue {
     let Ballot { vote, record, .. } = ballot;
     let clusters = vote.clusters.iter().map(|cluster| {
         let votes = cluster.candidates.len() as f64;
@@ -194,13 +195,15 @@ fn face(ballot: &Ballot) -> JsValue {
         KindSource::Given | KindSource::Set => "as the options say",
         KindSource::Shown(seen) => seen,
     };
-    let confidence_kind = match ballot.confidence_kind {
-        ConfidenceKind::Share => "share",
-        _ => "lead_probability",
-    };
+    // How probably the answer is right, where that is known for its kind; else its share.
+    let judge = Judge { ranker: Ranker::builtin(), voters: None };
+    let ranking = judge.rank(ballot.kind.name(), set, vote);
+    let correct = ranking.zip(vote.winner).and_then(|(ranking, winner)| ranking.classes.get(winner).copied());
+    let (confidence, confidence_kind) =
+        correct.map_or((ballot.confidence, "share"), |correct| (correct, "correct"));
     let face = object(&[
         ("answer", text_or_null(ballot.answer.as_deref())),
-        ("confidence", ballot.confidence.into()),
+        ("confidence", confidence.into()),
         ("confidence_kind", confidence_kind.into()),
         ("kind", ballot.kind.name().into()),
         ("kind_reason", source.into()),
@@ -208,6 +211,9 @@ fn face(ballot: &Ballot) -> JsValue {
         ("clusters", clusters.collect::<Array>().into()),
         ("readings", readings.collect::<Array>().into()),
     ]);
+    if ballot.kind.is_for_models() {
+        put(&face, "lead_probability", &vote.confidence.into());
+    }
     put_text(&face, "abstained", ballot.abstained.map(Abstention::name));
     if let Some(vote) = record {
         if let Some(record) = &vote.record {

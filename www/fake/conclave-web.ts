@@ -98,7 +98,7 @@ export interface AnswerCluster {
 export interface Vote {
   answer: string | null;
   confidence: number;
-  confidence_kind: "lead_probability" | "share";
+  confidence_kind: "correct" | "share";
   kind: AnswerKind | null;
   kind_reason: string;
   answered: number;

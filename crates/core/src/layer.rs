@@ -99,7 +99,7 @@ mod tests {
         let result = voted(&["7", "7", "8"]);
         assert_eq!(
             serde_json::to_string(&result.layers).unwrap(),
-            r#"[{"layer":"vote","answer":"7","confidence":0.6875,"confidence_kind":"lead_probability"}]"#
+            r#"[{"layer":"vote","answer":"7","confidence":0.6666666666666666,"confidence_kind":"share"}]"#
         );
         // By kind too, where the confidence is another.
         let value = serde_json::json!({"id": "s", "problem": "p", "candidates": ["yes", "yes", "no"]});

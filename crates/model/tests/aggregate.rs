@@ -139,7 +139,7 @@ fn an_answer_that_no_candidate_has_is_taken_from_a_model_that_has_earned_it() {
         (result.answer.as_deref(), result.method, result.correct),
         (Some("0.5"), Method::Vote, Some(false))
     );
-    assert_eq!(result.confidence_kind, ConfidenceKind::LeadProbability);
+    assert_eq!(result.confidence_kind, ConfidenceKind::Share);
     // What it wrote and what that cost is not lost.
     assert_eq!(said(&result), [("vote", Some("0.5")), ("model", Some("4"))]);
     assert_eq!(result.layers[1].confidence_kind, ConfidenceKind::TokenProduct);
@@ -185,7 +185,7 @@ fn a_completion_that_is_not_well_formed_falls_back_to_the_vote() {
         let (result, ..) = run(Scripted { script: tokens, ..Scripted::default() }, &set, &always());
         let result = result.unwrap();
         assert_eq!((result.method, result.answer.as_deref()), (Method::Vote, Some("7")));
-        assert_eq!(result.confidence_kind, ConfidenceKind::LeadProbability);
+        assert_eq!(result.confidence_kind, ConfidenceKind::Share);
         assert_eq!(result.completion.as_deref(), Some(written), "what was written is kept");
         assert_eq!(said(&result), [("vote", Some("7")), ("model", None)]);
         assert_eq!(result.layers[1].usage, Some(result.usage));

@@ -197,7 +197,9 @@ export interface AggregateResult {
   method: "vote" | "select" | "generate";
   /** Between 0 and 1; `confidence_kind` says what it means. */
   confidence: number;
-  confidence_kind: "lead_probability" | "answer_mass" | "token_product" | "share";
+  confidence_kind: "correct" | "share" | "answer_mass" | "token_product";
+  /** Of votes of mathematics and choice: the probability that the first class leads the second. */
+  lead_probability?: number;
   num_candidates: number;
   /** The candidates' answers by equivalence, largest first. */
   clusters: AnswerCluster[];
@@ -245,7 +247,9 @@ export interface Vote {
    * The probability that the winner leads the second (the stability of the vote, not the probability of being right), or the
    * winner's share of all candidates; of a record the mean of its fields' shares.
    */
-  confidence_kind: "lead_probability" | "share";
+  confidence_kind: "correct" | "share";
+  /** Of mathematics and choice: the probability that the winner leads the second. */
+  lead_probability?: number;
   /** What the answers are; null where that cannot be told and nothing was voted on. */
   kind: AnswerKind | null;
   /** How that is known: what was seen in the candidates, or that the options say it. */

@@ -1,6 +1,7 @@
 //! Weights of rankers, as a file: a JSON object that names each number.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -148,9 +149,10 @@ fn fill(
 
 impl Ranker {
     /// The built-in one, for mathematics.
-    pub fn builtin() -> Self {
+    pub fn builtin() -> &'static Self {
+        static READ: OnceLock<Ranker> = OnceLock::new();
         // A test reads it; a program whose own file is broken has no ranker.
-        Self::read(BUILTIN).unwrap_or(Self { format: FORMAT, kinds: Vec::new() })
+        READ.get_or_init(|| Self::read(BUILTIN).unwrap_or(Self { format: FORMAT, kinds: Vec::new() }))
     }
 
     /// Reads a file.

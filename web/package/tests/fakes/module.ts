@@ -20,7 +20,7 @@ export function conclaveError(code: string, message = `${code} of the fake`): Er
 const VOTE: Vote = {
   answer: "7",
   confidence: 0.5,
-  confidence_kind: "lead_probability",
+  confidence_kind: "correct",
   kind: "math",
   kind_reason: "it is a fake",
   answered: 0,
