@@ -107,7 +107,8 @@ fn policies_and_modes() {
         for (row, (method, asked)) in [0, 1, 3].map(|row| &rows[row]).iter().zip(methods.iter().zip(asked)) {
             assert_eq!(row["method"], **method, "{flags}: {row}");
             let kind = match method.as_str().unwrap() {
-                "vote" => "share",
+                "vote" if row["answer"].is_null() => "share",
+                "vote" => "correct",
                 "select" => "answer_mass",
                 _ => "token_product",
             };
@@ -143,7 +144,7 @@ fn a_written_answer_counts_and_the_table_shows_how_it_came() {
     let run = conclave_line(directory.path(), "aggregate sets.jsonl --model seven").expect("", 0, &[]);
     let expected = "\
 id      answer  by        confidence  vote     note
-stable  2       vote           0.984  2 (5/5)  correct
+stable  2       vote           0.993  2 (5/5)  correct
 split   7       generate       1.000  2 (2/4)  correct
 none    -       vote           0.000  -        no candidates
 silent  7       generate       1.000  -        correct; no candidate has an answer
@@ -155,7 +156,7 @@ silent  7       generate       1.000  -        correct; no candidate has an answ
     let line = "aggregate sets.jsonl --model seven --policy always";
     let said = ["4 rows: 2 by vote (1 where no candidate has what the model wrote), 2 by the model"];
     let run = conclave_line(directory.path(), line).expect(line, 0, &said);
-    assert!(run.stdout.contains("stable  2       fallback vote       0.984  2 (5/5)  correct"), "{run:?}");
+    assert!(run.stdout.contains("stable  2       fallback vote       0.993  2 (5/5)  correct"), "{run:?}");
 
     // An answer cut off by the limit is none; the vote stands in.
     let line = "aggregate sets.jsonl --model seven --max-new-tokens 5";

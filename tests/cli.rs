@@ -112,8 +112,8 @@ fn the_vote_table_is_for_people() {
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let expected = "\
 id      answer  votes  confidence  note
-clear   2         4/5       0.891  correct
-tie     2         2/5       0.500  wrong: expected 3; tie with 3
+clear   2         4/5       0.958  correct
+tie     2         2/5       0.396  wrong: expected 3; tie with 3
 none    -         0/0       0.000  no candidates
 silent  -         0/1       0.000  no candidate has an answer
 

@@ -34,20 +34,18 @@ fn eval_says_how_far_confidences_can_be_believed() {
     let run = conclave_line(directory.path(), "eval votes.jsonl --plot picture.svg").expect("eval", 0, &[]);
     assert_eq!(run.stderr, "");
     let block = &lines(&run.stdout)[3..];
-    let start = "votes.jsonl: lead_probability of 300 answers; ECE 0.103, AUROC 0.812 [0.7";
-    assert!(block[0].starts_with(start) && block[0].ends_with(", Brier 0.153"), "{run:?}");
+    let start = "votes.jsonl: correct of 300 answers; ECE 0.084, AUROC 0.812 [0.7";
+    assert!(block[0].starts_with(start) && block[0].ends_with(", Brier 0.146"), "{run:?}");
     let expected = [
         "confidence  answers   mean  accuracy  yield from here on  accuracy",
-        "0.9 to 1.0      150  0.998     0.980               0.500     0.980",
-        "0.6 to 0.7      150  0.688     0.500               1.000     0.740",
+        "0.9 to 1.0      150  0.997     0.980               0.500     0.980",
+        "0.3 to 0.4      150  0.349     0.500               1.000     0.740",
     ];
     // The fields are of the widths of the titles.
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(block[1..].iter().map(|line| words(line)).collect::<Vec<_>>(), expected.map(words));
     let svg = std::fs::read_to_string(directory.path().join("picture.svg")).unwrap();
-    for part in
-        ["<svg", "stated confidence", "share that is right", "lead_probability, 300 answers of votes.jsonl"]
-    {
+    for part in ["<svg", "stated confidence", "share that is right", "correct, 300 answers of votes.jsonl"] {
         assert!(svg.contains(part), "no `{part}` in the picture");
     }
 
@@ -59,10 +57,10 @@ fn eval_says_how_far_confidences_can_be_believed() {
     let [report] = reports[0]["calibration"].as_array().unwrap().as_slice() else { panic!("{run:?}") };
     let names: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["kind", "rows", "ece", "auroc", "brier", "bins", "yield"]);
-    assert_eq!((&report["kind"], &report["rows"]), (&json!("lead_probability"), &json!(300)));
+    assert_eq!((&report["kind"], &report["rows"]), (&json!("correct"), &json!(300)));
     assert_eq!(report["bins"].as_array().unwrap().len(), 10);
     assert_eq!(report["yield"][0]["yield"], 0.5);
-    assert_eq!(report["yield"][1], json!({"at_least": 0.6875, "yield": 1.0, "accuracy": 0.74}));
+    assert_eq!((&report["yield"][1]["yield"], &report["yield"][1]["accuracy"]), (&json!(1.0), &json!(0.74)));
     // The same rows give the same bytes.
     let again = conclave_line(directory.path(), "eval votes.jsonl --json");
     assert_eq!(again.stdout, run.stdout);
@@ -136,26 +134,26 @@ fn answers_of_little_confidence_are_withheld() {
         + &json!({"id": "none", "problem": "?", "candidates": []}).to_string()
         + "\n";
     let directory = directory(&[("sets.jsonl", sets.as_bytes())]);
-    let run = conclave_line(directory.path(), "vote sets.jsonl --abstain-below 0.7").expect("vote", 0, &[]);
+    let run = conclave_line(directory.path(), "vote sets.jsonl --abstain-below 0.8").expect("vote", 0, &[]);
     let expected = "\
 id     answer  votes  confidence  note
-clear  2         4/5       0.891  correct
-split  -         2/3       0.688  expected 2; 2 is withheld
-wrong  -         1/2       0.500  expected 2; tie with 4; 3 is withheld
+clear  2         4/5       0.958  correct
+split  -         2/3       0.792  expected 2; 2 is withheld
+wrong  -         1/2       0.337  expected 2; tie with 4; 3 is withheld
 none   -         0/0       0.000  no candidates
 
-4 sets, 10 candidates; correct 1 of 3 (33.3 %); 1 without an answer; 2 of 3 answers withheld (confidence below 0.7); \
+4 sets, 10 candidates; correct 1 of 3 (33.3 %); 1 without an answer; 2 of 3 answers withheld (confidence below 0.8); \
 1 of the 1 given are right
 ";
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected, ""));
 
     for command in
-        ["vote sets.jsonl --abstain-below 0.7", "aggregate sets.jsonl --policy vote --abstain-below 0.7"]
+        ["vote sets.jsonl --abstain-below 0.8", "aggregate sets.jsonl --policy vote --abstain-below 0.8"]
     {
         let run = conclave_line(directory.path(), &format!("{command} --out rows.jsonl")).expect(
             command,
             0,
-            &["; 2 of 3 answers withheld (confidence below 0.7); 1 of the 1 given are right"],
+            &["; 2 of 3 answers withheld (confidence below 0.8); 1 of the 1 given are right"],
         );
         let rows = withheld(directory.path(), "rows.jsonl");
         assert_eq!(rows[0], (json!("2"), Value::Null, Value::Null), "{run:?}");
@@ -192,7 +190,7 @@ fn a_risk_is_promised_by_labelled_results() {
     for command in ["vote fresh.jsonl", "aggregate fresh.jsonl --policy vote"] {
         let line = format!("{command} --risk 0.1 --calibrated-on labelled-votes.jsonl --out rows.jsonl");
         let run = conclave_line(directory.path(), &line).expect(command, 0, &[
-            "; 10 of 50 answers withheld (of lead_probability 0.69 and more at most 10 % are wrong, with 95 % confidence, \
+            "; 10 of 50 answers withheld (of correct 0.35 and more at most 10 % are wrong, with 95 % confidence, \
              by 300 rows of labelled-votes.jsonl); 40 of the 40 given are right",
         ]);
         let rows = withheld(directory.path(), "rows.jsonl");
@@ -212,7 +210,7 @@ fn a_risk_is_promised_by_labelled_results() {
     ] {
         let line =
             format!("vote fresh.jsonl --risk 0.05 --calibrated-on {name}-votes.jsonl --out rows.jsonl");
-        let what = format!("; 50 of 50 answers withheld (lead_probability: {why}");
+        let what = format!("; 50 of 50 answers withheld (correct: {why}");
         conclave_line(directory.path(), &line).expect(name, 0, &[&what]);
         assert!(withheld(directory.path(), "rows.jsonl").iter().all(|row| row.0.is_null()));
     }

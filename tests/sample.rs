@@ -302,7 +302,7 @@ fn a_question_gets_an_answer_and_its_dissent() {
     let expected = "\
 answer      42
 by          vote
-confidence  0.773 (that the vote would stay the same, not that it is right)
+confidence  0.825 (that the answer is right, as far as votes can tell)
 votes       4 of 7 candidates
 dissent     41 (2), no answer (1)
 ";

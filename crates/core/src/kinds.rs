@@ -36,6 +36,7 @@ pub use classes::classes_of;
 pub use decide::Undecided;
 pub use grade::{KindGrade, grade_as};
 pub use label::{LabelError, Labels};
+pub(crate) use options::is_letter;
 pub use rule::{Abstention, Rule, Ties, decide, median};
 pub(crate) use rule::{decide_votes, median_votes};
 pub use text::{read_text, text_key};

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::equivalence::Answer;
-use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions};
+use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions, is_letter};
 use crate::layer::{self, Layer};
-use crate::rank::Ranking;
+use crate::rank::{Judge, Ranker, Ranking};
 use crate::reader::{Reading, Tier};
 use crate::record::FieldVote;
 use crate::reference::Reference;
@@ -138,7 +138,7 @@ pub struct AggregateResult {
 }
 
 impl AggregateResult {
-    /// The result of a vote. Also where a model's result starts from: the same clusters, then [`Self::note`] and
+    /// The result of a vote on mathematics or letters. Also where a model's result starts from: the same clusters, then [`Self::note`] and
     /// [`Self::take_last`].
     pub fn from_vote(set: &SampleSet, vote: &Vote) -> Self {
         let clusters = vote.clusters.iter().map(|cluster| ClusterResult {
@@ -174,10 +174,17 @@ impl AggregateResult {
         };
         result.set_answer(vote.answer().map(str::to_string));
         result.layers = vec![Layer::of(layer::VOTE, &result)];
+        // Letters are a choice, for which the built-in ranker has no weights.
+        if !vote.clusters.iter().all(|cluster| is_letter(&cluster.answer)) {
+            let judge = Judge { ranker: Ranker::builtin(), voters: None };
+            if let Some(ranking) = judge.rank("math", set, vote) {
+                result.set_ranking(&ranking, vote.winner);
+            }
+        }
         result
     }
 
-    /// The result of a vote by kind.
+    /// The result of a vote by kind. Its confidence is the ballot's.
     pub fn from_ballot(set: &SampleSet, ballot: &Ballot, options: &VoteOptions) -> Self {
         let mut result = Self::from_vote(set, &ballot.vote);
         let found_by = ballot.vote.winner.and_then(|winner| ballot.vote.clusters[winner].found_by);
@@ -290,22 +297,22 @@ mod tests {
         let result = AggregateResult::from_vote(&set, &majority_vote(&set));
         let line = serde_json::to_string(&result).unwrap();
         let expected = concat!(
-            r#"{"id":"s","answer":"7","method":"vote","confidence":0.5,"confidence_kind":"share","lead_probability":0.6875,"#,
+            r#"{"id":"s","answer":"7","method":"vote","confidence":0.5151559568417119,"confidence_kind":"correct","lead_probability":0.6875,"#,
             r#""num_candidates":4,"clusters":[{"answer":"7","votes":2,"share":0.6666666666666666,"candidates":[0,1]},"#,
             r#"{"answer":"8","votes":1,"share":0.3333333333333333,"candidates":[3]}],"#,
             r#""readings":[{"answer":"7","found_by":"whole"},{"answer":"7.0","found_by":"whole"},"#,
             r#"{"answer":null,"found_by":null,"no_answer":"refusal"},{"answer":"8","found_by":"whole"}],"#,
-            r#""layers":[{"layer":"vote","answer":"7","confidence":0.5,"confidence_kind":"share"}],"#,
+            r#""layers":[{"layer":"vote","answer":"7","confidence":0.5151559568417119,"confidence_kind":"correct"}],"#,
             r#""usage":{"prompt_tokens":0,"completion_tokens":0},"elapsed_ms":0.0,"reference_answer":"7","correct":true}"#
         );
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<AggregateResult>(&line).unwrap(), result);
 
         let mut sure = result.clone();
-        sure.abstain_below(Some(0.6875));
+        sure.abstain_below(Some(0.515));
         assert_eq!(sure, result);
         let mut unsure = result.clone();
-        unsure.abstain_below(Some(0.69));
+        unsure.abstain_below(Some(0.516));
         unsure.abstain_below(None);
         assert_eq!(
             (unsure.answer.as_deref(), unsure.correct, unsure.claimed()),

@@ -90,7 +90,10 @@ fn a_vote_of_four_in_five_is_not_put_to_the_model() {
         (result.method, result.answer.as_deref(), result.correct),
         (Method::Vote, Some("7"), Some(true))
     );
-    assert!((result.confidence - 0.890625).abs() < 1e-12, "P(Beta(5, 2) > 1/2) = 57 / 64");
+    assert_eq!(result.confidence_kind, ConfidenceKind::Correct);
+    assert!((0.9..1.0).contains(&result.confidence), "{}", result.confidence);
+    let stability = result.lead_probability.unwrap();
+    assert!((stability - 0.890625).abs() < 1e-12, "P(Beta(5, 2) > 1/2) = 57 / 64");
     assert!(decoder.rows.is_empty(), "the decoder was not touched");
     let said: Vec<(&str, Option<&str>)> = said(&result);
     assert_eq!(said, [("vote", Some("7"))]);
@@ -120,7 +123,7 @@ fn a_contested_vote_is_answered_by_the_model() {
     assert_eq!(said(&result), [("vote", Some("7")), ("model", Some("8"))]);
     let model = &result.layers[1];
     assert_eq!((model.usage, model.confidence, model.omitted), (Some(result.usage), result.confidence, None));
-    assert_eq!((result.layers[0].usage, result.layers[0].confidence), (None, 0.6875));
+    assert_eq!((result.layers[0].usage, result.layers[0].confidence_kind), (None, ConfidenceKind::Correct));
 }
 
 /// Who was asked, and the answer of each.
@@ -139,7 +142,7 @@ fn an_answer_that_no_candidate_has_is_taken_from_a_model_that_has_earned_it() {
         (result.answer.as_deref(), result.method, result.correct),
         (Some("0.5"), Method::Vote, Some(false))
     );
-    assert_eq!(result.confidence_kind, ConfidenceKind::Share);
+    assert_eq!(result.confidence_kind, ConfidenceKind::Correct);
     // What it wrote and what that cost is not lost.
     assert_eq!(said(&result), [("vote", Some("0.5")), ("model", Some("4"))]);
     assert_eq!(result.layers[1].confidence_kind, ConfidenceKind::TokenProduct);
@@ -185,7 +188,7 @@ fn a_completion_that_is_not_well_formed_falls_back_to_the_vote() {
         let (result, ..) = run(Scripted { script: tokens, ..Scripted::default() }, &set, &always());
         let result = result.unwrap();
         assert_eq!((result.method, result.answer.as_deref()), (Method::Vote, Some("7")));
-        assert_eq!(result.confidence_kind, ConfidenceKind::Share);
+        assert_eq!(result.confidence_kind, ConfidenceKind::Correct);
         assert_eq!(result.completion.as_deref(), Some(written), "what was written is kept");
         assert_eq!(said(&result), [("vote", Some("7")), ("model", None)]);
         assert_eq!(result.layers[1].usage, Some(result.usage));
@@ -278,7 +281,9 @@ fn labels_and_records_are_left_to_the_vote() {
     assert_eq!((result.answer, result.undecided.is_some(), result.correct), (None, true, None));
     // Who says what they are is believed.
     let options = AggregateOptions { kind: Some(conclave_core::AnswerKind::Math), ..always() };
-    assert_eq!(run(decoder(), &labels, &options).0.unwrap().answer.as_deref(), Some("7"));
+    let decoder = Scripted { script: script("negative</answer>", 0.9), ..Scripted::default() };
+    let result = run(decoder, &labels, &options).0.unwrap();
+    assert_eq!((result.answer.as_deref(), result.method), (Some("negative"), Method::Generate));
 }
 
 #[test]

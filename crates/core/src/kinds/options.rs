@@ -54,6 +54,11 @@ pub(super) fn letter(text: &str) -> Option<bool> {
     }
 }
 
+/// Whether an answer is a letter of an option and nothing else.
+pub(crate) fn is_letter(answer: &str) -> bool {
+    letter(answer).is_some()
+}
+
 /// Whether a text is several choice letters and nothing else: `A, C, E`.
 pub(super) fn letters(text: &str) -> bool {
     let parts: Vec<&str> = text
