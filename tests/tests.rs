@@ -16,4 +16,5 @@ mod train;
 mod train_killed;
 mod transcript;
 #[cfg(feature = "wgpu")]
+mod voters;
 mod wgpu;

@@ -16,6 +16,8 @@
 
 mod em;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -11,6 +11,8 @@
 mod features;
 pub mod fit;
 mod signs;
+#[cfg(test)]
+mod tests;
 mod weights;
 mod working;
 

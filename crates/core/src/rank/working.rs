@@ -298,3 +298,47 @@ fn operator(text: &str) -> (Piece, usize) {
         None => (Piece::Break, 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stated_sums_are_checked() {
+        for (text, right, wrong) in [
+            ("She pays 5 * 2 = <<5*2=10>>10 for it", 1, 0),
+            ("- 5 * 2 = 11", 0, 1),
+            ("x = 5 + 3 = 8", 1, 0),
+            ("5*2=10*3=30", 1, 0),
+            ("1,250 - 50 = $1,200", 1, 0),
+            ("10/3=3.3333", 1, 0),
+            ("22/7 = 3.1, 22/7 = 3.4", 1, 1),
+            ("7 / 2 = 4", 0, 0),
+            ("2 + 3 * 4 = 14", 1, 0),
+            ("3 \\times 4 = 13", 0, 1),
+            ("4x5=20 and 4 x 5 = 21", 1, 1),
+            ("4 × 5 = 20; 20 ÷ 4 = 5; 5 − 2 = 3", 3, 0),
+            // No plain sums: brackets, powers, percents, names with digits.
+            ("(2+3)*4=21", 0, 0),
+            ("20% * 50 = 11", 0, 0),
+            ("a_1 + 2 = 4", 0, 0),
+            ("2^3 = 9", 0, 0),
+            ("1 / 0 = 5", 0, 0),
+            ("", 0, 0),
+        ] {
+            let found = working(text);
+            assert_eq!((found.right, found.wrong), (right, wrong), "{text}: {found:?}");
+        }
+        assert_eq!(working("3 + 4 = 7 apples and 7 - 2 = 5.").last_result, Some(5.0));
+        assert_eq!(working("2 cats, 1,250.5 and 2 dogs").numbers, [2.0, 1250.5]);
+    }
+
+    #[test]
+    fn long_texts_keep_the_last_numbers() {
+        let text: String = (0..2_000).map(|number| format!("{number} ")).collect();
+        let numbers = working(&text).numbers;
+        assert_eq!((numbers.len(), numbers[0], numbers[511]), (512, 1_488.0, 1_999.0));
+        // Sixteen digits are not exact, and no number.
+        assert_eq!(working("1234567890123456").numbers, []);
+    }
+}

@@ -1,0 +1,117 @@
+//! Votes that are weighed by their voters, and rankers.
+
+use serde_json::{Value, json};
+
+use crate::binary::{conclave_line, directory};
+
+/// 60 problems; `good` is right, `bad` and `worse` agree on a wrong answer in a third of them.
+fn sets() -> String {
+    let line = |at: usize| {
+        let wrong = |of: usize| {
+            if at % 3 == 0 {
+                100
+            } else if at % 5 == of {
+                200 + of
+            } else {
+                7
+            }
+        };
+        let candidate =
+            |model: &str, answer: usize| json!({"model": model, "text": format!("ANSWER: {answer}")});
+        let good = if at % 20 == 1 { 300 } else { 7 };
+        let candidates = [
+            candidate("good", good),
+            candidate("fair", if at % 4 == 0 { 400 } else { 7 }),
+            candidate("bad", wrong(0)),
+            candidate("worse", wrong(1)),
+        ];
+        json!({"id": at.to_string(), "problem": format!("problem {at}"), "reference_answer": "7", "candidates": candidates}).to_string() + "\n"
+    };
+    (0..60).map(line).collect()
+}
+
+#[test]
+fn voters_are_learned_weighed_and_kept() {
+    let directory = directory(&[("sets.jsonl", sets().as_bytes())]);
+    let path = directory.path();
+    let run = conclave_line(path, "vote sets.jsonl").expect("vote", 0, &[]);
+    assert!(run.stdout.contains("correct 40 of 60"), "{run:?}");
+    let run = conclave_line(path, "vote sets.jsonl --weights learned --save-weights voters.json").expect(
+        "learned",
+        0,
+        &[],
+    );
+    for part in [
+        "voter  answers  reliability",
+        "good     60/60",
+        "votes a set are worth",
+        "by the references in 0 of 60",
+    ] {
+        assert!(run.stdout.contains(part), "no `{part}` in {}", run.stdout);
+    }
+    let right: Vec<&str> = run.stdout.lines().filter(|line| line.contains("; correct ")).collect();
+    assert!(!right[0].contains("correct 40 of 60") && !right[0].contains("tie"), "{right:?}");
+    let learned: Value = serde_json::from_slice(&std::fs::read(path.join("voters.json")).unwrap()).unwrap();
+    assert_eq!(learned["voters"].as_array().unwrap().len(), 4);
+    // The same rows by the file.
+    let rows = |flags: &str| {
+        conclave_line(path, &format!("vote sets.jsonl --json {flags}")).expect(flags, 0, &[]).rows()
+    };
+    let answers = |rows: &[Value]| {
+        rows.iter().map(|row| (row["answer"].clone(), row["confidence"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(answers(&rows("--weights learned")), answers(&rows("--weights voters.json")));
+    assert!(rows("--weights voters.json").iter().all(|row| row["confidence_kind"] == "correct"));
+}
+
+#[test]
+fn what_cannot_be_learned_or_read_is_said() {
+    let one = json!({"id": "a", "problem": "p", "candidates": [{"text": "7", "model": "m"}, {"text": "8", "model": "n"}]}).to_string();
+    let directory = directory(&[
+        ("one.jsonl", one.as_bytes()),
+        ("bad.json", br#"{"voters": [{"name": "m", "reliability": 2}]}"#),
+        ("none.json", b"[]"),
+    ]);
+    let path = directory.path();
+    let said = [
+        "voters are not weighed: only 1 sets have answers of two or more voters",
+        "no reliabilities are written",
+    ];
+    conclave_line(path, "vote one.jsonl --weights learned --save-weights out.json").expect("few", 0, &said);
+    assert!(!path.join("out.json").exists());
+    for (flags, code, words) in [
+        ("--weights bad.json", 1, "the reliability of `m` is 2"),
+        ("--weights none.json", 1, "--save-weights writes it"),
+        ("--weights missing.json", 1, "cannot read --weights `missing.json`"),
+        ("--weights learned --rule strict", 2, "--rule plurality alone"),
+        ("--weights bad.json --save-weights x.json", 2, "nothing to write with a file"),
+        ("--voter by", 2, "--weights"),
+        ("--ranker none.json", 1, "not a ranker"),
+    ] {
+        conclave_line(path, &format!("vote one.jsonl {flags}")).expect(flags, code, &[words]);
+    }
+}
+
+#[test]
+fn a_ranker_is_fitted_and_used() {
+    let directory = directory(&[
+        ("sets.jsonl", sets().as_bytes()),
+        ("few.jsonl", sets().lines().take(3).collect::<Vec<_>>().join("\n").as_bytes()),
+    ]);
+    let path = directory.path();
+    let run = conclave_line(path, "train ranker sets.jsonl --out ranker.json").expect("train", 0, &[]);
+    for part in ["kind  judged", "math  candidates   sets.jsonl", "with voters"] {
+        assert!(run.stdout.contains(part), "no `{part}` in {}", run.stdout);
+    }
+    let ranker: Value = serde_json::from_slice(&std::fs::read(path.join("ranker.json")).unwrap()).unwrap();
+    assert_eq!((&ranker["format"], &ranker["kinds"][0]["problems"]), (&json!(1), &json!(60)));
+    let rows =
+        conclave_line(path, "vote sets.jsonl --json --ranker ranker.json").expect("vote", 0, &[]).rows();
+    assert!(rows.iter().all(|row| row["confidence_kind"] == "correct"), "{}", rows[0]);
+    conclave_line(path, "train ranker few.jsonl --out few.json").expect(
+        "few",
+        2,
+        &["at least 30 are needed", "nothing to fit"],
+    );
+    assert!(!path.join("few.json").exists());
+}
