@@ -307,8 +307,8 @@ impl Ids {
         if twice.is_empty() {
             return Ok(());
         }
-        // Only now is it worth to look for their places.
-        let mut places: Vec<(u128, String, String)> = Vec::new();
+        // Only now is it worth to look for their places: of the first of them, in the order of the files.
+        let mut named: Vec<(u128, String, Vec<String>)> = Vec::new();
         for source in sources {
             let mut reader = source.open()?.reader;
             let mut line = Vec::new();
@@ -319,18 +319,20 @@ impl Ids {
                 }
                 let Ok(key) = serde_json::from_slice::<Key>(&line) else { continue };
                 let hash = hash_of(&key);
-                if twice.iter().take(MOST_NAMED).any(|twice| *twice == hash) {
-                    places.push((hash, id_of(&key), format!("{}:{number}", source.name())));
+                let place = format!("{}:{number}", source.name());
+                let known = named.iter().position(|(other, _, _)| *other == hash);
+                match known {
+                    Some(at) => named[at].2.push(place),
+                    None if named.len() < MOST_NAMED && twice.binary_search(&hash).is_ok() => {
+                        named.push((hash, id_of(&key), vec![place]));
+                    }
+                    None => {}
                 }
             }
         }
-        for hash in twice.iter().take(MOST_NAMED) {
-            let of_row: Vec<&(u128, String, String)> =
-                places.iter().filter(|(other, _, _)| other == hash).collect();
-            let at: Vec<&str> = of_row.iter().map(|(_, _, place)| place.as_str()).take(MOST_NAMED).collect();
-            if let Some((_, id, _)) = of_row.first() {
-                say(&format!("`{id}` stands {} times: {}", of_row.len(), at.join(", ")));
-            }
+        for (_, id, places) in &named {
+            let shown = places.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            say(&format!("`{id}` stands {} times: {shown}", places.len()));
         }
         bail!(
             "{} more than once: nothing is written; give the output of each shard once",

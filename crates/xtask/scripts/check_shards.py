@@ -141,7 +141,7 @@ def check(arguments, engine, conclave, folder):
             sys.exit(f"only {killed} of {kills} workers were killed before all was done: more --sets")
         parts = sorted(glob.glob(os.path.join(out, "part-*.jsonl")))
         merging = timed([conclave, "merge", *parts, "--of", sets, "--out", merged])
-        left = [name for name in os.listdir(out) if name.endswith((".partial", ".unfinished"))]
+        left = [name for name in os.listdir(out) if name.endswith(".partial")]
         same = sum(ours == theirs for ours, theirs in zip(rows(merged), rows(whole), strict=True))
         if same != arguments.sets or left:
             sys.exit(f"{same} of {arguments.sets} rows are those of one process; left over: {left}")
