@@ -38,11 +38,15 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let out = arguments.out.as_deref();
     let inputs = arguments.reading.inputs(&arguments.sets).and(arguments.kinds.answers.schema());
     let inputs = inputs.and(arguments.weights.files());
-    let settings = json!({
+    let schemas = Schemas::default();
+    let options = arguments.kinds.options(&schemas)?;
+    let mut unsure = Unsure::open(&arguments.unsure, &options)?;
+    let mut settings = json!({
         "kinds": arguments.kinds.settings(),
         "reading": arguments.reading.settings(),
         "weights": arguments.weights.settings(),
     });
+    unsure.add_settings(&mut settings);
     let part = Part::new(&arguments.work, out, "vote", settings, &arguments.sets);
     arguments.weights.refuse_learning(part.is_some())?;
     let mut reporter = arguments.work.reporter("vote");
@@ -53,9 +57,6 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let mut output = Output::open(out, &inputs)?;
     let json = arguments.json || arguments.out.is_some();
     let mut tally = Tally::new(part.is_some());
-    let schemas = Schemas::default();
-    let options = arguments.kinds.options(&schemas)?;
-    let mut unsure = Unsure::open(&arguments.unsure, &options)?;
     let (mut summary, mut refusals) = (Summary::new(&options), Refusals::default());
     let mut table = Table::new(&[
         ("id", Align::Left),
