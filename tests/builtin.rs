@@ -55,6 +55,55 @@ fn it_answers_where_no_model_is_named() {
 }
 
 #[test]
+fn sets_that_go_together_get_the_answers_that_they_get_alone() {
+    let directory = examples();
+    // In the last digits sums depend on how many rows there are.
+    let rounded = |mut row: Value| {
+        let confidence = row["confidence"].as_f64().unwrap();
+        row["confidence"] = ((confidence * 1e3).round()).into();
+        row
+    };
+    // Sets with words that it does not know among them, and the last batch is smaller.
+    let line = "aggregate both.jsonl --policy always --limit 23 --permutations 2 --json";
+    let of = |flags: &str| {
+        let rows = rows(directory.path(), &format!("{line} {flags}")).0;
+        rows.into_iter().map(rounded).collect::<Vec<_>>()
+    };
+    let alone = of("");
+    assert_eq!(alone.iter().filter(|row| was_asked(row)).count(), 40);
+    assert_eq!(of("--batch-size 16"), alone);
+    let with = |flags: &str| format!("aggregate arithmetic.jsonl {flags} --batch-size 8");
+    for (line, part) in [
+        (with("--temperature 1"), "--batch-size needs a --temperature of 0"),
+        (with("--rounds 1"), "cannot be used with"),
+    ] {
+        conclave_line(directory.path(), &line).expect(&line, 2, &[part]);
+    }
+    // Broken off in the middle of a batch and continued: the same rows once.
+    let line = "aggregate arithmetic.jsonl --policy always --batch-size 8 --out rows.jsonl";
+    conclave_line(directory.path(), line).expect(line, 0, &[]);
+    let path = |name: &str| directory.path().join(name);
+    let whole = std::fs::read_to_string(path("rows.jsonl")).unwrap();
+    let mut child = crate::binary::start(directory.path(), line);
+    let kept = || std::fs::read_to_string(path("rows.jsonl.partial")).unwrap_or_default();
+    crate::binary::wait_until("a batch", || kept().lines().count() >= 8);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let torn: String = kept().split_inclusive('\n').take(5).collect();
+    std::fs::write(path("rows.jsonl.partial"), torn).unwrap();
+    conclave_line(directory.path(), line).expect(line, 0, &["5 of 20 rows were done by an earlier run"]);
+    let timeless = |text: &str| -> Vec<Value> {
+        let row = |line: &str| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            row.as_object_mut().unwrap().remove("elapsed_ms");
+            row
+        };
+        text.lines().map(row).collect()
+    };
+    assert_eq!(timeless(&std::fs::read_to_string(path("rows.jsonl")).unwrap()), timeless(&whole));
+}
+
+#[test]
 fn words_that_it_does_not_know_are_left_to_the_vote() {
     let directory = examples();
     let (votes, _) = rows(directory.path(), "vote math500.jsonl --json");

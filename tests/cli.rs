@@ -56,7 +56,7 @@ fn exit_codes_and_messages() {
         ),
         ("vote pairs.jsonl", 1, &["pairs.jsonl:1: `id`: missing", "1 of 1 line could not be read"]),
         ("vote good.jsonl --out folder", 1, &["cannot write `folder`: it is a directory"]),
-        ("vote good.jsonl --out nowhere/x", 1, &["cannot create `nowhere/x.partial`", "directory"]),
+        ("vote good.jsonl --out nowhere/x", 1, &["cannot create `nowhere/x.unfinished`", "directory"]),
         ("grade good.jsonl", 1, &["good.jsonl:1: `prediction`: missing; expected a string"]),
         (
             "grade odd.jsonl",
@@ -324,7 +324,7 @@ fn an_output_file_appears_complete_or_not_at_all() {
         "{run:?}"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), rows);
-    assert!(!directory.path().join("rows.jsonl.partial").exists());
+    assert!(!directory.path().join("rows.jsonl.unfinished").exists());
 }
 
 #[cfg(target_os = "linux")]
@@ -359,7 +359,7 @@ fn a_full_disk_is_an_error_and_costs_nothing_written_before() {
         "{run:?}"
     );
     assert_eq!(std::fs::read_to_string(directory.path().join("rows.jsonl")).unwrap(), "before\n");
-    assert!(!directory.path().join("rows.jsonl.partial").exists());
+    assert!(!directory.path().join("rows.jsonl.unfinished").exists());
 }
 
 #[cfg(unix)]

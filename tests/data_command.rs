@@ -26,7 +26,7 @@ fn the_example_is_what_the_command_writes() {
     let written = run(directory.path(), &format!("{EXAMPLE} --out sets.jsonl"));
     assert_eq!((written.code, written.stdout.as_str()), (0, ""));
     assert_eq!(std::fs::read_to_string(directory.path().join("sets.jsonl")).unwrap(), printed.stdout);
-    assert!(!directory.path().join("sets.jsonl.partial").exists());
+    assert!(!directory.path().join("sets.jsonl.unfinished").exists());
 
     // And the other commands read them.
     let voted = run(directory.path(), "vote sets.jsonl --json");
@@ -85,7 +85,7 @@ fn wrong_arguments_and_places() {
         ("data arithmetic --problems 1 --seed -1", 2, "unexpected argument '-1'"),
         ("data arithmetic --problems 1 --num-candidates 100001", 2, "'--num-candidates <K>'"),
         ("data arithmetic --problems 1 --solvers perfect", 2, "[possible values: standard, mixed]"),
-        ("data arithmetic --problems 1 --out nowhere/x", 1, "cannot create `nowhere/x.partial`"),
+        ("data arithmetic --problems 1 --out nowhere/x", 1, "cannot create `nowhere/x.unfinished`"),
         ("data arithmetic --problems 1 --num-candidates 0", 0, "1 problem, 0 candidates"),
     ] {
         let run = run(directory.path(), arguments);

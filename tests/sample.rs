@@ -4,7 +4,7 @@
 // Shared with the client's own tests, which use more of it.
 #[allow(dead_code)]
 #[path = "../crates/client/tests/loopback/server.rs"]
-mod server;
+pub mod server;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -340,7 +340,8 @@ fn a_question_that_the_built_in_model_cannot_read_is_left_to_the_vote() {
 #[test]
 fn ctrl_c_keeps_what_has_arrived() {
     let (directory, line) = (problems(), "--num-candidates 5 --seed 0 --concurrency 1");
-    for (command, expected) in [("ask why? --policy vote", "answer      2\n"), ("sample problems.jsonl", "")]
+    for (command, expected) in
+        [("ask why? --policy vote", "answer      2\n"), ("sample problems.jsonl", "{\"id\":\"one\"")]
     {
         let server = Server::start(|_, received, stream| match index(received) {
             0 | 1 => stream_text(stream, &["2"]),
@@ -367,5 +368,65 @@ fn ctrl_c_keeps_what_has_arrived() {
         let stopped = String::from_utf8_lossy(&output.stderr).contains("the 2 candidates that arrived");
         assert_eq!(stopped, command.starts_with("ask"), "{output:?}");
         assert_eq!(server.count(), 3);
+        if command.starts_with("sample") {
+            let row: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(row["candidates"].as_array().unwrap().len(), 2, "{row}");
+            assert_eq!(row["failures"].as_array().unwrap().len(), 3, "{row}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn candidates_of_the_present_problem_are_not_paid_for_twice() {
+    for signal in ["INT", "TERM", "KILL"] {
+        let (directory, works) = (problems(), Arc::new(AtomicBool::new(false)));
+        let theirs = Arc::clone(&works);
+        let server = Server::start(move |_, received, stream| match index(received) {
+            1 | 2 if !theirs.load(Ordering::SeqCst) => hang(stream),
+            seed => stream_text(stream, &[&format!("So \\boxed{{{seed}}}.")]),
+        });
+        let line = "sample problems.jsonl API --num-candidates 4 --seed 0 --concurrency 4 --out sets.out";
+        let url = server.base_url();
+        let child = Command::new(env!("CARGO_BIN_EXE_conclave"))
+            .args(line.replace("API", &format!("--base-url {url} --model m")).split_whitespace())
+            .current_dir(directory.path())
+            .env_remove("OPENAI_API_KEY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let begun = directory.path().join("sets.out.partial.begun");
+        let lines = || std::fs::read_to_string(&begun).unwrap_or_default().matches('\n').count();
+        crate::binary::wait_until("two candidates", || lines() == 2);
+        crate::binary::signal(child.id(), signal);
+        let stopped = crate::binary::ended(child);
+        if signal != "KILL" {
+            stopped.expect(
+                line,
+                130,
+                &["0 of 3 sets are kept in `", "with 2 candidates of the next; the same command"],
+            );
+        }
+        let other = format!("{line} --max-tokens 7");
+        run(directory.path(), &server, &other).expect(
+            &other,
+            1,
+            &["0 rows of a run with other settings (api: "],
+        );
+
+        works.store(true, Ordering::SeqCst);
+        let before = server.count();
+        let said = ["2 candidates of an earlier run are there already", "3 sets, 12 candidates"];
+        run(directory.path(), &server, line).expect(line, 0, &said);
+        assert_eq!(server.count() - before, 10, "{signal}");
+        let rows = rows_of(&directory.path().join("sets.out"));
+        for row in rows {
+            let texts: Vec<&Value> =
+                row["candidates"].as_array().unwrap().iter().map(|candidate| &candidate["text"]).collect();
+            assert_eq!(texts, ["So \\boxed{0}.", "So \\boxed{1}.", "So \\boxed{2}.", "So \\boxed{3}."]);
+        }
+        assert_eq!(crate::binary::names(directory.path()), ["problems.jsonl", "sets.jsonl", "sets.out"]);
     }
 }

@@ -7,6 +7,7 @@ mod checkpoint;
 mod cli;
 mod confidence;
 mod data_command;
+mod disk;
 mod files;
 mod kinds;
 mod model;

@@ -8,16 +8,28 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::binary::directory;
+use crate::binary::{directory, signal};
 
 const TOKENIZER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/model/assets/tiny/tokenizer.json");
 
-const STEPS: u64 = 40;
-
-const KILLS: u64 = 20;
+/// A method of training, and how its run is ended.
+#[derive(Clone, Copy)]
+struct Case {
+    method: &'static str,
+    steps: u64,
+    kills: u64,
+    /// The signals, in turn.
+    signals: &'static [&'static str],
+}
 
 /// A very small model, with a checkpoint every other step.
-fn config() -> String {
+fn config(case: Case) -> String {
+    let Case { method, steps, .. } = case;
+    let own = match method {
+        "sft" => "batch_size = 4",
+        _ => "\n[grpo]\ngroup_size = 2\nprompts_per_step = 2\nrollout_batch_size = 4",
+    };
+    let target = if method == "sft" { "target = \"answer\"" } else { "" };
     format!(
         "[model]
 preset = \"tiny\"
@@ -28,7 +40,7 @@ shape = {{ hidden_size = 32, intermediate_size = 64, num_hidden_layers = 2, num_
 train = {{ arithmetic = {{ seed = 1, problems = 50 }} }}
 eval = {{ arithmetic = {{ seed = 2 }} }}
 num_candidates = [1, 2]
-target = \"answer\"
+{target}
 
 [prompt]
 variant = \"compact\"
@@ -38,10 +50,10 @@ max_new_tokens = 16
 lr = 3e-3
 
 [train]
-steps = {STEPS}
-batch_size = 4
+steps = {steps}
 seed = 7
 threads = 2
+{own}
 
 [checkpoint]
 every = 2
@@ -55,10 +67,10 @@ num_candidates = 2
 }
 
 /// Numbers to draw moments by, the same in every run of the test (splitmix64).
-struct Draws(u64);
+pub struct Draws(pub u64);
 
 impl Draws {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         for (shift, factor) in [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)] {
@@ -67,16 +79,16 @@ impl Draws {
         (mixed ^ (mixed >> 31)) % end.max(1)
     }
 
-    fn duration(&mut self, end: Duration) -> Duration {
+    pub fn duration(&mut self, end: Duration) -> Duration {
         Duration::from_micros(self.below(end.as_micros() as u64))
     }
 }
 
 /// Goes on with the run in `output`, or begins it.
-fn spawn(directory: &Path, output: &str) -> Child {
+fn spawn(directory: &Path, method: &str, output: &str) -> Child {
     let said = OpenOptions::new().create(true).append(true).open(directory.join("said.txt")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_conclave"))
-        .args(["train", "sft", "--config", "run.toml", "--output", output, "--resume"])
+        .args(["train", method, "--config", "run.toml", "--output", output, "--resume"])
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(File::create(directory.join("stdout.txt")).unwrap())
@@ -91,9 +103,7 @@ fn log(run: &Path) -> Vec<BTreeMap<String, Value>> {
     let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     let timeless = |line: &str| {
         let mut numbers: BTreeMap<String, Value> = serde_json::from_str(line).expect(line);
-        for name in ["step_time", "tokens_per_second"] {
-            numbers.remove(name);
-        }
+        numbers.retain(|name, _| !name.contains("time") && !name.contains("per_second"));
         numbers
     };
     whole.map(timeless).collect()
@@ -119,9 +129,10 @@ fn wait_until(child: &mut Child, done: impl Fn() -> bool) -> bool {
 #[track_caller]
 fn check_same(whole: &Path, run: &Path) {
     let found = log(run);
-    assert_eq!(steps(&found), (0..=STEPS).collect::<Vec<_>>(), "every step once");
+    let last = *steps(&found).last().expect("a log");
+    assert_eq!(steps(&found), (0..=last).collect::<Vec<_>>(), "every step once");
     assert_eq!(found, log(whole));
-    let last = format!("checkpoints/step-{STEPS:08}");
+    let last = format!("checkpoints/step-{last:08}");
     for (folder, file) in
         [("model", "model.safetensors"), (&last, "model.safetensors"), (&last, "optimizer.safetensors")]
     {
@@ -132,27 +143,48 @@ fn check_same(whole: &Path, run: &Path) {
 
 #[test]
 fn a_run_may_be_killed_at_any_moment() {
-    let directory = directory(&[("run.toml", config().as_bytes())]);
+    check(Case { method: "sft", steps: 40, kills: 20, signals: &["KILL"] });
+}
+
+#[test]
+fn a_run_of_grpo_may_be_killed_or_stopped_at_any_moment() {
+    check(Case { method: "grpo", steps: 12, kills: 6, signals: &["KILL", "TERM", "INT"] });
+}
+
+/// `cargo test --test tests hundred -- --ignored`; `CONCLAVE_KILLS` is another number.
+#[test]
+#[ignore = "minutes: a hundred kills for each method and signal"]
+fn a_hundred_kills_of_training() {
+    let kills = std::env::var("CONCLAVE_KILLS").ok().and_then(|number| number.parse().ok()).unwrap_or(100);
+    for signals in [&["KILL"][..], &["TERM", "INT"]] {
+        check(Case { method: "sft", steps: 40, kills, signals });
+        check(Case { method: "grpo", steps: 12, kills, signals });
+    }
+}
+
+/// Kills runs until it was often enough; each ends as one that nobody disturbs.
+fn check(case: Case) {
+    let directory = directory(&[("run.toml", config(case).as_bytes())]);
     let directory = directory.path();
     let said = || std::fs::read_to_string(directory.join("said.txt")).unwrap();
     let whole = directory.join("whole");
     let begun = Instant::now();
-    let mut child = spawn(directory, "whole");
+    let mut child = spawn(directory, case.method, "whole");
     assert!(wait_until(&mut child, || !log(&whole).is_empty()), "{}", said());
     let start_up = begun.elapsed();
     assert!(child.wait().unwrap().success(), "{}", said());
-    let step = (begun.elapsed() - start_up) / STEPS as u32;
+    let step = (begun.elapsed() - start_up) / case.steps as u32;
 
     let mut draws = Draws(1);
     let (mut kills, mut runs) = (0, 0);
     // A run that is done before it was killed often enough is followed by another.
-    while kills < KILLS {
+    while kills < case.kills {
         runs += 1;
         let output = format!("run-{runs}");
         let run = directory.join(&output);
         let ended = loop {
-            let mut child = spawn(directory, &output);
-            if kills < KILLS {
+            let mut child = spawn(directory, case.method, &output);
+            if kills < case.kills {
                 // One of three somewhere while it starts, the others somewhere behind a step that is new.
                 let (wanted, delay) = match draws.below(3) {
                     0 => (None, draws.duration(start_up)),
@@ -165,10 +197,17 @@ fn a_run_may_be_killed_at_any_moment() {
                 if wait_until(&mut child, || wanted.is_none_or(reached)) {
                     std::thread::sleep(delay);
                     if child.try_wait().unwrap().is_none() {
-                        child.kill().unwrap();
-                        child.wait().unwrap();
-                        kills += 1;
-                        continue;
+                        let name = case.signals[kills as usize % case.signals.len()];
+                        signal(child.id(), name);
+                        let ended = child.wait().unwrap();
+                        // One that was about to end may do so; one that listens says how to go on.
+                        let is_stopped =
+                            name == "KILL" || ended.code() == Some(130) || ended.code().is_none();
+                        if is_stopped {
+                            kills += 1;
+                            continue;
+                        }
+                        break ended;
                     }
                 }
             }

@@ -9,8 +9,10 @@ use crate::aggregate::arguments::AggregateArguments;
 use crate::ask::AskArguments;
 use crate::kinds::{AnswerArguments, KindArguments, RuleArguments};
 use crate::model::arguments::ModelCommand;
+use crate::progress::ProgressArguments;
 use crate::sample::arguments::SampleArguments;
 use crate::sets::FilesArguments;
+use crate::shard::ShardArguments;
 use crate::train::arguments::TrainCommand;
 use crate::unsure::UnsureArguments;
 use crate::voters::WeightsArguments;
@@ -20,7 +22,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CONCLAVE_CO
 /// Ends the help of every command.
 pub const EXIT_CODES: &str = "\
 Files are JSON lines, or those of other tools (docs/files.md); `-` is standard input; gzip and zstd are unpacked. Data goes to standard output, \
-messages to standard error.\nExit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong.";
+messages to standard error.\nExit codes: 0 done, 1 the work failed or some lines could not be read, 2 the arguments are wrong, 130 stopped (what was done is saved or printed).";
 
 /// Turns many candidate solutions of black-box language models into one answer you can trust.
 #[derive(Debug, Parser)]
@@ -44,6 +46,8 @@ pub enum Command {
     Aggregate(AggregateArguments),
     /// Write files of other tools as sample sets
     Convert(ConvertArguments),
+    /// Put the outputs of shards together, where nothing is missing and nothing stands twice
+    Merge(MergeArguments),
     /// Draw candidates for each problem from a model behind an API
     Sample(SampleArguments),
     /// Draw candidates for one problem from a model behind an API, and turn them into one answer
@@ -94,6 +98,10 @@ pub struct VoteArguments {
     /// Write results as JSON lines to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Which part of it is done, and how progress is shown.
+    #[command(flatten)]
+    pub work: ShardArguments,
 }
 
 /// `conclave grade`.
@@ -116,6 +124,10 @@ pub struct GradeArguments {
     /// Write the graded pairs to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Which part of it is done, and how progress is shown.
+    #[command(flatten)]
+    pub work: ShardArguments,
 }
 
 /// `conclave eval`.
@@ -182,6 +194,31 @@ pub struct ConvertArguments {
     /// Write the sample sets to FILE, which appears when all are done
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Which part of it is done, and how progress is shown.
+    #[command(flatten)]
+    pub work: ShardArguments,
+}
+
+/// `conclave merge`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct MergeArguments {
+    /// Outputs of `vote`, `grade`, `aggregate`, `sample` or `convert`, such as all shards of a run
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+
+    /// The sets that went in: each of them must have a row. Needed where the files were not made with --shard
+    #[arg(long, value_name = "SETS", num_args = 1..)]
+    pub of: Vec<PathBuf>,
+
+    /// Write all rows to FILE, which appears when all are there
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// How progress is shown.
+    #[command(flatten)]
+    pub progress: ProgressArguments,
 }
 
 /// The commands of `conclave data`.

@@ -9,10 +9,13 @@ use conclave_core::equivalence::{Answer, is_equivalent};
 use conclave_core::kinds::Abstention;
 use conclave_core::result::{AggregateResult, ClusterResult, ConfidenceKind};
 use conclave_core::sample_set::SampleSet;
+use conclave_disk::Inputs;
 use conclave_model::builtin;
 use serde_json::Map;
 
-use crate::aggregate::arguments::{AggregateArguments, ModeName, PolicyName, VariantName};
+use crate::aggregate::arguments::{
+    AggregateArguments, DEFAULT_CACHE_MEMORY, ModeName, PolicyName, VariantName,
+};
 use crate::aggregate::single::Single;
 use crate::aggregate::{by, confidence};
 use crate::arguments::EXIT_CODES;
@@ -25,6 +28,7 @@ use crate::output::Output;
 use crate::sample::arguments::ApiArguments;
 use crate::sample::draw::{Drawer, fill, nothing, report};
 use crate::sets::FilesArguments;
+use crate::shard::ShardArguments;
 use crate::unsure::UnsureArguments;
 use crate::vote::is_refused;
 use crate::{Outcome, UsageError};
@@ -95,10 +99,11 @@ pub fn run(arguments: &AskArguments) -> Result<Outcome> {
     let problem = problem(&arguments.problem)?;
     let aggregator = Single::open(aggregation(arguments))?;
     let drawer = Drawer::open(&arguments.api)?;
-    let recording = arguments.out.as_deref().map(|path| Output::open(Some(path))).transpose()?;
+    let inputs = Inputs::of(&arguments.api.key_file).and(arguments.kinds.answers.schema());
+    let recording = arguments.out.as_deref().map(|path| Output::open(Some(path), &inputs)).transpose()?;
 
     let bar = progress_bar(1, "drawing {msg}");
-    let sampled = drawer.draw(&problem, &bar);
+    let sampled = drawer.draw(&problem, Vec::new(), &bar, &mut |_, _| Ok(()))?;
     bar.finish_and_clear();
     report("", &sampled.failures);
     let is_cancelled = sampled.is_cancelled();
@@ -123,7 +128,7 @@ pub fn run(arguments: &AskArguments) -> Result<Outcome> {
         recording.finish()?;
     }
     let result = aggregator.aggregate(&set)?;
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     if arguments.json {
         output.json_line(&result)?;
     } else {
@@ -186,6 +191,9 @@ fn aggregation(arguments: &AskArguments) -> AggregateArguments {
         verbose: false,
         json: false,
         out: None,
+        work: ShardArguments::default(),
+        cache_memory: DEFAULT_CACHE_MEMORY,
+        batch_size: 1,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use conclave_core::arithmetic::{self, Options, Solver, sample_set};
+use conclave_disk::{Inputs, stop};
 
 use crate::Outcome;
 use crate::arguments::{ArithmeticArguments, DataCommand, Numbers, Solvers};
@@ -25,8 +26,12 @@ fn write_arithmetic(arguments: &ArithmeticArguments) -> Result<Outcome> {
         Numbers::Small => arithmetic::Numbers::Small,
     };
     let options = Options { num_candidates: arguments.num_candidates as usize, solvers, numbers };
-    let mut output = Output::open(arguments.out.as_deref())?;
+    stop::listen()?;
+    let mut output = Output::open(arguments.out.as_deref(), &Inputs::default())?;
     for index in 0..arguments.problems {
+        if stop::is_requested() {
+            return output.keep(None);
+        }
         output.json_line(&sample_set(arguments.seed, index, &options))?;
     }
     output.finish()?;

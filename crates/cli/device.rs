@@ -45,6 +45,14 @@ impl Precision {
         }
     }
 
+    /// Bytes of a number.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
     /// As safetensors names it.
     pub fn stored(self) -> conclave_model::safetensors::Dtype {
         use conclave_model::safetensors::Dtype;

@@ -8,6 +8,7 @@ mod repeats;
 use anyhow::{Result, bail};
 use conclave_core::metrics::Figure;
 use conclave_core::report::{EvalOptions, EvalRow, Evaluation, Report, SetsReport};
+use conclave_disk::stop;
 use conclave_files::Options;
 
 use crate::arguments::EvalArguments;
@@ -40,7 +41,9 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     let schemas = Schemas::default();
     let votes = arguments.rules.decide(arguments.answers.options(&schemas)?)?;
     let sources = Source::resolve(&arguments.files)?;
-    let mut output = Output::open(arguments.out.as_deref())?;
+    let inputs = arguments.reading.inputs(&arguments.files).and(arguments.answers.schema());
+    stop::listen()?;
+    let mut output = Output::open(arguments.out.as_deref(), &inputs)?;
     let mut tally = Tally::default();
     let reading = arguments.reading.options(&mut tally)?;
     let mut outcome = Outcome::Done;
@@ -51,6 +54,10 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
             evaluation = evaluation.with_repeats();
         }
         let report = evaluate(source, &reading, evaluation, &mut tally)?;
+        // Figures of a part of a file are not those of the file; those of the files before it are shown.
+        if stop::is_requested() {
+            break;
+        }
         if !say_what_was_skipped(source, &report, &options) {
             outcome = Outcome::Incomplete;
         }
@@ -75,7 +82,7 @@ pub fn run(arguments: &EvalArguments) -> Result<Outcome> {
     }
     let finished = output.finish_after(&tally, None)?.and(outcome);
     if let Some((path, format)) = plot {
-        plot::write(&reports, path, format)?;
+        plot::write(&reports, path, format, &inputs)?;
     }
     Ok(finished)
 }

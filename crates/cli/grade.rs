@@ -12,7 +12,8 @@ use anyhow::{Context, Result};
 use conclave_core::Verdict;
 use conclave_core::grade::Grade;
 use conclave_core::kinds::KindGrade;
-use serde_json::{Map, Value};
+use conclave_disk::{Inputs, stop};
+use serde_json::{Map, Value, json};
 
 use crate::Outcome;
 use crate::arguments::GradeArguments;
@@ -20,6 +21,7 @@ use crate::input::{Opened, Source, Tally};
 use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
+use crate::shard::Part;
 use judge::{Judge, put_fields};
 use pair::{Named, Pair};
 
@@ -29,16 +31,30 @@ const SHOWN: usize = 400;
 /// Runs the command.
 pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.pairs)?;
-    let mut output = Output::open(arguments.out.as_deref())?;
+    let out = arguments.out.as_deref();
+    let inputs = Inputs::of(&arguments.pairs).and(arguments.answers.schema());
+    let field = arguments.field.as_ref().map(|fields| format!("{fields:?}"));
+    let settings = json!({"answers": arguments.answers.settings(), "field": field});
+    let part = Part::new(&arguments.work, out, "grade", settings, &arguments.pairs);
+    let mut reporter = arguments.work.reporter("grade");
+    if let Some(outcome) = part.as_ref().map(|part| part.finished(&inputs)).transpose()?.flatten() {
+        return Ok(reporter.skip(outcome));
+    }
+    stop::listen()?;
+    let mut output = Output::open(out, &inputs)?;
     let fields = arguments.field.clone().unwrap_or_default();
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(part.is_some());
     let mut summary = Summary::default();
     let schemas = Schemas::default();
     let judge = Judge::new(&arguments.answers, &schemas)?;
+    let share = part.as_ref().map(|part| &part.share);
     for source in &sources {
+        if stop::is_requested() {
+            break;
+        }
         let Opened { reader, failure } = source.open()?;
         let is_pair = |value: &Value| Pair::is(value, &fields);
-        let values = conclave_files::values(reader, source.argument(), &is_pair);
+        let values = conclave_files::values(reader, source.argument(), &is_pair, share);
         let values = match values.with_context(|| format!("cannot read `{}`", source.name()))? {
             Ok(values) => values,
             Err(reason) => {
@@ -49,9 +65,13 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
         tally.begin(source);
         let mut named = Named::default();
         for element in values {
+            if stop::is_requested() {
+                break;
+            }
             match element.value.and_then(|value| Pair::read(value, &fields, &mut named)) {
                 Ok(pair) => {
                     tally.good();
+                    reporter.add();
                     for (row, prediction) in pair.rows() {
                         let verdict = judge.verdict(pair.references(), &prediction)?;
                         let row = graded(row, &verdict);
@@ -62,12 +82,15 @@ pub fn run(arguments: &GradeArguments) -> Result<Outcome> {
                 Err(reason) => tally.bad(element.line, &reason),
             }
         }
-        tally.end(&failure);
+        if !stop::is_requested() {
+            tally.end(&failure);
+        }
         if let Some(text) = named.text() {
             say(&format!("{}: {}", source.name(), visible_clipped(&text, SHOWN)));
         }
     }
-    output.finish_after(&tally, Some(summary.text()))
+    let outcome = output.finish_part(part.as_ref(), &tally, Outcome::Done, Some(summary.text()))?;
+    Ok(reporter.end(outcome))
 }
 
 fn graded(
@@ -146,7 +169,6 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn regrade(input: Value, equivalent: bool) -> Value {
         Value::Object(graded(

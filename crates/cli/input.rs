@@ -6,9 +6,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use conclave_core::sample_set::LineError;
+use conclave_disk::stop;
 
 use crate::messages::{count, say, visible, visible_clipped};
 use crate::{Outcome, UsageError};
@@ -19,6 +22,12 @@ const SHOWN_REASON: usize = 400;
 /// Messages of one kind about one input, and kinds.
 const MOST_ALIKE: u64 = 10;
 const MOST_KINDS: usize = 10;
+
+/// Bytes of a stream that are read at once.
+const PIECE: usize = 1 << 16;
+
+/// How often a wish to stop is looked for where nothing comes.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// One input, as named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +47,8 @@ pub struct Tally {
     broken: u64,
     /// Inputs that were not read at all.
     refused: u64,
+    /// Whether a shard is read, of which an input may have no line.
+    is_shard: bool,
     /// The input that is being read, and the lines before it.
     name: String,
     before: u64,
@@ -70,7 +81,8 @@ impl Source {
         Ok(sources)
     }
 
-    fn is_standard_input(&self) -> bool {
+    /// Whether it is standard input.
+    pub fn is_standard_input(&self) -> bool {
         self.path == Path::new("-")
     }
 
@@ -98,6 +110,9 @@ impl Source {
         let Opened { reader, failure } = self.open()?;
         tally.begin(self);
         for item in parse(reader) {
+            if stop::is_requested() {
+                return Ok(());
+            }
             match item {
                 Ok(item) => {
                     tally.good();
@@ -114,8 +129,12 @@ impl Source {
     pub fn open(&self) -> Result<Opened> {
         let name = self.name();
         let file: Box<dyn Read> = match self.is_standard_input() {
-            true => Box::new(io::stdin()),
-            false => Box::new(File::open(&self.path).with_context(|| format!("cannot read `{name}`"))?),
+            true => Box::new(Awaited::new(io::stdin())),
+            false => {
+                let file = File::open(&self.path).with_context(|| format!("cannot read `{name}`"))?;
+                let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+                if is_file { Box::new(file) } else { Box::new(Awaited::new(file)) }
+            }
         };
         let packed = Box::new(BufReader::with_capacity(1 << 16, file));
         let unpacked = conclave_files::unpack(packed, &self.argument)
@@ -152,11 +171,77 @@ pub struct Opened {
     pub failure: Failure,
 }
 
+/// A stream that may keep its reader waiting for ever, such as a terminal or a pipe. It is read by another thread, so that a wish
+/// to stop ends it.
+struct Awaited {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    /// Bytes of `piece` that were given.
+    given: usize,
+}
+
+impl Awaited {
+    fn new(mut stream: impl Read + Send + 'static) -> Self {
+        let (sender, pieces) = sync_channel(4);
+        std::thread::spawn(move || {
+            loop {
+                let mut piece = vec![0; PIECE];
+                let read = stream.read(&mut piece);
+                let is_interrupted =
+                    matches!(&read, Err(error) if error.kind() == io::ErrorKind::Interrupted);
+                if is_interrupted {
+                    continue;
+                }
+                let is_last = matches!(read, Ok(0) | Err(_));
+                let piece = read.map(|length| {
+                    piece.truncate(length);
+                    piece
+                });
+                // Nobody reads any more.
+                if sender.send(piece).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Self { pieces, piece: Vec::new(), given: 0 }
+    }
+}
+
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.given == self.piece.len() {
+            match self.pieces.recv_timeout(LOOK_EVERY) {
+                Ok(piece) => (self.piece, self.given) = (piece?, 0),
+                Err(RecvTimeoutError::Timeout) if !stop::is_requested() => continue,
+                Err(_) => return Ok(0),
+            }
+            if self.piece.is_empty() {
+                return Ok(0);
+            }
+        }
+        let read = (&self.piece[self.given..]).read(buffer)?;
+        self.given += read;
+        Ok(read)
+    }
+}
+
 /// The error that ended a stream, if any.
 #[derive(Clone, Debug, Default)]
 pub struct Failure(Rc<RefCell<Option<io::Error>>>);
 
+impl Failure {
+    /// Takes the error, where there is one.
+    pub fn take(&self) -> Option<io::Error> {
+        self.0.take()
+    }
+}
+
 impl Tally {
+    /// A tally of what is read, or of a shard of it.
+    pub fn new(is_shard: bool) -> Self {
+        Self { is_shard, ..Self::default() }
+    }
+
     /// Begins with a source.
     pub fn begin(&mut self, source: &Source) {
         self.name = source.name();
@@ -210,11 +295,11 @@ impl Tally {
             say(&format!("{}: {} like these", self.name, count(unsaid, "more line")));
         }
         let lines = self.lines - self.before;
-        if let Some(error) = failure.0.take() {
+        if let Some(error) = failure.take() {
             self.broken += 1;
             let lines = count(lines, "line");
             say(&format!("{}: cannot be read on after {lines}: {error} (is the file cut off?)", self.name));
-        } else if lines == 0 {
+        } else if lines == 0 && !self.is_shard {
             say(&format!("{}: has no lines", self.name));
         }
     }

@@ -121,6 +121,22 @@ impl AnswerArguments {
     }
 }
 
+impl AnswerArguments {
+    /// The file of a schema, where one is named.
+    pub fn schema(&self) -> Option<PathBuf> {
+        self.answers.as_deref()?.trim().strip_prefix("json=").map(PathBuf::from)
+    }
+
+    /// What decides the rows of a run that is continued.
+    pub fn settings(&self) -> Value {
+        json!({
+            "answers": self.answers,
+            "tolerance": self.tolerance,
+            "ignore_arguments": self.ignore_arguments,
+        })
+    }
+}
+
 impl RuleArguments {
     /// Whether any of them is given.
     pub fn are_given(&self) -> bool {

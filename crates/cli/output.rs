@@ -1,16 +1,18 @@
-//! Where results go: standard output, or a file that appears under its name only when it is complete.
+//! Where results go: standard output, or a file that appears under its name only when it is complete (`conclave-disk` writes it).
 //! What the results look like is the commands' business.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use conclave_disk::{Inputs, WholeFile, is_replaceable, open_device, resolve_link, stop};
 use serde::Serialize;
 
 use crate::Outcome;
 use crate::input::Tally;
-use crate::messages::{is_unprintable, say};
+use crate::messages::{count, is_unprintable, say};
+use crate::shard::Part;
 
 /// Whoever read our standard output has closed it.
 #[derive(Debug)]
@@ -24,73 +26,70 @@ impl std::fmt::Display for ClosedPipe {
 
 impl std::error::Error for ClosedPipe {}
 
-/// A sink of lines. Nothing is complete before [`Output::finish`]; an output dropped without it leaves no file behind.
+/// A sink of lines. Nothing is complete before [`Output::finish`]; a file dropped without it leaves nothing behind.
 pub struct Output {
-    writer: Box<dyn Write>,
+    sink: Sink,
     /// How messages name this output.
     name: String,
-    partial: Option<Partial>,
+    lines: u64,
 }
 
-/// The file that is written, and the name that it gets in the end.
-struct Partial {
-    file: File,
-    path: PathBuf,
-    target: PathBuf,
-    finished: bool,
+enum Sink {
+    Standard(Box<dyn Write>),
+    /// A device or a named pipe.
+    Device(BufWriter<File>),
+    File(WholeFile),
 }
 
 impl Output {
-    /// Opens `out`; without one, or for `-`, standard output.
-    pub fn open(out: Option<&Path>) -> Result<Self> {
-        match out {
-            None => Ok(Self::standard_output()),
-            Some(path) if path == Path::new("-") => Ok(Self::standard_output()),
-            Some(path) => Self::file(path),
-        }
+    /// Opens `out`; without one, or for `-`, standard output. It must be none of the inputs.
+    pub fn open(out: Option<&Path>, inputs: &Inputs) -> Result<Self> {
+        let Some(path) = out.filter(|path| *path != Path::new("-")) else {
+            inputs.refuse_standard_output()?;
+            return Ok(Self::standard_output());
+        };
+        inputs.refuse(path)?;
+        let name = format!("`{}`", path.display());
+        let target = resolve_link(path);
+        let sink = if target.is_dir() || is_replaceable(&target) {
+            let file = WholeFile::create(path)?;
+            say_without_locks(file.is_locked(), file.path());
+            Sink::File(file)
+        } else {
+            Sink::Device(BufWriter::new(open_device(&target)?))
+        };
+        Ok(Output { sink, name, lines: 0 })
     }
 
-    fn standard_output() -> Self {
+    /// Standard output of a command that reads nothing.
+    pub fn standard_output() -> Self {
         let stdout = io::stdout();
         // Someone who watches wants each line at once; a pipe wants large writes.
         let writer: Box<dyn Write> =
             if stdout.is_terminal() { Box::new(stdout) } else { Box::new(BufWriter::new(stdout.lock())) };
-        Output { writer, name: "standard output".to_owned(), partial: None }
+        Output { sink: Sink::Standard(writer), name: "standard output".to_owned(), lines: 0 }
     }
 
-    fn file(path: &Path) -> Result<Self> {
-        let name = format!("`{}`", path.display());
-        let target = resolve_link(path);
-        if target.is_dir() {
-            bail!("cannot write {name}: it is a directory; name a file in it");
+    fn writer(&mut self) -> &mut dyn Write {
+        match &mut self.sink {
+            Sink::Standard(writer) => writer,
+            Sink::Device(file) => file,
+            Sink::File(file) => file,
         }
-        if !is_replaceable(&target) {
-            let file = OpenOptions::new().write(true).open(&target);
-            let file = file.with_context(|| format!("cannot write {name}"))?;
-            return Ok(Output { writer: Box::new(BufWriter::new(file)), name, partial: None });
-        }
-        let path = partial_path(&target);
-        let partial_name = format!("`{}`", path.display());
-        // Not truncated before it is ours: another run may be writing it.
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file =
-            file.with_context(|| format!("cannot create {partial_name} (does its directory exist?)"))?;
-        lock(&file, &path)?;
-        file.set_len(0).with_context(|| format!("cannot write {partial_name}"))?;
-        let writer = file.try_clone().with_context(|| format!("cannot write {partial_name}"))?;
-        let partial = Partial { file, path, target, finished: false };
-        Ok(Output { writer: Box::new(BufWriter::new(writer)), name, partial: Some(partial) })
     }
 
     /// Writes one line of text.
     pub fn line(&mut self, line: &str) -> Result<()> {
-        let written = self.writer.write_all(line.as_bytes()).and_then(|()| self.writer.write_all(b"\n"));
-        written.map_err(|error| self.failure(error))
+        let writer = self.writer();
+        let written = writer.write_all(line.as_bytes()).and_then(|()| writer.write_all(b"\n"));
+        written.map_err(|error| self.failure(error))?;
+        self.lines += 1;
+        Ok(())
     }
 
     /// Writes what is no text of lines: a picture.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.writer.write_all(bytes).map_err(|error| self.failure(error))
+        self.writer().write_all(bytes).map_err(|error| self.failure(error))
     }
 
     /// Writes one value as a line of JSON.
@@ -104,81 +103,84 @@ impl Output {
     }
 
     /// Ends a command that has read its input and written what it had: completes the output, then says the summary
-    /// and what could not be read. Where nothing of the input could be used, an earlier file keeps its place.
+    /// and what could not be read. Where nothing of the input could be used, an earlier file keeps its place. Where somebody asked
+    /// to stop, what was done is kept.
     pub fn finish_after(self, tally: &Tally, summary: Option<String>) -> Result<Outcome> {
+        self.finish_part(None, tally, Outcome::Done, summary)
+    }
+
+    /// The same of a shard, whose file gets its record first. `outcome` is what is known beside what could not be read.
+    pub fn finish_part(
+        self,
+        part: Option<&Part>,
+        tally: &Tally,
+        outcome: Outcome,
+        summary: Option<String>,
+    ) -> Result<Outcome> {
+        if stop::is_requested() {
+            return self.keep(summary);
+        }
         if !tally.is_hopeless() {
+            if let (Some(part), Sink::File(file)) = (part, &self.sink) {
+                let read = if tally.unreadable() > 0 { Outcome::Incomplete } else { Outcome::Done };
+                part.record(self.lines, file.len(), tally.unreadable(), read.and(outcome))?;
+            }
             self.finish()?;
             summary.iter().for_each(|summary| say(summary));
-        } else if self.partial.is_some() {
+        } else if matches!(self.sink, Sink::File(_)) {
             say(&format!("{} is not written: there is nothing to write", self.name));
         }
-        Ok(tally.finish())
+        Ok(tally.finish().and(outcome))
     }
 
     /// Hands on what has been written so far.
     pub fn flush(&mut self) -> Result<()> {
-        self.writer.flush().map_err(|error| self.failure(error))
+        self.writer().flush().map_err(|error| self.failure(error))
     }
 
     /// Completes the output: everything is on disk, and the file has its name.
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
-        if let Some(partial) = &mut self.partial {
-            let renamed =
-                partial.file.sync_all().and_then(|()| std::fs::rename(&partial.path, &partial.target));
-            renamed.with_context(|| {
-                format!("cannot complete `{}` from `{}`", partial.target.display(), partial.path.display())
-            })?;
-            partial.finished = true;
+        match self.sink {
+            Sink::File(file) => Ok(file.finish()?),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Ends an output that somebody stopped: what there is is printed, or stays in the unfinished file.
+    pub fn keep(mut self, summary: Option<String>) -> Result<Outcome> {
+        self.flush()?;
+        match self.sink {
+            // Without a line nothing was done.
+            Sink::File(_) if self.lines == 0 => {}
+            Sink::File(file) => {
+                let path = file.path().display().to_string();
+                file.keep()?;
+                say(&format!(
+                    "stopped: {} kept in `{path}`; the same command begins anew",
+                    count(self.lines, "line") + if self.lines == 1 { " is" } else { " are" }
+                ));
+            }
+            _ => summary.iter().for_each(|summary| say(&format!("stopped: {summary}"))),
+        }
+        Ok(Outcome::Interrupted)
     }
 
     fn failure(&self, error: io::Error) -> anyhow::Error {
-        if self.partial.is_none() && error.kind() == io::ErrorKind::BrokenPipe {
+        if matches!(self.sink, Sink::Standard(_)) && error.kind() == io::ErrorKind::BrokenPipe {
             return anyhow::Error::new(ClosedPipe);
         }
-        let kept = self.partial.as_ref().is_some_and(|partial| partial.target.exists());
-        let kept = if kept { " (the file is as it was before)" } else { "" };
+        let is_kept = matches!(&self.sink, Sink::File(file) if file.target().exists());
+        let kept = if is_kept { " (the file is as it was before)" } else { "" };
         anyhow::Error::new(error).context(format!("cannot write {}{kept}", self.name))
     }
 }
 
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if !self.finished {
-            // It cannot be continued, and on a full disk its space is wanted.
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Whether a file can take the place of `path` when it is complete. A device or a named pipe is written directly.
-/// (A directory can be neither; it is refused when it is opened.)
-pub fn is_replaceable(path: &Path) -> bool {
-    path.metadata().map_or(true, |metadata| metadata.is_file() || metadata.is_dir())
-}
-
-/// What a link points to, so that a rename replaces that and not the link.
-pub fn resolve_link(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
-/// `FILE.partial`, beside `FILE`, so that the rename stays on one file system.
-pub fn partial_path(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
-}
-
-/// Takes the file for this process, so that two runs cannot mix their lines.
-pub fn lock(file: &File, path: &Path) -> Result<()> {
-    match file.try_lock() {
-        // Not every file system knows locks; there the name alone has to do.
-        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(()),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another run is writing `{}`; wait for it or choose another --out", path.display())
-        }
+/// Warns of a file system that cannot keep another run away from a file.
+pub fn say_without_locks(is_locked: bool, path: &Path) {
+    if !is_locked {
+        let name = path.display();
+        say(&format!("`{name}`: its file system has no locks; see to it that no other run writes it"));
     }
 }
 
@@ -216,39 +218,5 @@ mod tests {
         assert!(!json.chars().any(is_unprintable), "{json}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
         assert!(json.contains("é 角"), "{json}");
-    }
-
-    #[test]
-    fn a_file_appears_when_it_is_finished() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("rows.jsonl");
-        std::fs::write(&path, "before\n").unwrap();
-
-        let mut output = Output::open(Some(&path)).unwrap();
-        output.line("dropped").unwrap();
-        assert!(partial_path(&path).exists());
-        drop(output);
-        assert!(!partial_path(&path).exists());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\n");
-
-        let mut output = Output::open(Some(&path)).unwrap();
-        output.json_line(&[1, 2]).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\n");
-        output.finish().unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1,2]\n");
-        assert!(!partial_path(&path).exists());
-    }
-
-    #[test]
-    fn two_runs_do_not_share_a_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("rows.jsonl");
-        let first = Output::open(Some(&path)).unwrap();
-        let second = Output::open(Some(&path)).map(|_| ()).unwrap_err();
-        assert!(second.to_string().contains("another run is writing"), "{second}");
-        // The loser does not take the winner's file away.
-        assert!(partial_path(&path).exists());
-        first.finish().unwrap();
-        assert!(path.exists());
     }
 }

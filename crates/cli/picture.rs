@@ -6,6 +6,7 @@ mod png;
 use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow};
+use conclave_disk::Inputs;
 use plotters::style::RGBColor;
 
 use crate::UsageError;
@@ -54,12 +55,12 @@ impl Format {
     }
 
     /// Writes a picture that was drawn as SVG.
-    pub fn write(self, svg: &str, path: &Path) -> Result<()> {
+    pub fn write(self, svg: &str, path: &Path, inputs: &Inputs) -> Result<()> {
         let picture = match self {
             Self::Svg => format!("{}\n", svg.trim_end()).into_bytes(),
             Self::Png => png::render(svg).context("cannot make a PNG of the curves")?,
         };
-        let mut output = Output::open(Some(path))?;
+        let mut output = Output::open(Some(path), inputs)?;
         output.bytes(&picture)?;
         output.finish()
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use conclave_core::sample_set::{LineError, SampleSet};
+use conclave_disk::{Inputs, stop, temporary_file};
 use conclave_files::{Counts, Fields, Join, Layout, Notes, Options, Row, SetReader, Used, archive};
 use serde_json::{Value, json};
 
@@ -54,9 +55,25 @@ impl LayoutArguments {
         let from = self.from.as_deref().and_then(Layout::named);
         Options { from, fields: self.field.clone().unwrap_or_default(), ..Options::default() }
     }
+
+    /// What decides how files are read, for a run that is continued.
+    pub fn settings(&self) -> Value {
+        json!({"from": self.from, "field": self.field.as_ref().map(|fields| format!("{fields:?}"))})
+    }
 }
 
 impl FilesArguments {
+    /// As [`LayoutArguments::settings`].
+    pub fn settings(&self) -> Value {
+        let problems = self.known_problems.as_ref().map(|path| path.display().to_string());
+        json!({"layout": self.layout.settings(), "problems": problems})
+    }
+
+    /// The files that a command with these flags reads.
+    pub fn inputs(&self, files: &[PathBuf]) -> Inputs {
+        Inputs::of(files).and(&self.known_problems)
+    }
+
     /// What they mean. The file of problems is read.
     pub fn options(&self, tally: &mut Tally) -> Result<Options> {
         let mut options = self.layout.options();
@@ -171,7 +188,7 @@ pub fn read_named_sets(
     })
 }
 
-/// The same of sets and results. `each` may refuse an item, which is then reported like a line that cannot be read.
+/// The same of sets and results. Where somebody asks to stop, it ends before all is read. `each` may refuse an item, which is then reported like a line that cannot be read.
 pub fn read_items(
     sources: &[Source],
     options: &Options,
@@ -185,14 +202,18 @@ pub fn read_items(
         tally.begin(source);
         // Only rows wait for others; sets go on at once.
         if let Some(before) = group.take_if(|group| group.summary.layout != reader.layout()) {
-            summaries.push(before.finish(&mut each, tally)?);
+            summaries.push(before.finish(options, &mut each, tally)?);
             tally.begin(source);
         }
         let mut current = group.take().unwrap_or_else(|| Group::new(&reader));
         current.summary.names.push(source.argument().to_owned());
         let name = source.name();
         let is_ours = reader.layout() == Layout::Sets;
+        let share = options.share.as_ref().filter(|_| !reader.is_sharded());
         while let Some(row) = reader.next() {
+            if stop::is_requested() {
+                return Ok(summaries);
+            }
             let item = match row {
                 Ok(Row::Part(key, set)) => {
                     tally.good();
@@ -201,6 +222,10 @@ pub fn read_items(
                 }
                 Ok(Row::Set(set)) => {
                     current.summary.counts.add(&set, is_ours, &mut current.summary.notes);
+                    if share.is_some_and(|share| !share.takes_next()) {
+                        tally.good();
+                        continue;
+                    }
                     Item::Set(set)
                 }
                 Ok(Row::Result(value)) => Item::Result(value),
@@ -215,17 +240,20 @@ pub fn read_items(
                 Err(reason) => tally.bad(reader.line(), &reason),
             }
         }
+        if stop::is_requested() {
+            return Ok(summaries);
+        }
         current.summary.used = reader.used().clone();
         current.summary.notes.append(reader.take_notes());
         tally.end(&failure);
         if current.join.is_empty() {
-            summaries.push(current.finish(&mut each, tally)?);
+            summaries.push(current.finish(options, &mut each, tally)?);
         } else {
             group = Some(current);
         }
     }
     if let Some(last) = group {
-        summaries.push(last.finish(&mut each, tally)?);
+        summaries.push(last.finish(options, &mut each, tally)?);
     }
     Ok(summaries)
 }
@@ -246,24 +274,31 @@ impl Group {
             notes: Notes::default(),
             counts: Counts::default(),
         };
-        Self { summary, join: Join::new(tempfile::tempfile) }
+        Self { summary, join: Join::new(temporary_file) }
     }
 
     /// Hands on what was joined, and says what was read.
     fn finish(
         self,
+        options: &Options,
         each: &mut impl FnMut(&str, Item) -> Result<Accepted>,
         tally: &mut Tally,
     ) -> Result<Summary> {
         let Self { mut summary, join } = self;
         let name = visible(&summary.name());
         for set in join.finish().context("cannot read a temporary file")? {
+            if stop::is_requested() {
+                break;
+            }
             let mut set = set.context("cannot read a temporary file")?;
             if set.id.is_empty() {
                 set.id = (summary.counts.sets + 1).to_string();
             }
             summary.counts.add(&set, false, &mut summary.notes);
             let at = summary.counts.sets;
+            if options.share.as_ref().is_some_and(|share| !share.takes_next()) {
+                continue;
+            }
             if let Err(reason) = each(&name, Item::Set(set))? {
                 tally.bad(at, &reason);
             }

@@ -8,6 +8,8 @@ use conclave_core::kinds::{Abstention, AnswerKind, Ballot, BallotError, KindSour
 use conclave_core::reader::NoAnswer;
 use conclave_core::result::{AggregateResult, ClusterResult};
 use conclave_core::sample_set::SampleSet;
+use conclave_disk::stop;
+use serde_json::json;
 
 use crate::arguments::VoteArguments;
 use crate::input::{Source, Tally};
@@ -15,6 +17,7 @@ use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
 use crate::sets::read_named_sets;
+use crate::shard::Part;
 use crate::table::{Align, Table};
 use crate::unsure::{self, Unsure};
 use crate::voters::Weights;
@@ -32,12 +35,28 @@ const MOST_NAMED: u64 = 10;
 /// Runs the command.
 pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.sets)?;
-    let mut output = Output::open(arguments.out.as_deref())?;
-    let json = arguments.json || arguments.out.is_some();
-    let mut tally = Tally::default();
+    let out = arguments.out.as_deref();
+    let inputs = arguments.reading.inputs(&arguments.sets).and(arguments.kinds.answers.schema());
+    let inputs = inputs.and(arguments.weights.files());
     let schemas = Schemas::default();
     let options = arguments.kinds.options(&schemas)?;
     let mut unsure = Unsure::open(&arguments.unsure, &options)?;
+    let mut settings = json!({
+        "kinds": arguments.kinds.settings(),
+        "reading": arguments.reading.settings(),
+        "weights": arguments.weights.settings(),
+    });
+    unsure.add_settings(&mut settings);
+    let part = Part::new(&arguments.work, out, "vote", settings, &arguments.sets);
+    arguments.weights.refuse_learning(part.is_some())?;
+    let mut reporter = arguments.work.reporter("vote");
+    if let Some(outcome) = part.as_ref().map(|part| part.finished(&inputs)).transpose()?.flatten() {
+        return Ok(reporter.skip(outcome));
+    }
+    stop::listen()?;
+    let mut output = Output::open(out, &inputs)?;
+    let json = arguments.json || arguments.out.is_some();
+    let mut tally = Tally::new(part.is_some());
     let (mut summary, mut refusals) = (Summary::new(&options), Refusals::default());
     let mut table = Table::new(&[
         ("id", Align::Left),
@@ -46,8 +65,9 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         ("confidence", Align::Right),
         ("note", Align::Left),
     ]);
-    let mut weights = Weights::open(&arguments.weights, &options)?;
-    let reading = arguments.reading.options(&mut tally)?;
+    let mut weights = Weights::open(&arguments.weights, &options, &inputs)?;
+    let mut reading = arguments.reading.options(&mut tally)?;
+    reading.share = part.as_ref().map(|part| part.share.clone());
     let mut decide =
         |name: &str, set: &SampleSet, voted: Result<Ballot, BallotError>, weights: &mut Weights| {
             let started = Instant::now();
@@ -68,6 +88,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
             result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
             unsure.apply(&mut result);
             summary.add(&result, voted.as_ref().ok(), weights.is_weighing());
+            reporter.add();
             if json {
                 output.json_line(&result)?;
             } else {
@@ -92,9 +113,12 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         held.push((name.to_owned(), set, voted));
         Ok(())
     })?;
-    weights.learn()?;
-    for (name, set, voted) in held {
-        decide(&name, &set, voted, &mut weights)?;
+    // Of some of the sets nothing is learned.
+    if !(weights.is_learning() && stop::is_requested()) {
+        weights.learn()?;
+        for (name, set, voted) in held {
+            decide(&name, &set, voted, &mut weights)?;
+        }
     }
     if !json && table.len() > 0 {
         for line in table.lines() {
@@ -113,8 +137,9 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
             }
         }
     }
-    let outcome = output.finish_after(&tally, json.then(|| summary.text() + &unsure.text()))?;
-    Ok(outcome.and(refusals.finish()))
+    let refused = refusals.finish();
+    let outcome = output.finish_part(part.as_ref(), &tally, refused, json.then(|| summary.text()))?;
+    Ok(reporter.end(outcome))
 }
 
 /// Names sets that are not voted on, up to some.

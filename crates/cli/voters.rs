@@ -8,11 +8,16 @@ use conclave_core::kinds::{Ballot, BallotError, Rule, VoteOptions};
 use conclave_core::rank::{Judge, Ranker};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::voters::{CoFailure, NotIdentified, Reliabilities, VoterTable, weight};
+use conclave_disk::Inputs;
+use serde_json::{Value, json};
 
 use crate::UsageError;
 use crate::messages::{count, say, visible_clipped};
 use crate::output::Output;
 use crate::table::{Align, Table};
+
+/// What `--weights` says where they are to be learned.
+const LEARNED: &str = "learned";
 
 /// Characters of a voter's name that the table shows.
 const SHOWN: usize = 40;
@@ -36,6 +41,30 @@ pub struct WeightsArguments {
     /// What tells how sure an answer is, written by `conclave train ranker` [default: the built-in one, for mathematics]
     #[arg(long, value_name = "FILE")]
     pub ranker: Option<PathBuf>,
+}
+
+impl WeightsArguments {
+    /// The files that are read.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let weights = self.weights.as_deref().filter(|weights| *weights != LEARNED).map(PathBuf::from);
+        weights.into_iter().chain(self.ranker.clone()).collect()
+    }
+
+    /// What decides the rows of a shard.
+    pub fn settings(&self) -> Value {
+        let ranker = self.ranker.as_ref().map(|path| path.display().to_string());
+        json!({"weights": self.weights, "voter": self.voter, "ranker": ranker})
+    }
+
+    /// Who can be believed is learned from all sets and not from a shard of them.
+    pub fn refuse_learning(&self, is_shard: bool) -> Result<()> {
+        if is_shard && self.weights.as_deref() == Some(LEARNED) {
+            let message = "--weights learned needs all sets: learn once with --save-weights FILE, then give each shard \
+                           --weights FILE";
+            return Err(anyhow::Error::new(UsageError(message.to_owned())));
+        }
+        Ok(())
+    }
 }
 
 /// Where weights come from.
@@ -62,9 +91,9 @@ pub struct Weights {
 
 impl Weights {
     /// What the flags say.
-    pub fn open(arguments: &WeightsArguments, options: &VoteOptions) -> Result<Self> {
+    pub fn open(arguments: &WeightsArguments, options: &VoteOptions, inputs: &Inputs) -> Result<Self> {
         let usage = |text: &str| Err(anyhow::Error::new(UsageError(text.to_owned())));
-        let learns = arguments.weights.as_deref() == Some("learned");
+        let learns = arguments.weights.as_deref() == Some(LEARNED);
         if arguments.weights.is_some()
             && (options.is_ordinal || options.rule.is_some_and(|rule| rule != Rule::Plurality))
         {
@@ -78,7 +107,7 @@ impl Weights {
             );
         }
         let reliabilities = match arguments.weights.as_deref() {
-            None | Some("learned") => None,
+            None | Some(LEARNED) => None,
             Some(file) => Some(read_reliabilities(Path::new(file))?),
         };
         let origin = match (learns, &reliabilities) {
@@ -90,7 +119,8 @@ impl Weights {
             None => Ranker::builtin().clone(),
             Some(file) => read_ranker(file)?,
         };
-        let save = arguments.save_weights.as_deref().map(|path| Output::open(Some(path))).transpose()?;
+        let save =
+            arguments.save_weights.as_deref().map(|path| Output::open(Some(path), inputs)).transpose()?;
         Ok(Self {
             origin,
             field: arguments.voter.clone(),

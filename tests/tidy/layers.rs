@@ -50,6 +50,21 @@ const LAYERS: &[Layer] = &[
         reason: "the host passes in a Transport; the client knows neither the host nor a model",
     },
     Layer {
+        package: "conclave-disk",
+        never: &[
+            "conclave",
+            "conclave-client",
+            "conclave-files",
+            "conclave-train",
+            "conclave-web",
+            "burn-*",
+            "clap",
+            "tokio*",
+            "wasm-bindgen*",
+        ],
+        reason: "how something is written is known here, and not what; the model's part is its seams for files",
+    },
+    Layer {
         package: "conclave-files",
         never: &[
             "conclave",
@@ -94,7 +109,7 @@ const LAYERS: &[Layer] = &[
     Layer { package: "conclave", never: &["conclave-web"], reason: "one host does not use the other" },
     Layer {
         package: "conclave-web",
-        never: &["conclave", "conclave-train", "tokio*", "hyper*", "reqwest"],
+        never: &["conclave", "conclave-disk", "conclave-train", "tokio*", "hyper*", "reqwest"],
         reason: "the browser has its own network and event loop, and does not train",
     },
     Layer {

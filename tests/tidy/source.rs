@@ -16,6 +16,21 @@ const FILES_OF_TRAINING: [&str; 4] = [
     "crates/train/src/config/read.rs",
 ];
 
+/// What changes the disk, as code names it.
+const WRITES: [&str; 11] = [
+    "OpenOptions",
+    "File::create",
+    "File::options",
+    "fs::write",
+    "fs::rename",
+    "fs::copy",
+    "fs::hard_link",
+    "remove_file",
+    "remove_dir_all",
+    "create_dir",
+    "create_dir_all",
+];
+
 /// All rules on sources.
 pub fn check(files: &[File]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -26,6 +41,7 @@ pub fn check(files: &[File]) -> Vec<Problem> {
             problems.extend(module_doc(file, text));
             problems.extend(platform(file, text, &views.code));
             problems.extend(seams(file, &views.code));
+            problems.extend(writes(file, &views.code));
             problems.extend(unfinished_code(file, &views.code));
             problems.extend(unowned_notes(file, &views.comments));
         } else if file.has_extension(&["mjs", "js", "ts", "py", "sh", "toml", "css", "html", "yml", "wgsl"]) {
@@ -92,6 +108,24 @@ fn seams(file: &File, code: &str) -> Vec<Problem> {
         problems.extend(lines_where(library.lines(), names_backend, &file.path, message));
     }
     problems
+}
+
+/// One room for the disk: what the programs write goes through `conclave-disk`, which knows locks, names and what a killed
+/// process leaves. (Tests, and the developer commands, write as they like.)
+fn writes(file: &File, code: &str) -> Vec<Problem> {
+    let is_program = ["crates/", "web/src/", "build.rs"].iter().any(|folder| file.path.starts_with(folder));
+    let is_free = ["crates/disk/", "crates/xtask/"].iter().any(|folder| file.path.starts_with(folder));
+    let is_test = ["/tests/", "/benches/"].iter().any(|folder| file.path.contains(folder));
+    if !is_program || is_free || is_test || file.path.ends_with("/tests.rs") {
+        return Vec::new();
+    }
+    let library = &code[..code.find("#[cfg(test)]\nmod tests {").unwrap_or(code.len())];
+    let message = "writes to the disk: `conclave-disk` does that (WholeFile, Resumable, NewFolder, ...)";
+    let is_write = |line: &str| {
+        WRITES.iter().any(|name| has_word(line, name))
+            || words(line, "tempfile").any(|end| line[end..].starts_with("::"))
+    };
+    lines_where(library.lines(), is_write, &file.path, message)
 }
 
 /// Macros that stand for work not done.
@@ -357,6 +391,34 @@ mod tests {
         for path in ["log.rs", "checkpoint.rs", "checkpoint/files.rs", "config/read.rs", "config/tests.rs"] {
             assert_eq!(lines(&format!("crates/train/src/{path}"), code), [""; 0], "{path}");
         }
+    }
+
+    #[test]
+    fn writing_is_found_outside_of_the_room_for_the_disk() {
+        let code = "let a = File::create(path);\nstd::fs::write(path, text);\nOpenOptions::new();\nfs::rename(a, b);\n\
+                    use std::fs::{remove_file};\ntempfile::tempdir();\nstd::fs::create_dir_all(path);\n";
+        for path in [
+            "crates/cli/vote.rs",
+            "crates/train/src/checkpoint/mod.rs",
+            "crates/files/src/a.rs",
+            "web/src/a.rs",
+        ] {
+            assert_eq!(lines(path, code), ["2", "3", "4", "5", "6", "7", "8"], "{path}");
+        }
+        let free = [
+            "crates/disk/src/whole.rs",
+            "crates/xtask/src/a.rs",
+            "tests/a.rs",
+            "crates/train/tests/a.rs",
+            "crates/train/src/a/tests.rs",
+        ];
+        for path in free {
+            assert_eq!(lines(path, code), [""; 0], "{path}");
+        }
+        let good = format!(
+            "File::open(path);\nfs::read(path);\nwrite!(a, \"\");\nfile.set_len(0);\n#[cfg(test)]\nmod tests {{\n{code}}}\n"
+        );
+        assert_eq!(lines("crates/cli/vote.rs", &good), [""; 0]);
     }
 
     #[test]

@@ -9,9 +9,13 @@ use conclave_model::manifest::Mode;
 
 use crate::arguments::{EXIT_CODES, temperature};
 use crate::kinds::KindArguments;
-use crate::model::arguments::ModelArguments;
+use crate::model::arguments::{ModelArguments, parse_size};
 use crate::sets::FilesArguments;
+use crate::shard::ShardArguments;
 use crate::unsure::UnsureArguments;
+
+/// Memory for keys and values where nothing else is said.
+pub const DEFAULT_CACHE_MEMORY: u64 = 2 << 30;
 
 /// When the model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,9 +126,18 @@ pub struct AggregateArguments {
     #[arg(long, value_name = "DIR", requires = "rounds")]
     pub generator: Option<PathBuf>,
 
-    /// With --rounds: write the pool of every round as sample sets to FILE
+    /// With --rounds: memory for the keys and values of the completions that are written at once
+    #[arg(long, value_name = "SIZE", requires = "rounds", value_parser = parse_size, default_value = "2GiB")]
+    pub cache_memory: u64,
+
+    /// With --rounds: write the pool of every round as sample sets to FILE, round by round; continued together with --out
     #[arg(long, value_name = "FILE", requires = "rounds")]
     pub pools: Option<PathBuf>,
+
+    /// Sets that the model reads and answers together (generate mode, temperature 0): faster on a GPU, as its memory allows
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024),
+        conflicts_with = "rounds")]
+    pub batch_size: u32,
 
     /// Take the first N sets only
     #[arg(long, value_name = "N")]
@@ -141,6 +154,10 @@ pub struct AggregateArguments {
     /// Write results as JSON lines to FILE, which appears when all are done; the same command again continues
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Which part of it is done, and how progress is shown.
+    #[command(flatten)]
+    pub work: ShardArguments,
 }
 
 impl PolicyName {

@@ -10,6 +10,7 @@ pub mod single;
 mod unknown;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -18,6 +19,8 @@ use conclave_core::result::AggregateResult;
 use conclave_core::router::Policy;
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
+use conclave_disk::{Inputs, resolve_link, stop};
+use conclave_files::{Options, Share};
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
 use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::error::ErrorKind;
@@ -30,10 +33,12 @@ use crate::input::{Source, Tally};
 use crate::kinds::Schemas;
 use crate::messages::{count, say, visible_clipped};
 use crate::model::{LoadBar, Opened, open, progress_bar};
+use crate::progress::Reporter;
 use crate::sets::read_sets;
+use crate::shard::Part;
 use crate::unsure::Unsure;
 use crate::vote::Refusals;
-use crate::{Outcome, UsageError};
+use crate::{Outcome, UsageError, is_cancelled};
 use arguments::AggregateArguments;
 use rows::Rows;
 pub use rows::{by, confidence};
@@ -58,28 +63,58 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let schemas = Schemas::default();
     let votes = arguments.kinds.options(&schemas)?;
     let unsure = Unsure::open(&arguments.unsure, &votes)?;
-    let mut tally = Tally::default();
-    let sets = read(&sources, arguments, &mut tally)?;
     let generator = rounds::open_generator(arguments)?;
-    let mut settings = settings::settings(arguments, &opened, generator.as_ref(), &sets)?;
+    let mut settings = settings::settings(arguments, &opened, generator.as_ref())?;
     unsure.add_settings(&mut settings);
+    let inputs = arguments.reading.inputs(&arguments.sets).and(arguments.kinds.answers.schema());
+    refuse_outputs(arguments, &inputs)?;
+    let part =
+        Part::new(&arguments.work, arguments.out.as_deref(), "aggregate", settings.clone(), &arguments.sets);
+    let mut reporter = arguments.work.reporter("aggregate");
+    if let Some(outcome) = part.as_ref().map(|part| part.finished(&inputs)).transpose()?.flatten() {
+        return Ok(reporter.skip(outcome));
+    }
+    stop::listen()?;
+    let mut tally = Tally::new(part.is_some());
+    let share = part.as_ref().map(|part| part.share.clone());
+    let sets = read(&sources, arguments, share, &mut tally)?;
+    if stop::is_requested() {
+        return Ok(reporter.end(Outcome::Interrupted));
+    }
+    let settings = settings::with_sets(settings, &sets)?;
     // Rounds are asked for: nothing is left to the vote.
     let policy = arguments.rounds.map_or(arguments.policy.policy(), |_| Policy::Always);
     let mut refusals = Refusals::default();
     let decided = decided(&sets, &votes, &mut refusals)?;
     let unknown = unknown::shares(&opened, generator.as_ref(), policy, &sets, &decided)?;
     let jobs = jobs(arguments, &sets, &unknown, &decided);
-    let mut rows = Rows::open(arguments, &settings, &jobs, unsure)?;
+    let mut rows = Rows::open(arguments, &settings, &jobs, &inputs, unsure)?;
     if rows.done() > 0 {
         say(&format!("{} of {} were done by an earlier run", rows.done(), count(jobs.len() as u64, "row")));
     }
+    reporter.set(rows.done() as u64, jobs.len() as u64);
     unknown::report(&unknown);
     let worked = match arguments.rounds {
-        Some(rounds) => rounds::work(arguments, rounds, &opened, generator.as_ref(), &jobs, &mut rows),
-        None => work(arguments, opened, &jobs, &mut rows),
+        Some(rounds) => {
+            let run = rounds::Run { arguments, rounds, settings: &settings, inputs: &inputs };
+            run.work(&opened, generator.as_ref(), &jobs, &mut rows, &mut reporter)
+        }
+        None => work(arguments, opened, &jobs, &mut rows, &mut reporter),
     };
     match worked {
-        Ok(()) => Ok(rows.finish(&tally)?.and(refusals.finish())),
+        Ok(Outcome::Interrupted) => {
+            rows.keep(jobs.len());
+            Ok(reporter.end(Outcome::Interrupted))
+        }
+        Ok(_) => {
+            let outcome = rows.finish(&tally, part.as_ref(), refusals.finish())?;
+            Ok(reporter.end(outcome))
+        }
+        // Somebody asked to stop in the middle of a set.
+        Err(error) if stop::is_requested() && is_cancelled(&error) => {
+            rows.keep(jobs.len());
+            Ok(reporter.end(Outcome::Interrupted))
+        }
         Err(error) => {
             rows.keep(jobs.len());
             Err(error)
@@ -98,8 +133,26 @@ struct Job<'a> {
     unknown: Option<f64>,
 }
 
-fn read(sources: &[Source], arguments: &AggregateArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
-    let options = arguments.reading.options(tally)?;
+/// Refuses outputs that are inputs or each other.
+fn refuse_outputs(arguments: &AggregateArguments, inputs: &Inputs) -> Result<()> {
+    let is_file = |path: &&PathBuf| path.as_os_str() != "-";
+    let (out, pools) = (arguments.out.as_ref().filter(is_file), arguments.pools.as_ref().filter(is_file));
+    for path in [out, pools].into_iter().flatten() {
+        inputs.refuse(path)?;
+    }
+    if out.is_some_and(|out| pools.is_some_and(|pools| resolve_link(out) == resolve_link(pools))) {
+        return Err(anyhow::Error::new(UsageError("--pools and --out are one file: name two".to_owned())));
+    }
+    Ok(())
+}
+
+fn read(
+    sources: &[Source],
+    arguments: &AggregateArguments,
+    share: Option<Share>,
+    tally: &mut Tally,
+) -> Result<Vec<SampleSet>> {
+    let options = Options { share, ..arguments.reading.options(tally)? };
     let mut sets: Vec<SampleSet> = Vec::new();
     read_sets(sources, &options, tally, |set| {
         if arguments.limit.is_none_or(|limit| sets.len() < limit) {
@@ -145,6 +198,10 @@ fn jobs<'a>(
 
 /// A completion that leaves no room for any prompt is a wrong argument, not a fault of the sets.
 fn check_room(arguments: &AggregateArguments, opened: &Opened) -> Result<()> {
+    if arguments.batch_size > 1 && arguments.temperature > 0.0 {
+        let message = "--batch-size needs a --temperature of 0: draws would depend on which sets go together";
+        return Err(anyhow::Error::new(UsageError(message.to_owned())));
+    }
     let context = opened.directory.config.max_position_embeddings;
     match arguments.max_new_tokens {
         Some(asked) if asked as usize >= context => Err(anyhow::Error::new(UsageError(format!(
@@ -155,22 +212,40 @@ fn check_room(arguments: &AggregateArguments, opened: &Opened) -> Result<()> {
 }
 
 /// Makes the rows that are not there yet.
-fn work(arguments: &AggregateArguments, opened: Opened, jobs: &[Job<'_>], rows: &mut Rows) -> Result<()> {
-    let left = &jobs[rows.done()..];
-    if left.is_empty() {
-        return Ok(());
+fn work(
+    arguments: &AggregateArguments,
+    opened: Opened,
+    jobs: &[Job<'_>],
+    rows: &mut Rows,
+    reporter: &mut Reporter,
+) -> Result<Outcome> {
+    if rows.done() == jobs.len() {
+        return Ok(Outcome::Done);
     }
     let mut aggregator = load(opened)?;
     let bar = progress_bar(jobs.len() as u64, "{pos}/{len} {bar:32} {per_sec}, {eta} left {msg}");
     bar.set_position(rows.done() as u64);
     bar.reset_eta();
-    for job in left {
-        let row = aggregate(&mut aggregator, job, arguments, &bar)?;
-        bar.suspend(|| rows.push(&row))?;
-        bar.inc(1);
+    // Batches begin at the same sets however often the run was broken off; what is there already is not written again.
+    let size = arguments.batch_size as usize;
+    let first = rows.done() - rows.done() % size;
+    for (batch, begin) in jobs[first..].chunks(size).zip((first..).step_by(size)) {
+        if stop::is_requested() {
+            bar.finish_and_clear();
+            return Ok(Outcome::Interrupted);
+        }
+        let made = match batch {
+            [job] => vec![aggregate(&mut aggregator, job, arguments, &bar)?],
+            jobs => aggregate_together(&mut aggregator, jobs, arguments, &bar)?,
+        };
+        for row in made.iter().skip(rows.done() - begin) {
+            bar.suspend(|| rows.push(row))?;
+            bar.inc(1);
+            reporter.add();
+        }
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 fn load(opened: Opened) -> Result<Aggregator<Qwen2Decoder>> {
@@ -193,9 +268,7 @@ fn aggregate(
         (None, Some(share)) => vote_instead(job, UNKNOWN_WORDS, rounded(share)),
     };
     result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-    if let Some(permutation) = job.permutation {
-        result.extra.insert(PERMUTATION.to_owned(), permutation.into());
-    }
+    number(&mut result, job);
     Ok(result)
 }
 
@@ -205,14 +278,71 @@ fn ask(
     arguments: &AggregateArguments,
     bar: &ProgressBar,
 ) -> Result<AggregateResult> {
-    let result = pollster::block_on(aggregator.aggregate(job.set, &options(job, arguments), &mut |event| {
-        match event {
-            Event::Prompt { done, total } => bar.set_message(format!("· reading {done}/{total} tokens")),
-            Event::Scored { done, total } => bar.set_message(format!("· scoring {done}/{total} answers")),
-            Event::Text(_) => bar.set_message("· writing"),
-        }
-        ControlFlow::Continue(())
-    }));
+    let options = options(job, arguments);
+    let result = pollster::block_on(aggregator.aggregate(job.set, &options, &mut |event| show(event, bar)));
+    answered(result, job, arguments, bar)
+}
+
+/// What the bar says of an event; whether the model is to go on.
+fn show(event: Event<'_>, bar: &ProgressBar) -> ControlFlow<()> {
+    match event {
+        Event::Prompt { done, total } => bar.set_message(format!("· reading {done}/{total} tokens")),
+        Event::Scored { done, total } => bar.set_message(format!("· scoring {done}/{total} answers")),
+        Event::Text(_) => bar.set_message("· writing"),
+    }
+    if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// The rows of several sets, of which the model answers together those that it is asked about.
+fn aggregate_together(
+    aggregator: &mut Aggregator<Qwen2Decoder>,
+    jobs: &[Job<'_>],
+    arguments: &AggregateArguments,
+    bar: &ProgressBar,
+) -> Result<Vec<AggregateResult>> {
+    let started = Instant::now();
+    let asked: Vec<&Job<'_>> =
+        jobs.iter().filter(|job| job.decided.is_none() && job.unknown.is_none()).collect();
+    let Some(first) = asked.first() else {
+        return jobs.iter().map(|job| aggregate(aggregator, job, arguments, bar)).collect();
+    };
+    let sets: Vec<(&SampleSet, Option<u64>)> =
+        asked.iter().map(|job| (job.set, options(job, arguments).permutation_seed)).collect();
+    let options = options(first, arguments);
+    let mut on_event = |event: Event<'_>| show(event, bar);
+    let together = aggregator.aggregate_together(&sets, &options, &mut on_event);
+    let results = match pollster::block_on(together) {
+        Ok(results) => results,
+        Err(error) => return Err(failure(error, first, arguments)),
+    };
+    let elapsed_ms = started.elapsed().as_secs_f64() * 1e3 / asked.len() as f64;
+    let mut results = asked.iter().zip(results).map(|(job, result)| {
+        let mut row = answered(result, job, arguments, bar)?;
+        row.elapsed_ms = elapsed_ms;
+        number(&mut row, job);
+        anyhow::Ok(row)
+    });
+    let row = |job: &Job<'_>| match job.decided.is_none() && job.unknown.is_none() {
+        true => results.next().unwrap_or_else(|| aggregate(aggregator, job, arguments, bar)),
+        false => aggregate(aggregator, job, arguments, bar),
+    };
+    jobs.iter().map(row).collect()
+}
+
+/// Says which order of its set a row is of.
+fn number(row: &mut AggregateResult, job: &Job<'_>) {
+    if let Some(permutation) = job.permutation {
+        row.extra.insert(PERMUTATION.to_owned(), permutation.into());
+    }
+}
+
+/// The model's answer, or the vote of a set that does not fit it.
+fn answered(
+    result: std::result::Result<AggregateResult, conclave_model::Error>,
+    job: &Job<'_>,
+    arguments: &AggregateArguments,
+    bar: &ProgressBar,
+) -> Result<AggregateResult> {
     match result {
         Ok(result) => Ok(result),
         // The set does not fit the model. The vote needs none, and the other sets must not suffer.
@@ -221,14 +351,16 @@ fn ask(
             bar.suspend(|| say_vote_is_taken(&reason));
             Ok(vote_instead(job, ERROR, reason))
         }
-        Err(error) => {
-            let half = error.kind() == ErrorKind::NotFinite && arguments.model.dtype != Precision::F32;
-            let remedy =
-                if half { " (or the numbers are too large for 16 bits: try --dtype f32)" } else { "" };
-            let place = format!("cannot aggregate set `{}`{remedy}", visible_clipped(&job.set.id, SHOWN));
-            Err(anyhow::Error::new(error).context(place))
-        }
+        Err(error) => Err(failure(error, job, arguments)),
     }
+}
+
+fn failure(error: conclave_model::Error, job: &Job<'_>, arguments: &AggregateArguments) -> anyhow::Error {
+    let half = error.kind() == ErrorKind::NotFinite && arguments.model.dtype != Precision::F32;
+    let remedy = if half { " (or the numbers are too large for 16 bits: try --dtype f32)" } else { "" };
+    let others = if arguments.batch_size > 1 { " or one that is read with it" } else { "" };
+    let place = format!("cannot aggregate set `{}`{others}{remedy}", visible_clipped(&job.set.id, SHOWN));
+    anyhow::Error::new(error).context(place)
 }
 
 /// A share, to three digits.

@@ -1,5 +1,6 @@
 //! `conclave aggregate --rounds`: pools that are aggregated into pools, and the vote of the last.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -8,25 +9,28 @@ use conclave_core::prompt::PromptVariant;
 use conclave_core::result::{AggregateResult, Method, Usage};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
+use conclave_disk::{Inputs, Resumable, is_replaceable, partial_path, resolve_link, stop};
 use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
 use conclave_model::tokenizer::Tokenizer;
-use conclave_train::rollout::{RolloutCost, RolloutPrompt, roll_out};
+use conclave_train::rollout::{RolloutCost, RolloutOptions, RolloutPrompt, roll_out};
 use conclave_train::rounds::{
-    PoolOptions, aggregate_pools, check_room, generate_pools, generator_prompt, report,
+    PoolEvaluation, PoolOptions, PoolReport, aggregate_pools, check_room, generate_pools, generator_prompt,
 };
 use conclave_train::workers::Workers;
+use serde_json::Value;
 
 use super::arguments::AggregateArguments;
 use super::rows::Rows;
 use super::{ERROR, Job, UNKNOWN_WORDS, rounded, say_vote_is_taken, vote_instead};
-use crate::UsageError;
 use crate::messages::{count, say};
 use crate::model::arguments::ModelArguments;
 use crate::model::{Opened, open, progress_bar};
-use crate::output::Output;
+use crate::output::{Output, to_json_line};
+use crate::progress::Reporter;
+use crate::{Outcome, UsageError};
 
-/// Sets that are worked on at once, and the completions that are written at once.
+/// Sets that are worked on at once, and the completions that are written at once, at most.
 const AT_ONCE: usize = 64;
 
 /// Candidates that a generator writes where nothing else is said.
@@ -38,12 +42,23 @@ const ROUND: &str = "round";
 /// The field of a row that says how many rounds it took.
 const ROUNDS: &str = "rounds";
 
+/// How many rows of so many tokens fit `memory`. What is written does not depend on it.
+fn rows_within(memory: u64, token_bytes: u64, tokens: usize) -> usize {
+    let row = token_bytes.saturating_mul(tokens as u64).max(1);
+    // At most AT_ONCE, so that no cast loses anything.
+    (memory / row).clamp(1, AT_ONCE as u64) as usize
+}
+
 /// A model that completes prompts.
 struct Writer {
     decoder: Qwen2Decoder,
     tokenizer: Tokenizer,
     stop_ids: Vec<u32>,
     context_length: usize,
+    /// Bytes of keys and values of a token.
+    token_bytes: u64,
+    /// Bytes of keys and values of all rows.
+    cache_memory: u64,
 }
 
 /// Opens the model of `--generator`, on the device of the other.
@@ -58,7 +73,7 @@ pub fn open_generator(arguments: &AggregateArguments) -> Result<Option<Opened>> 
 }
 
 impl Writer {
-    fn load(opened: &Opened) -> Result<Self> {
+    fn load(opened: &Opened, arguments: &AggregateArguments) -> Result<Self> {
         let config = &opened.directory.config;
         let tokenizer = pollster::block_on(read_tokenizer(&opened.files, config))?;
         Ok(Self {
@@ -66,6 +81,10 @@ impl Writer {
             tokenizer,
             stop_ids: config.eos_token_ids.clone(),
             context_length: config.max_position_embeddings,
+            token_bytes: 2
+                * (config.num_hidden_layers * config.kv_size()) as u64
+                * arguments.model.dtype.bytes(),
+            cache_memory: arguments.cache_memory,
         })
     }
 
@@ -103,7 +122,12 @@ impl Writer {
         let workers = Workers::new(1)?;
         let mut total = RolloutCost::default();
         let (decoder, tokenizer) = (&mut self.decoder, &self.tokenizer);
-        let mut complete = |prompts: &[RolloutPrompt<'_>], stops: &_, options: &_| {
+        let (memory, token_bytes) = (self.cache_memory, self.token_bytes);
+        let mut complete = |prompts: &[RolloutPrompt<'_>], stops: &_, options: &RolloutOptions| {
+            let longest =
+                prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0) + options.max_new_tokens;
+            let options =
+                &RolloutOptions { rows: rows_within(memory, token_bytes, longest), ..options.clone() };
             let decoders = std::slice::from_mut(&mut *decoder);
             let (groups, cost) = roll_out(&workers, decoders, tokenizer, stops, prompts, options)?;
             total.add(&cost);
@@ -114,110 +138,222 @@ impl Writer {
     }
 }
 
-/// Makes the rows that are not there yet, some sets at a time.
-pub fn work(
-    arguments: &AggregateArguments,
-    rounds: u32,
-    opened: &Opened,
-    generator: Option<&Opened>,
-    jobs: &[Job<'_>],
-    rows: &mut Rows,
-) -> Result<()> {
-    let done = rows.done();
-    if done > 0 && arguments.pools.is_some() {
-        bail!(
-            "--pools: the pools of the earlier run were not kept; remove what it left of --out to start anew"
-        );
+/// A run in rounds: what was asked for.
+pub struct Run<'a> {
+    /// The flags.
+    pub arguments: &'a AggregateArguments,
+    /// How many rounds.
+    pub rounds: u32,
+    /// What decides the rows, and so the pools.
+    pub settings: &'a Value,
+    /// What is read.
+    pub inputs: &'a Inputs,
+}
+
+impl Run<'_> {
+    /// Makes the rows that are not there yet, some sets at a time.
+    pub fn work(
+        &self,
+        opened: &Opened,
+        generator: Option<&Opened>,
+        jobs: &[Job<'_>],
+        rows: &mut Rows,
+        reporter: &mut Reporter,
+    ) -> Result<Outcome> {
+        let done = rows.done();
+        let is_done = done == jobs.len();
+        // Sets are worked on together, and their pools are written before their rows: those of a group that was broken off are
+        // made again, to the same bits.
+        let begin = if self.arguments.pools.is_some() { done - done % AT_ONCE } else { done };
+        let Some(mut pools_file) = Pools::open(self, if is_done { done } else { begin }, is_done)? else {
+            return Ok(Outcome::Done);
+        };
+        let mut aggregator = Writer::load(opened, self.arguments)?;
+        let mut generator = generator.map(|generator| Writer::load(generator, self.arguments)).transpose()?;
+        let default = opened.directory.manifest.prompt_variant;
+        let variant = self.arguments.variant.map_or(default, |name| name.variant());
+        let bar = progress_bar(jobs.len() as u64, "{pos}/{len} {bar:32} {per_sec}, {eta} left");
+        bar.set_position(done as u64);
+        for (group, first) in jobs[begin..].chunks(AT_ONCE).zip((begin..).step_by(AT_ONCE)) {
+            if stop::is_requested() {
+                bar.finish_and_clear();
+                return Ok(Outcome::Interrupted);
+            }
+            let writers = (&mut aggregator, generator.as_mut());
+            let made = self.group(writers, group, first as u64, variant, &mut pools_file)?;
+            // Of the first group some rows may be there already.
+            for row in made.iter().skip(rows.done().saturating_sub(first)) {
+                bar.suspend(|| {
+                    if let Some(reason) = row.extra.get(ERROR).and_then(Value::as_str) {
+                        say_vote_is_taken(reason);
+                    }
+                    rows.push(row)
+                })?;
+                bar.inc(1);
+                reporter.add();
+            }
+        }
+        bar.finish_and_clear();
+        if begin > 0 && self.arguments.pools.is_none() {
+            let left = count((jobs.len() - begin) as u64, "row");
+            say(&format!("the figures of the rounds are of the {left} of this run"));
+        }
+        pools_file.finish()?;
+        Ok(Outcome::Done)
     }
-    if done == jobs.len() {
-        return Ok(());
-    }
-    let mut pools_file = arguments.pools.as_deref().map(|path| Output::open(Some(path))).transpose()?;
-    let mut aggregator = Writer::load(opened)?;
-    let mut generator = generator.map(Writer::load).transpose()?;
-    let variant = arguments.variant.map_or(opened.directory.manifest.prompt_variant, |name| name.variant());
-    let bar = progress_bar(jobs.len() as u64, "{pos}/{len} {bar:32} {per_sec}, {eta} left");
-    bar.set_position(done as u64);
-    let mut by_round: Vec<Vec<SampleSet>> = vec![Vec::new(); rounds as usize + 1];
-    for (part, first) in jobs[done..].chunks(AT_ONCE).zip((done..).step_by(AT_ONCE)) {
+
+    /// The rows of some sets, whose pools go to `pools_file` round by round.
+    fn group(
+        &self,
+        (aggregator, generator): (&mut Writer, Option<&mut Writer>),
+        group: &[Job<'_>],
+        first: u64,
+        variant: PromptVariant,
+        pools_file: &mut Pools,
+    ) -> Result<Vec<AggregateResult>> {
+        let (arguments, rounds) = (self.arguments, self.rounds);
         let started = Instant::now();
-        let sets: Vec<SampleSet> = part.iter().map(|job| job.set.clone()).collect();
-        let first = first as u64;
-        let misfits: Vec<Option<String>> = part
+        let misfits: Vec<Option<String>> = group
             .iter()
             .map(|job| match job.unknown {
                 Some(_) => None,
                 None if job.decided.is_some() => None,
                 // There is nothing to ask about.
                 None if generator.is_none() && job.set.candidates.is_empty() => None,
-                None => misfit(job.set, &aggregator, generator.as_ref(), rounds, arguments, variant),
+                None => misfit(job.set, aggregator, generator.as_deref(), rounds, arguments, variant),
             })
             .collect();
-        let asked: Vec<bool> = part
+        let asked: Vec<bool> = group
             .iter()
             .zip(&misfits)
             .map(|(job, misfit)| job.decided.is_none() && job.unknown.is_none() && misfit.is_none())
             .collect();
-        let (mut pools, mut cost) = match &mut generator {
+        let sets: Vec<SampleSet> = group.iter().map(|job| job.set.clone()).collect();
+        let is_recorded = generator.is_none();
+        let (mut pools, mut cost) = match generator {
             None => (sets, RolloutCost::default()),
             Some(writer) => generated(writer, sets, &asked, first, arguments, variant)?,
         };
-        by_round[0].extend(pools.iter().cloned());
+        pools_file.add(0, &pools)?;
         for round in 1..=rounds {
-            let (next, taken) = aggregated(&mut aggregator, &pools, &asked, round, first, arguments, variant)
+            let (next, taken) = aggregated(aggregator, &pools, &asked, round, first, arguments, variant)
                 .with_context(|| format!("round {round}"))?;
             pools = next;
             cost.add(&taken);
-            by_round[round as usize].extend(pools.iter().cloned());
+            pools_file.add(round, &pools)?;
         }
         // Sets are worked on together: each that was has its share of the tokens and the time.
         let worked = asked.iter().zip(&pools).filter(|(asked, pool)| **asked && !pool.candidates.is_empty());
         let share = worked.count().max(1) as f64;
-        for ((pool, job), misfit) in pools.iter().zip(part).zip(misfits) {
+        let row = |((pool, job), misfit): ((&SampleSet, &Job<'_>), Option<String>)| {
             if let Some(row) = job.decided {
-                bar.suspend(|| rows.push(row))?;
-                continue;
+                return row.clone();
             }
             if let Some(share) = job.unknown {
-                bar.suspend(|| rows.push(&vote_instead(job, UNKNOWN_WORDS, rounded(share))))?;
-                continue;
+                return vote_instead(job, UNKNOWN_WORDS, rounded(share));
             }
             if let Some(reason) = misfit {
-                bar.suspend(|| {
-                    say_vote_is_taken(&reason);
-                    rows.push(&vote_instead(job, ERROR, reason))
-                })?;
-                continue;
+                return vote_instead(job, ERROR, reason);
             }
             let usage = Usage {
                 prompt_tokens: (cost.prompt_tokens as f64 / share).round() as u64,
                 completion_tokens: (cost.generated_tokens as f64 / share).round() as u64,
             };
-            let own = generator.is_none().then_some(job.set);
+            let own = is_recorded.then_some(job.set);
             let mut row = row_of(pool, own, rounds, usage);
             row.elapsed_ms = started.elapsed().as_secs_f64() * 1e3 / share;
-            bar.suspend(|| rows.push(&row))?;
-        }
-        bar.inc(part.len() as u64);
+            row
+        };
+        Ok(pools.iter().zip(group).zip(misfits).map(row).collect())
     }
-    bar.finish_and_clear();
-    if done > 0 {
-        say(&format!(
-            "the figures of the rounds are of the {} of this run",
-            count((jobs.len() - done) as u64, "row")
-        ));
+}
+
+/// The pools of all rounds on their way to a file, and what they are worth. None is kept in memory.
+struct Pools {
+    file: Option<PoolsFile>,
+    worth: Vec<PoolEvaluation>,
+}
+
+enum PoolsFile {
+    /// Continued together with the rows.
+    Resumable(Resumable),
+    /// Where the rows are printed or a device is written: there is nothing to continue.
+    Output(Output),
+}
+
+impl Pools {
+    /// Opens the file of `--pools`; those of the first `sets` sets must be there. Nothing where all is done.
+    fn open(run: &Run<'_>, sets: usize, is_done: bool) -> Result<Option<Self>> {
+        let (arguments, rounds) = (run.arguments, run.rounds);
+        let k = arguments.pool_size as usize;
+        let mut worth: Vec<PoolEvaluation> =
+            (0..=u64::from(rounds)).map(|round| PoolEvaluation::new(round, k)).collect();
+        let is_file = |path: &&Path| *path != Path::new("-") && is_replaceable(path);
+        let rows_file = arguments.out.as_deref().filter(is_file);
+        let file = match arguments.pools.as_deref() {
+            // The pools get their name before the rows do.
+            Some(path) if is_done && !partial_path(&resolve_link(path)).exists() => return Ok(None),
+            None if is_done => return Ok(None),
+            None => None,
+            Some(path) if rows_file.is_some() && is_file(&path) => {
+                let mut settings = run.settings.clone();
+                settings["file"] = "pools".into();
+                let expected = sets as u64 * (u64::from(rounds) + 1);
+                let mut add = |pool: SampleSet| {
+                    let round = pool.extra.get(ROUND).and_then(Value::as_u64).unwrap_or(0) as usize;
+                    if let Some(worth) = worth.get_mut(round) {
+                        worth.add(&pool);
+                    }
+                };
+                // A group whose rows are all there is not made again, whatever the number of its sets.
+                let most = if is_done { None } else { Some(expected) };
+                let file = Resumable::open(path, &settings, most, &mut add)?;
+                if file.rows() < expected {
+                    bail!(
+                        "{} has {} of the {expected} pools of the earlier run: remove what it left of --out to start anew",
+                        file.name(),
+                        file.rows()
+                    );
+                }
+                if is_done {
+                    file.finish()?;
+                    return Ok(None);
+                }
+                Some(PoolsFile::Resumable(file))
+            }
+            Some(path) => Some(PoolsFile::Output(Output::open(Some(path), run.inputs)?)),
+        };
+        Ok(Some(Self { file, worth }))
     }
-    for (round, pools) in by_round.iter().enumerate() {
-        say_figures(pools, round as u64, arguments)?;
-        if let Some(file) = &mut pools_file {
-            for pool in pools {
-                let mut pool = pool.clone();
-                pool.extra.insert(ROUND.to_owned(), round.into());
-                file.json_line(&pool)?;
+
+    /// Writes the pools of a round.
+    fn add(&mut self, round: u32, pools: &[SampleSet]) -> Result<()> {
+        for pool in pools {
+            if let Some(worth) = self.worth.get_mut(round as usize) {
+                worth.add(pool);
+            }
+            let Some(file) = &mut self.file else { continue };
+            let mut pool = pool.clone();
+            pool.extra.insert(ROUND.to_owned(), round.into());
+            match file {
+                PoolsFile::Resumable(file) => file.row(&to_json_line(&pool)?)?,
+                PoolsFile::Output(file) => file.json_line(&pool)?,
             }
         }
+        Ok(())
     }
-    pools_file.map_or(Ok(()), Output::finish)
+
+    /// Says what the rounds are worth, and completes the file.
+    fn finish(self) -> Result<()> {
+        for worth in &self.worth {
+            say_figures(&worth.report()?);
+        }
+        match self.file {
+            Some(PoolsFile::Resumable(file)) => Ok(file.finish()?),
+            Some(PoolsFile::Output(file)) => file.finish(),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The row of the last pool of a set, its vote. The candidates of the set itself, where the rounds began with them, were voted on before.
@@ -318,14 +454,27 @@ fn aggregated(
 }
 
 /// Says what the pools of a round are worth, where that is known.
-fn say_figures(pools: &[SampleSet], round: u64, arguments: &AggregateArguments) -> Result<()> {
-    let k = arguments.pool_size as usize;
-    let report = report(pools, round, k)?;
-    let (Some(accuracy), Some(vote)) = (report.sets.mean_at_1, report.sets.majority_first) else {
-        return Ok(());
-    };
+fn say_figures(report: &PoolReport) {
+    let (Some(accuracy), Some(vote)) = (report.sets.mean_at_1, report.sets.majority_first) else { return };
+    let (round, k) = (report.round, report.k);
     let pass = report.pass_at.map_or(String::new(), |pass| format!(", pass@{k} {:.3}", pass.value));
     let interval = format!("{:.3} to {:.3}", accuracy.low, accuracy.high);
     say(&format!("round {round}: accuracy {:.3} ({interval}){pass}, vote {:.3}", accuracy.value, vote.value));
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_follow_the_memory() {
+        // Four layers of width 128 in 32 bits.
+        let of_token = 4 * 2 * 128 * 4;
+        assert_eq!(rows_within(2 << 30, of_token, 1_000), AT_ONCE, "never more");
+        assert_eq!(rows_within(100 * of_token * 1_000, of_token, 1_000), 64);
+        assert_eq!(rows_within(10 * of_token * 1_000, of_token, 1_000), 10);
+        assert_eq!(rows_within(1, of_token, 1_000), 1, "there is no less");
+        // The 0.5B at 4k tokens, of which 64 rows were 6.4 GB.
+        assert_eq!(rows_within(2 << 30, 24 * 2 * 128 * 4, 4_096), 21);
+    }
 }

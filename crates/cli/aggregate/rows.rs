@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use conclave_core::layer::MODEL;
 use conclave_core::result::{AggregateResult, Method};
+use conclave_disk::{Inputs, Resumable, is_replaceable};
 use serde_json::Value;
 
 use super::arguments::AggregateArguments;
@@ -12,8 +13,8 @@ use super::{ERROR, Job, PERMUTATION, SHOWN, UNKNOWN_WORDS};
 use crate::Outcome;
 use crate::input::Tally;
 use crate::messages::{count, say, visible_clipped};
-use crate::output::{Output, is_replaceable, to_json_line};
-use crate::resume::ResumableOutput;
+use crate::output::{Output, say_without_locks, to_json_line};
+use crate::shard::Part;
 use crate::table::{Align, Table};
 use crate::unsure::{self, Unsure};
 use crate::vote::{fields, is_refused, readings, verdict};
@@ -28,7 +29,7 @@ pub struct Rows {
 
 enum Sink {
     /// A file that a later run can continue.
-    File(ResumableOutput),
+    File(Resumable),
     /// Each row at once.
     Json(Output),
     /// All rows at the end.
@@ -41,6 +42,7 @@ impl Rows {
         arguments: &AggregateArguments,
         settings: &Value,
         jobs: &[Job<'_>],
+        inputs: &Inputs,
         mut unsure: Unsure,
     ) -> Result<Self> {
         let mut summary = Summary::default();
@@ -48,7 +50,7 @@ impl Rows {
         let sink = match &arguments.out {
             Some(path) if path != Path::new("-") && is_replaceable(path) => {
                 let mut same = true;
-                let output = ResumableOutput::open(path, settings, &mut |row: AggregateResult| {
+                let output = Resumable::open(path, settings, None, &mut |row: AggregateResult| {
                     same &= jobs.get(done).is_some_and(|job| is_row_of(&row, job));
                     done += 1;
                     unsure.count(&row);
@@ -60,11 +62,12 @@ impl Rows {
                         output.name()
                     );
                 }
+                say_without_locks(output.is_locked(), path);
                 Sink::File(output)
             }
-            Some(path) => Sink::Json(Output::open(Some(path))?),
-            None if arguments.json => Sink::Json(Output::open(None)?),
-            None => Sink::Table(Output::open(None)?, table(), arguments.verbose),
+            Some(path) => Sink::Json(Output::open(Some(path), inputs)?),
+            None if arguments.json => Sink::Json(Output::open(None, inputs)?),
+            None => Sink::Table(Output::open(None, inputs)?, table(), arguments.verbose),
         };
         Ok(Self { sink, summary, unsure, done })
     }
@@ -97,8 +100,8 @@ impl Rows {
     }
 
     /// Completes the output of a run that did all its jobs.
-    pub fn finish(self, tally: &Tally) -> Result<Outcome> {
-        let outcome = if self.summary.errors > 0 { Outcome::Incomplete } else { Outcome::Done };
+    pub fn finish(self, tally: &Tally, part: Option<&Part>, outcome: Outcome) -> Result<Outcome> {
+        let outcome = if self.summary.errors > 0 { Outcome::Incomplete } else { outcome };
         let summary = Some(self.summary.text() + &self.unsure.text());
         let finished = match self.sink {
             Sink::File(output) if tally.is_hopeless() => {
@@ -106,6 +109,10 @@ impl Rows {
                 tally.finish()
             }
             Sink::File(output) => {
+                if let Some(part) = part {
+                    let read = if tally.unreadable() > 0 { Outcome::Incomplete } else { Outcome::Done };
+                    part.record(output.rows(), output.bytes(), tally.unreadable(), read.and(outcome))?;
+                }
                 output.finish()?;
                 summary.iter().for_each(|summary| say(summary));
                 tally.finish()

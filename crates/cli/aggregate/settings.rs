@@ -13,17 +13,15 @@ use crate::model::Opened;
 /// Hexadecimal digits of a hash that are kept: it tells a mistake, not an attack.
 const DIGITS: usize = 16;
 
-/// The settings by name, as they stand in the file beside an unfinished output.
+/// The settings by name, as they stand in the file beside an unfinished output; without the sets.
 pub fn settings(
     arguments: &AggregateArguments,
     opened: &Opened,
     generator: Option<&Opened>,
-    sets: &[SampleSet],
 ) -> Result<Value> {
     Ok(json!({
         "command": "aggregate",
         "version": env!("CARGO_PKG_VERSION"),
-        "sets": sets_as_read(sets)?,
         "model": model_as_found(opened)?,
         "device": arguments.model.device.name(),
         "dtype": arguments.model.dtype.name(),
@@ -35,13 +33,27 @@ pub fn settings(
         "top_p": arguments.top_p,
         "max_new_tokens": arguments.max_new_tokens,
         "seed": arguments.seed,
+        // Sums of one row and of several are not the same to the bit.
+        "batch_size": Some(arguments.batch_size).filter(|size| *size > 1),
         "permutations": arguments.permutations,
         "rounds": arguments.rounds,
         "pool_size": arguments.rounds.map(|_| arguments.pool_size),
         "num_candidates": arguments.num_candidates,
         "kinds": arguments.kinds.settings(),
         "generator": generator.map(model_as_found).transpose()?,
+        "limit": arguments.limit,
+        "reading": arguments.reading.settings(),
+        "shard": arguments.work.shard.map(|shard| shard.to_string()),
     }))
+}
+
+/// The same with the sets that were read.
+pub fn with_sets(mut settings: Value, sets: &[SampleSet]) -> Result<Value> {
+    settings["sets"] = sets_as_read(sets)?.into();
+    // Only what was read counts, not how the files are named.
+    settings["reading"] = Value::Null;
+    settings["limit"] = Value::Null;
+    Ok(settings)
 }
 
 /// The sets by their content, so that it does not matter how their files are called.

@@ -12,6 +12,8 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::confidence::shown;
+use conclave_disk::Inputs;
+
 use crate::messages::visible_clipped;
 use crate::picture::{AXIS, COLORS, COMMON, FAINT, FONT, Format, INK, LEGEND_LINE, failure};
 use crate::unsure::name;
@@ -32,7 +34,7 @@ struct Series<'a> {
 }
 
 /// Draws the confidences of all reports.
-pub fn write(reports: &[Report], path: &Path, format: Format) -> Result<()> {
+pub fn write(reports: &[Report], path: &Path, format: Format, inputs: &Inputs) -> Result<()> {
     let shown: Vec<(&str, &CalibrationReport)> = reports.iter().flat_map(shown).collect();
     if shown.is_empty() {
         bail!(
@@ -50,7 +52,7 @@ pub fn write(reports: &[Report], path: &Path, format: Format) -> Result<()> {
         report,
     });
     let svg = draw(&series.collect::<Vec<_>>()).context("cannot draw the confidences")?;
-    format.write(&svg, path)
+    format.write(&svg, path, inputs)
 }
 
 fn draw(series: &[Series]) -> Result<String> {

@@ -157,7 +157,7 @@ fn parse_tolerance(text: &str) -> Result<f64, String> {
 }
 
 /// A number of bytes with an optional unit.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub fn parse_size(text: &str) -> Result<u64, String> {
     let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let factor = match unit.trim().to_ascii_lowercase().as_str() {

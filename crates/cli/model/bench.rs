@@ -36,7 +36,7 @@ pub fn run(arguments: &BenchArguments) -> Result<Outcome> {
     let (prefill, decode) = measure(&mut decoder, &prompt, new_tokens)?;
     let (prefill, decode) = (prompt_tokens as f64 / prefill, new_tokens as f64 / decode);
     let peak = peak_memory();
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     if arguments.json {
         output.json_line(&json!({
             "parameters": config.num_parameters(),

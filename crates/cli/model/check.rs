@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use conclave_disk::Folder;
 use conclave_model::files::ModelFiles;
 use conclave_model::self_test::{Case, CaseReport, FILE_NAME, read_cases, run_case};
 use serde_json::json;
@@ -11,7 +12,6 @@ use super::arguments::CheckArguments;
 use super::{Opened, open};
 use crate::Outcome;
 use crate::device::{DeviceName, Precision};
-use crate::directory::Directory;
 use crate::messages::visible;
 use crate::output::Output;
 use crate::table::{Align, Table};
@@ -42,7 +42,7 @@ pub fn run(arguments: &CheckArguments) -> Result<Outcome> {
         Precision::F16 | Precision::Bf16 => report.max_difference <= tolerance,
     };
     let passed = reports.iter().all(passes);
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     if arguments.json {
         let device = arguments.model.device.name();
         output.json_line(&json!({"device": device, "dtype": dtype.name(), "tolerance": tolerance,
@@ -93,7 +93,7 @@ fn read_reference(arguments: &CheckArguments, opened: &Opened) -> Result<Vec<Cas
         bail!("cannot read the reference `{}`: it is a directory; name a safetensors file", path.display());
     }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = Directory::open(parent.unwrap_or(Path::new("."))).with_context(unreadable)?;
+    let directory = Folder::new(parent.unwrap_or(Path::new(".")));
     let name = path.file_name().and_then(|name| name.to_str()).context("its name is not UTF-8");
     Ok(pollster::block_on(read_cases(directory, name.with_context(unreadable)?))?)
 }

@@ -39,7 +39,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
     }
     let damaged = if arguments.verify { verify(&files, &directory)? } else { Vec::new() };
     let problems = problems(&directory);
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     if arguments.json {
         let tensors: Vec<_> = tensors_of(&directory)
             .map(|(name, info)| json!({"name": name, "dtype": info.dtype, "shape": info.shape}))

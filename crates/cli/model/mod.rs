@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
+use conclave_disk::stop;
 use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::load::{LoadOptions, LoadProgress};
 use conclave_model::open::ModelDirectory;
@@ -88,7 +89,7 @@ impl LoadBar {
     pub fn on_progress(&self) -> impl FnMut(LoadProgress) -> ControlFlow<()> + '_ {
         |progress| {
             self.0.set_position(progress.loaded);
-            ControlFlow::Continue(())
+            if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
 }

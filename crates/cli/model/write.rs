@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
+use conclave_disk::{Folder, NewFolder, stop};
 use conclave_model::config::Qwen2Config;
 use conclave_model::export::{Export, write_manifest, write_model, write_self_test};
 use conclave_model::files::ModelFiles;
@@ -21,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{ExportArguments, InitArguments, WriteArguments};
 use super::{LoadBar, progress_bar};
-use crate::directory::{Directory, ModelSource, NewDirectory};
+use crate::directory::ModelSource;
 use crate::messages::say;
 use crate::{Outcome, UsageError};
 
@@ -120,7 +121,8 @@ fn write(
 ) -> Result<Outcome> {
     let export =
         Export { config, dtype: arguments.dtype.stored(), max_shard_size: arguments.max_shard_size, files };
-    write_directory(&arguments.out, &export, weights, manifest)?;
+    stop::listen()?;
+    write_directory(NewFolder::create_alone(&arguments.out)?, &export, weights, manifest)?;
     let (parameters, dtype) = (config.num_parameters(), arguments.dtype.name());
     say(&format!("`{}`: {parameters} parameters in {dtype}, with a self-test", arguments.out.display()));
     Ok(Outcome::Done)
@@ -128,22 +130,21 @@ fn write(
 
 /// Writes a directory, then loads what stands on disk and records its self-test; `conclave.json` comes last.
 pub fn write_directory(
-    out: &Path,
+    mut sink: NewFolder,
     export: &Export<'_>,
     weights: &impl WeightSource,
     mut manifest: Manifest,
 ) -> Result<()> {
     let Export { config, files, .. } = *export;
-    let mut sink = NewDirectory::create(out)?;
     let bar = progress_bar(config.num_parameters(), "writing {bar:32} {percent}% ({eta} left)");
     let mut on_written = |count| {
         bar.inc(count);
-        ControlFlow::Continue(())
+        if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     manifest.files = pollster::block_on(write_model(export, weights, &mut sink, &mut on_written))?;
     bar.finish_and_clear();
 
-    let directory = pollster::block_on(ModelDirectory::open(Directory::open(out)?))?;
+    let directory = pollster::block_on(ModelDirectory::open(Folder::new(sink.path())))?;
     let bar = LoadBar::new(config.num_parameters());
     let tokenizer = files.iter().find(|(file, _)| *file == "tokenizer.json");
     let tokenizer = tokenizer.map(|(_, json)| Tokenizer::from_json(json)).transpose()?;
@@ -162,6 +163,6 @@ pub fn write_directory(
     let case = pollster::block_on(record_case(&mut decoder, "selftest", &ids, SELF_TEST_NEW_TOKENS))?;
     manifest.files.extend([write_self_test(&[case], &mut sink)?]);
     write_manifest(&manifest, &mut sink)?;
-    sink.complete();
+    sink.complete()?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::arguments::EXIT_CODES;
 use crate::sets::LayoutArguments;
+use crate::shard::ShardArguments;
 
 /// The variable that holds a key where nothing else is said.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -94,4 +95,8 @@ pub struct SampleArguments {
     /// Write the sample sets to FILE, which appears when all are done; the same command again continues
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Which part of it is done, and how progress is shown.
+    #[command(flatten)]
+    pub work: ShardArguments,
 }

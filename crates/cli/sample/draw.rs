@@ -10,7 +10,7 @@ use conclave_client::{
     Cancel, ClientError, Endpoint, ErrorKind, Event, Failure, SampleRequest, Sampled, Secret, Timeouts,
     sample_candidates,
 };
-use conclave_core::sample_set::SampleSet;
+use conclave_core::sample_set::{Candidate, SampleSet};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -55,21 +55,38 @@ impl Drawer {
         self.endpoint.base().to_string()
     }
 
-    /// The candidates for one problem, those of a wish to stop included; `bar` shows how it goes.
-    pub fn draw(&self, problem: &str, bar: &ProgressBar) -> Sampled {
-        let request = SampleRequest { problem: problem.to_owned(), ..self.request.clone() };
-        let mut progress = Progress::default();
+    /// The candidates for one problem but for those that are `there` already, with these; those of a wish to stop are
+    /// included. `arrived` is told of each new one as it arrives, and may end the drawing; `bar` shows how it goes.
+    pub fn draw(
+        &self,
+        problem: &str,
+        there: Vec<(usize, Candidate)>,
+        bar: &ProgressBar,
+        arrived: &mut dyn FnMut(usize, &Candidate) -> Result<()>,
+    ) -> Result<Sampled> {
+        let skip = there.iter().map(|(index, _)| *index).collect();
+        let request = SampleRequest { problem: problem.to_owned(), skip, ..self.request.clone() };
+        let mut progress = Progress { done: there.len(), ..Progress::default() };
+        let mut failure = None;
         let mut on_event = |event: Event<'_>| {
+            if let Event::Done { index, candidate } = event
+                && let Err(error) = arrived(index, candidate)
+            {
+                failure.get_or_insert(error);
+                self.cancel.cancel();
+            }
             progress.add(&event);
             bar.set_message(format!("· {} of {}{}", progress.done, request.num_candidates, progress.rest()));
         };
-        self.native.block_on(sample_candidates(
-            &self.native,
-            &self.endpoint,
-            &request,
-            &self.cancel,
-            &mut on_event,
-        ))
+        let (native, endpoint, cancel) = (&self.native, &self.endpoint, &self.cancel);
+        let drawing = sample_candidates(native, endpoint, &request, cancel, &mut on_event);
+        let mut sampled = self.native.block_on(drawing);
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        sampled.candidates.extend(there);
+        sampled.candidates.sort_by_key(|(index, _)| *index);
+        Ok(sampled)
     }
 }
 

@@ -7,8 +7,9 @@ mod rows;
 
 use anyhow::{Result, bail};
 use conclave_client::{ErrorKind, Failure};
-use conclave_core::sample_set::SampleSet;
-use conclave_files::Options;
+use conclave_core::sample_set::{Candidate, SampleSet};
+use conclave_disk::{Inputs, stop};
+use conclave_files::{Options, Share};
 use serde_json::{Value, json};
 
 use crate::Outcome;
@@ -16,7 +17,9 @@ use crate::aggregate::settings::sets_as_read;
 use crate::input::{Source, Tally};
 use crate::messages::{count, say, visible_clipped};
 use crate::model::progress_bar;
+use crate::progress::Reporter;
 use crate::sets::{Item, read_items};
+use crate::shard::Part;
 use arguments::SampleArguments;
 use draw::{Drawer, fill, nothing, report};
 use rows::Rows;
@@ -30,11 +33,26 @@ const MAX_SUSPICIOUS: usize = 3;
 /// Runs the command.
 pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.problems)?;
+    let out = arguments.out.as_deref();
+    let inputs = Inputs::of(&arguments.problems).and(&arguments.api.key_file);
+    if let Some(path) = out.filter(|path| path.as_os_str() != "-") {
+        inputs.refuse(path)?;
+    }
     let drawer = Drawer::open(&arguments.api)?;
-    let mut tally = Tally::default();
-    let problems = read(&sources, arguments, &mut tally)?;
-    let mut rows =
-        Rows::open(arguments.out.as_deref(), &settings(arguments, &drawer, &problems)?, &problems)?;
+    let part =
+        Part::new(&arguments.work, out, "sample", shard_settings(arguments, &drawer), &arguments.problems);
+    let mut reporter = arguments.work.reporter("sample");
+    if let Some(outcome) = part.as_ref().map(|part| part.finished(&inputs)).transpose()?.flatten() {
+        return Ok(reporter.skip(outcome));
+    }
+    let mut tally = Tally::new(part.is_some());
+    let share = part.as_ref().map(|part| part.share.clone());
+    let problems = read(&sources, arguments, share, &mut tally)?;
+    if stop::is_requested() {
+        return Ok(reporter.end(Outcome::Interrupted));
+    }
+    let mut rows = Rows::open(out, &settings(arguments, &drawer, &problems)?, &problems, &inputs)?;
+    reporter.set(rows.done() as u64, problems.len() as u64);
     if rows.done() > 0 {
         say(&format!(
             "{} of {} were done by an earlier run",
@@ -42,12 +60,15 @@ pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
             count(problems.len() as u64, "set")
         ));
     }
-    match work(&drawer, &problems, &mut rows) {
+    match work(&drawer, &problems, &mut rows, &mut reporter) {
         Ok(Outcome::Interrupted) => {
             rows.keep(problems.len());
-            Ok(Outcome::Interrupted)
+            Ok(reporter.end(Outcome::Interrupted))
         }
-        Ok(_) => rows.finish(&tally),
+        Ok(_) => {
+            let outcome = rows.finish(&tally, part.as_ref())?;
+            Ok(reporter.end(outcome))
+        }
         Err(error) => {
             rows.keep(problems.len());
             Err(error)
@@ -56,9 +77,14 @@ pub fn run(arguments: &SampleArguments) -> Result<Outcome> {
 }
 
 /// The problems as sets, with the candidates that are to be kept.
-fn read(sources: &[Source], arguments: &SampleArguments, tally: &mut Tally) -> Result<Vec<SampleSet>> {
+fn read(
+    sources: &[Source],
+    arguments: &SampleArguments,
+    share: Option<Share>,
+    tally: &mut Tally,
+) -> Result<Vec<SampleSet>> {
     let (mut sets, mut dropped) = (Vec::new(), 0);
-    let options = Options { problems_only: true, ..arguments.reading.options() };
+    let options = Options { problems_only: true, share, ..arguments.reading.options() };
     read_items(sources, &options, tally, |_, item| {
         let Item::Set(mut set) = item else {
             return Ok(Err("a result: expected a problem, or a sample set".to_owned()));
@@ -92,19 +118,39 @@ fn settings(arguments: &SampleArguments, drawer: &Drawer, problems: &[SampleSet]
     }))
 }
 
+/// What decides the rows of a shard, before the problems are read.
+fn shard_settings(arguments: &SampleArguments, drawer: &Drawer) -> Value {
+    json!({
+        "api": draw::settings(&arguments.api, drawer),
+        "keep": arguments.keep,
+        "limit": arguments.limit,
+        "reading": arguments.reading.settings(),
+    })
+}
+
 /// Makes the sets that are not there yet. A problem without any candidate has a row without; where the next would fare
 /// no better, the run ends instead. Such rows wait for one with candidates: until then nobody knows which of the two it is.
-fn work(drawer: &Drawer, problems: &[SampleSet], rows: &mut Rows) -> Result<Outcome> {
+fn work(
+    drawer: &Drawer,
+    problems: &[SampleSet],
+    rows: &mut Rows,
+    reporter: &mut Reporter,
+) -> Result<Outcome> {
     let bar = progress_bar(problems.len() as u64, "{pos}/{len} {bar:32} {eta} left {msg}");
     bar.set_position(rows.done() as u64);
     bar.reset_eta();
     let mut silence = Silence::default();
-    for problem in &problems[rows.done()..] {
-        let sampled = drawer.draw(&problem.problem, &bar);
+    let mut begun = rows.take_begun();
+    for (place, problem) in problems.iter().enumerate().skip(rows.done()) {
+        // What was paid for is kept as it arrives, whatever happens to the rest.
+        let there = begun.remove(&place).unwrap_or_default();
+        let mut arrived = |index: usize, candidate: &Candidate| rows.begin(place, index, candidate);
+        let sampled = drawer.draw(&problem.problem, there, &bar, &mut arrived)?;
         let name = format!("`{}`", visible_clipped(&problem.id, SHOWN));
         bar.suspend(|| report(&format!("{name}: "), &sampled.failures));
         if sampled.is_cancelled() {
             bar.finish_and_clear();
+            rows.stop_at(problem, sampled)?;
             return Ok(Outcome::Interrupted);
         }
         let is_silent = sampled.candidates.is_empty();
@@ -124,6 +170,7 @@ fn work(drawer: &Drawer, problems: &[SampleSet], rows: &mut Rows) -> Result<Outc
             bar.suspend(|| sets.iter().try_for_each(|set| rows.push(set)))?;
         }
         bar.inc(1);
+        reporter.add();
     }
     bar.finish_and_clear();
     if rows.done() == 0 && !silence.sets.is_empty() {

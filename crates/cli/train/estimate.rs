@@ -35,7 +35,7 @@ pub fn dry_run(method: Method, run: &RunConfig) -> Result<Outcome> {
     let model = Model::open(run)?;
     // First, so that nothing is printed where the data cannot be read.
     let lengths = lengths(method, run, &model)?;
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     output.line(run.to_toml(method).trim_end())?;
     output.finish()?;
     say(&format!("model: {} parameters", grouped(model.config.num_parameters())));

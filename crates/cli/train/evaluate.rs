@@ -5,10 +5,13 @@ use anyhow::{Context, Result, bail};
 use conclave_core::metrics::Figure;
 use conclave_core::result::AggregateResult;
 use conclave_core::sample_set::{JsonLines, SampleSet};
+use conclave_disk::{Inputs, stop};
 use conclave_files::Options;
 use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
-use conclave_train::evaluate::{EvaluateOptions, Evaluated, accuracy_difference, distinguish, evaluate};
+use conclave_train::evaluate::{
+    EvaluateOptions, Evaluated, accuracy_difference, distinguish, evaluate_until,
+};
 use conclave_train::flush_to_zero::flush_denormals_to_zero;
 use conclave_train::workers::Workers;
 use serde_json::json;
@@ -17,17 +20,25 @@ use super::arguments::EvaluateArguments;
 use crate::Outcome;
 use crate::aggregate::arguments::VariantName;
 use crate::input::{Source, Tally};
-use crate::messages::say;
+use crate::messages::{count, say};
 use crate::model::open;
 use crate::output::Output;
 use crate::sets::read_sets;
 use crate::table::{Align, Table};
+
+/// Batches after which a wish to stop is looked for. Prompts of like length go together, so more batches are faster ones.
+const BATCHES: usize = 16;
 
 /// Runs the command.
 pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
     flush_denormals_to_zero();
     let mut tally = Tally::default();
     let sets = read(arguments, &mut tally)?;
+    let inputs = Inputs::of(&arguments.sets).and(&arguments.against);
+    // Better now than after the work.
+    if let Some(out) = arguments.out.as_deref().filter(|out| out.as_os_str() != "-") {
+        inputs.refuse(out)?;
+    }
     let before = arguments.against.as_ref().map(|path| read_rows(path, &mut tally)).transpose()?;
     let opened = open(&arguments.model)?;
     let config = &opened.directory.config;
@@ -47,18 +58,35 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
         seed: arguments.seed,
     };
     let stop_ids = &config.eos_token_ids;
-    let evaluated = evaluate(&workers, &mut decoders, &tokenizer, stop_ids, &sets, &options)
-        .with_context(|| format!("cannot evaluate the model in {}", opened.files.name()))?;
+    stop::listen()?;
+    let at_once = options.rows.saturating_mul(BATCHES);
+    let should_stop = &mut stop::is_requested;
+    let evaluated =
+        evaluate_until(&workers, &mut decoders, &tokenizer, stop_ids, &sets, &options, at_once, should_stop)
+            .with_context(|| format!("cannot evaluate the model in {}", opened.files.name()))?;
     if let Some(out) = &arguments.out {
-        let mut rows = Output::open(Some(out))?;
+        let mut rows = Output::open(Some(out), &inputs)?;
         evaluated.rows.iter().try_for_each(|row| rows.json_line(row))?;
-        rows.finish()?;
+        if stop::is_requested() {
+            rows.keep(None)?;
+        } else {
+            rows.finish()?;
+        }
     }
     let difference = before.map(|before| accuracy_difference(&before, &evaluated.rows));
     if let Some(None) = difference {
         bail!("no row of --against is about a set of this evaluation: were they made of the same files?");
     }
     show(arguments, &evaluated, difference.flatten())?;
+    if stop::is_requested() {
+        let asked = sets.len() * options.permutations;
+        say(&format!(
+            "stopped: the figures are of {} of {}",
+            evaluated.rows.len(),
+            count(asked as u64, "row")
+        ));
+        return Ok(Outcome::Interrupted);
+    }
     Ok(tally.finish())
 }
 
@@ -94,7 +122,7 @@ fn read_rows(path: &std::path::Path, tally: &mut Tally) -> Result<Vec<AggregateR
 
 fn show(arguments: &EvaluateArguments, evaluated: &Evaluated, difference: Option<Figure>) -> Result<()> {
     let report = &evaluated.report;
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     if arguments.json {
         let mut value = serde_json::to_value(report)?;
         value["difference"] = json!(difference);

@@ -2,15 +2,17 @@
 //! checkpoints, and in the end `model/`. Here is who may write to it; checkpoints and log are the trainer's and the
 //! recorder's.
 
-use std::fs::{File, OpenOptions};
 use std::io::ErrorKind as IoErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use conclave_disk::{Lock, claim, create_folder, unfinished_path, write_whole};
 use conclave_train::config::{Method, RunConfig};
 use serde_json::{Value, json};
 
 use crate::messages::{say, visible};
+use crate::output::say_without_locks;
 
 /// What the run is, for whoever goes on with it.
 const RUN_FILE: &str = "run.json";
@@ -18,12 +20,15 @@ const RUN_FILE: &str = "run.json";
 /// Held by the process that writes to the folder.
 const LOCK: &str = "lock";
 
+/// How long another process is waited for.
+const PATIENCE: Duration = if cfg!(test) { Duration::ZERO } else { claim::PATIENCE };
+
 /// The folder of a run that is ours alone as long as this lives.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     /// Holds the lock.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl RunFolder {
@@ -34,9 +39,9 @@ impl RunFolder {
         let entries = match std::fs::read_dir(path) {
             // The lock alone is left by a run that could not begin, and half of its first file by one that was killed then.
             Ok(entries) => {
-                let first = format!("{RUN_FILE}.partial");
+                let first = unfinished_path(Path::new(RUN_FILE));
                 let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
-                names.filter(|name| name != LOCK && name != first.as_str()).count()
+                names.filter(|name| name != LOCK && *name != first).count()
             }
             Err(error) if error.kind() == IoErrorKind::NotFound => 0,
             Err(error) if error.kind() == IoErrorKind::NotADirectory => {
@@ -58,7 +63,7 @@ impl RunFolder {
             (None, true) => say(&format!("`{name}` has no run to go on with: a new one begins")),
             (None, false) => {}
         }
-        std::fs::create_dir_all(path).with_context(|| format!("cannot create `{name}`"))?;
+        create_folder(path)?;
         Ok((Self { path: path.to_owned(), _lock: lock(path)? }, run.is_some()))
     }
 
@@ -85,10 +90,7 @@ impl RunFolder {
             // What says that this is a run comes first: one that is killed here can be gone on with.
             [(RUN_FILE, format!("{run:#}\n")), ("config.toml", head + &config.to_toml(method))]
         {
-            let path = self.path.join(file);
-            let partial = self.path.join(format!("{file}.partial"));
-            let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &path));
-            written.with_context(|| format!("cannot write `{}`", path.display()))?;
+            write_whole(&self.path.join(file), text.as_bytes())?;
         }
         Ok(())
     }
@@ -108,20 +110,14 @@ fn read_run(path: &Path) -> Result<Option<Value>> {
     }
 }
 
-fn lock(path: &Path) -> Result<File> {
-    let path = path.join(LOCK);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
-    match file.try_lock() {
-        // Not every file system knows locks; there the name alone has to do.
-        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!(
-                "another process trains in this folder (it holds `{}`): wait for it, or name another with --output",
-                path.display()
-            )
-        }
-    }
+fn lock(path: &Path) -> Result<Lock> {
+    let held = format!(
+        "another process trains in this folder (it holds `{}`): wait for it, or name another with --output",
+        path.join(LOCK).display()
+    );
+    let lock = Lock::take(path, LOCK, PATIENCE, &held)?;
+    say_without_locks(lock.is_locked, path);
+    Ok(lock)
 }
 
 fn check_same(run: &Value, method: Method, name: &str) -> Result<()> {

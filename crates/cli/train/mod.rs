@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use conclave_core::sample_set::SampleSet;
+use conclave_disk::{stop, temporary_folder};
 use conclave_model::qwen2::Qwen2;
 use conclave_train::config::{ComputeDtype, Method, RunConfig};
 use conclave_train::data::Sets;
@@ -25,7 +26,6 @@ use conclave_train::start::{Outcome as Ended, Start};
 use conclave_train::{grpo, paragator, sft};
 
 use crate::device::{DeviceName, Precision};
-use crate::interrupt::stop_on_signal;
 use crate::messages::{say, visible};
 use crate::model::bench::peak_memory;
 use crate::{Outcome, UsageError};
@@ -69,8 +69,7 @@ fn train(method: Method, arguments: &TrainArguments) -> Result<Outcome> {
     if !resumed {
         folder.describe(method, &run)?;
     }
-    let mut recorder =
-        Recorder::new(folder.path(), resumed, run.train.steps, run.log.every, stop_on_signal()?);
+    let mut recorder = Recorder::new(folder.path(), resumed, run.train.steps, run.log.every, stop::listen()?);
     let ended = run_trainer(method, &run, &start, model, sets, folder.path(), &mut recorder);
     let evaluation = recorder.finish();
     let ended = ended?;
@@ -88,10 +87,10 @@ fn train(method: Method, arguments: &TrainArguments) -> Result<Outcome> {
 
 /// The largest step, thrown away; nothing is written.
 fn rehearse(method: Method, run: &RunConfig, device: &Device) -> Result<Outcome> {
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let folder = temporary_folder()?;
     let (start, model, _) = Model::open(run)?.start(device)?;
     let start = Start { rehearse_only: true, ..start };
-    let mut recorder = Recorder::new(folder.path(), false, run.train.steps, 1, stop_on_signal()?);
+    let mut recorder = Recorder::new(folder.path(), false, run.train.steps, 1, stop::listen()?);
     let sets = sets(method, run, &start)?;
     let ended = run_trainer(method, run, &start, model, sets, folder.path(), &mut recorder);
     recorder.finish()?;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use conclave_disk::NewFolder;
 use conclave_model::export::Export;
 use conclave_model::manifest::{Manifest, Mode};
 use conclave_model::module_weights::ModuleWeights;
@@ -13,6 +14,9 @@ use serde_json::{Map, Value, json};
 
 use crate::messages::say;
 use crate::model::write::{object, write_directory};
+
+/// The folder in that of the run.
+const MODEL: &str = "model";
 
 /// Largest file of weights.
 const MAX_SHARD_SIZE: u64 = 4 << 30;
@@ -28,7 +32,6 @@ pub fn publish(
     ended: &Outcome,
     evaluation: Option<&StepMetrics>,
 ) -> Result<()> {
-    let (target, partial) = (folder.join("model"), folder.join("model.partial"));
     let files: Vec<(&str, &[u8])> =
         start.files.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
     let dtype = run.model.dtype.stored();
@@ -50,21 +53,8 @@ pub fn publish(
         provenance: object(provenance),
         ..Manifest::default()
     };
-    // Left by a process that was killed in the middle of this.
-    remove(&partial)?;
-    write_directory(&partial, &export, &ModuleWeights::new(&ended.model), manifest)?;
-    remove(&target)?;
-    std::fs::rename(&partial, &target)
-        .with_context(|| format!("cannot complete `{}` from `{}`", target.display(), partial.display()))?;
+    write_directory(NewFolder::create(folder, MODEL)?, &export, &ModuleWeights::new(&ended.model), manifest)?;
+    let target = folder.join(MODEL);
     say(&format!("`{}`: the model after step {}, with a self-test", target.display(), ended.step));
     Ok(())
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove `{}`", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }

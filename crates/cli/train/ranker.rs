@@ -29,7 +29,8 @@ type Files = BTreeMap<String, Vec<Example>>;
 /// Runs the command.
 pub fn run(arguments: &RankerArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.sets)?;
-    let mut output = Output::open(Some(&arguments.out))?;
+    let inputs = arguments.reading.inputs(&arguments.sets).and(arguments.answers.schema());
+    let mut output = Output::open(Some(&arguments.out), &inputs)?;
     let mut tally = Tally::default();
     let schemas = Schemas::default();
     let options = arguments.answers.options(&schemas)?;
@@ -125,7 +126,7 @@ pub fn run(arguments: &RankerArguments) -> Result<Outcome> {
 }
 
 fn println_checked(line: &str) -> Result<()> {
-    let mut output = Output::open(None)?;
+    let mut output = Output::standard_output();
     output.line(line)?;
     output.finish()
 }

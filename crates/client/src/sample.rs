@@ -33,6 +33,8 @@ pub struct SampleRequest {
     pub system: Option<String>,
     /// How many candidates.
     pub num_candidates: usize,
+    /// Candidates that are there already and not asked for, by their index.
+    pub skip: Vec<usize>,
     /// The temperature; the server's own where none is given.
     pub temperature: Option<f64>,
     /// Tokens of a candidate at most.
@@ -55,6 +57,7 @@ impl SampleRequest {
             problem: problem.into(),
             system: None,
             num_candidates,
+            skip: Vec::new(),
             temperature: None,
             max_tokens: None,
             seed: None,
@@ -154,7 +157,7 @@ pub struct Failure {
     pub partial: Option<Candidate>,
 }
 
-/// What came of a request for candidates: each index is in one of the two lists.
+/// What came of a request for candidates: each index that was asked for is in one of the two lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampled {
     /// Those that arrived, with their indices, in order.
@@ -191,7 +194,9 @@ pub async fn sample_candidates<T: Transport>(
         on_event: RefCell::new(on_event),
         state: RefCell::new(State { lasting: request.check().err(), ..State::default() }),
     };
-    run_all(request.num_candidates, request.concurrency, |index| run.candidate(index)).await;
+    let wanted: Vec<usize> =
+        (0..request.num_candidates).filter(|index| !request.skip.contains(index)).collect();
+    run_all(wanted.len(), request.concurrency, |place| run.candidate(wanted[place])).await;
     let mut sampled = run.state.into_inner().sampled;
     sampled.candidates.sort_by_key(|(index, _)| *index);
     sampled.failures.sort_by_key(|failure| failure.index);

@@ -97,7 +97,7 @@ impl<R: BufRead, T: DeserializeOwned> Iterator for JsonLines<R, T> {
 }
 
 /// What ends the lines of a text that begins like this: a carriage return alone where the first line ends so.
-fn line_end(start: &[u8]) -> u8 {
+pub fn line_end(start: &[u8]) -> u8 {
     let mut bytes = start.iter().skip_while(|byte| !matches!(byte, b'\n' | b'\r'));
     match (bytes.next(), bytes.next()) {
         (Some(b'\r'), Some(b'\n')) => b'\n',

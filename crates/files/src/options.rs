@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use conclave_core::sample_set::SampleSet;
 
 use crate::layout::Layout;
+use crate::shard::Share;
 
 /// How files are read.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Options {
     pub problems: Option<HashMap<String, SampleSet>>,
     /// Whether sets without candidates are what is asked for.
     pub problems_only: bool,
+    /// The shard that is read, where it is not all.
+    pub share: Option<Share>,
 }
 
 /// Names of fields that a user gave.

@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::prefix::{first, read_ahead};
 use crate::row::{Context, Note, Notes, Row, Used, cleared, hash, with_texts};
 use crate::shape::{Shape, beginning, layout};
+use crate::shard::{ShardLines, Share};
 use crate::{batch, chat, evalscope, inspect, lm_eval, presets, problems, promptfoo, table};
 
 /// Names of a reference that a set of ours may have instead of its own.
@@ -44,6 +45,8 @@ pub struct SetReader<'a> {
     context: Context<'a>,
     record: u64,
     line: u64,
+    /// Whether only sets of the shard are given.
+    is_sharded: bool,
 }
 
 impl<'a> SetReader<'a> {
@@ -102,11 +105,18 @@ impl<'a> SetReader<'a> {
             (Shape::Values, _) => Some("objects over several lines"),
             (Shape::Lines, _) => None,
         };
-        let elements: Box<dyn Iterator<Item = Element> + 'a> = match beginning.table {
-            Some(delimiter) => Box::new(table::Rows::new(reader, delimiter)),
-            None => Box::new(Elements::new(reader, &beginning.shape)),
+        // Where a line is a set, those of other shards need not be looked at.
+        let is_line = layout == Layout::Sets && matches!(beginning.shape, Shape::Lines);
+        let share = options.share.as_ref().filter(|_| is_line && beginning.table.is_none());
+        let elements: Box<dyn Iterator<Item = Element> + 'a> = match (beginning.table, share) {
+            (Some(delimiter), _) => Box::new(table::Rows::new(reader, delimiter)),
+            (None, Some(share)) => {
+                Box::new(Elements::new(ShardLines::new(reader, share.clone()), &beginning.shape))
+            }
+            (None, None) => Box::new(Elements::new(reader, &beginning.shape)),
         };
-        Ok(Ok(Self { elements, layout, place, context: Context::new(options), record: 0, line: 0 }))
+        let context = Context::new(options);
+        Ok(Ok(Self { elements, layout, place, context, record: 0, line: 0, is_sharded: share.is_some() }))
     }
 
     /// Reads values that come from elsewhere, such as the files of an archive.
@@ -116,7 +126,13 @@ impl<'a> SetReader<'a> {
         place: &'static str,
         options: &'a Options,
     ) -> Self {
-        Self { elements, layout, place: Some(place), context: Context::new(options), record: 0, line: 0 }
+        let context = Context::new(options);
+        Self { elements, layout, place: Some(place), context, record: 0, line: 0, is_sharded: false }
+    }
+
+    /// Whether only sets of the shard are given; else it is for the caller to leave out the others.
+    pub fn is_sharded(&self) -> bool {
+        self.is_sharded
     }
 
     /// The layout.
@@ -207,7 +223,8 @@ fn is_ours(bytes: &[u8]) -> bool {
     value.is_some_and(|first| Layout::of(&first.value, false) == Some(Layout::Sets))
 }
 
-/// The values of a file of which each is a row of its own, wherever they stand; `is_row` says whether a value is one. The inner
+/// The values of a file of which each is a row of its own, wherever they stand; `is_row` says whether a value is one.
+/// With a `share`, only those of its shard. The inner
 /// error is why they cannot be read.
 ///
 /// # Errors
@@ -216,6 +233,7 @@ pub fn values<'a>(
     mut reader: Box<dyn BufRead + 'a>,
     name: &str,
     is_row: &dyn Fn(&Value) -> bool,
+    share: Option<&Share>,
 ) -> io::Result<Result<Box<dyn Iterator<Item = Element> + 'a>, String>> {
     let is_enough = |bytes: &[u8]| first(bytes).is_some_and(|first| first.is_whole && is_row(&first.value));
     let bytes = read_ahead(&mut *reader, is_enough)?;
@@ -224,9 +242,19 @@ pub fn values<'a>(
     }
     let beginning = beginning(&bytes, name, is_row);
     let reader: Box<dyn BufRead + 'a> = Box::new(Cursor::new(bytes).chain(reader));
-    Ok(Ok(match beginning.table {
-        Some(delimiter) => Box::new(table::Rows::new(reader, delimiter)),
-        None => Box::new(Elements::new(reader, &beginning.shape)),
+    let share = share.cloned();
+    Ok(Ok(match (beginning.table, share, &beginning.shape) {
+        (Some(delimiter), None, _) => Box::new(table::Rows::new(reader, delimiter)),
+        (Some(delimiter), Some(share), _) => {
+            Box::new(table::Rows::new(reader, delimiter).filter(move |_| share.takes_next()))
+        }
+        (None, None, shape) => Box::new(Elements::new(reader, shape)),
+        (None, Some(share), Shape::Lines) => {
+            Box::new(Elements::new(ShardLines::new(reader, share), &Shape::Lines))
+        }
+        (None, Some(share), shape) => {
+            Box::new(Elements::new(reader, shape).filter(move |_| share.takes_next()))
+        }
     }))
 }
 

@@ -101,6 +101,23 @@ pub struct Aggregator<D> {
     stop_ids: Vec<u32>,
 }
 
+/// A prompt that is to be read.
+struct Asked {
+    prompt: Prompt,
+    tokens: Vec<u32>,
+    max_new_tokens: usize,
+    /// Tokens for which there must be room behind it.
+    reserve: usize,
+}
+
+/// What a set needs.
+enum Need {
+    /// Nothing more: this is its row.
+    Nothing(Box<AggregateResult>),
+    /// The model, which takes the vote's place.
+    Model(Vote),
+}
+
 /// A prompt, read: the decoder's only row stands at its end.
 struct Read {
     prompt: Prompt,
@@ -140,20 +157,99 @@ impl<D: Decoder> Aggregator<D> {
         options: &AggregateOptions,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<AggregateResult, Error> {
-        let votes = VoteOptions { kind: options.kind.clone(), ..VoteOptions::default() };
-        match ballot(set, &votes) {
-            Ok(ballot) if ballot.kind.is_for_models() => {}
-            Ok(ballot) => return Ok(AggregateResult::from_ballot(set, &ballot, &votes)),
-            Err(reason) => return Ok(AggregateResult::not_voted(set, &reason)),
-        }
-        let vote = majority_vote(set);
-        if route_set(options.policy, set, &vote) == Route::Vote {
-            return Ok(AggregateResult::from_vote(set, &vote));
-        }
+        let vote = match need(set, options) {
+            Need::Nothing(row) => return Ok(*row),
+            Need::Model(vote) => vote,
+        };
         match options.mode.unwrap_or(self.manifest.mode) {
             Mode::Generate => self.generate(set, &vote, options, on_event).await,
             Mode::Select => self.select(set, &vote, options, on_event).await,
         }
+    }
+
+    /// The same of several sets, all with these options but for the order that each is shown in. Where the model writes, their
+    /// prompts are read and continued together, which on a GPU costs little more than one. Draws would depend on who is
+    /// together, so that sampling must be greedy; and as sums are not made in the same order for one row and for several, so may
+    /// an answer where two are all but equally probable.
+    ///
+    /// # Errors
+    ///
+    /// Those of all together; those of one set (`Input`) are in its place.
+    pub async fn aggregate_together(
+        &mut self,
+        sets: &[(&SampleSet, Option<u64>)],
+        options: &AggregateOptions,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<Result<AggregateResult, Error>>, Error> {
+        if options.sampling.temperature > 0.0 {
+            return Err(Error::new(
+                ErrorKind::Input,
+                "sets that are written together need a temperature of 0",
+            ));
+        }
+        let of = |permutation_seed| AggregateOptions { permutation_seed, ..options.clone() };
+        let mut rows: Vec<Option<Result<AggregateResult, Error>>> = Vec::with_capacity(sets.len());
+        let mut asked: Vec<(usize, Vote, Asked)> = Vec::new();
+        for (place, (set, permutation_seed)) in sets.iter().enumerate() {
+            let options = of(*permutation_seed);
+            rows.push(match need(set, &options) {
+                Need::Nothing(row) => Some(Ok(*row)),
+                Need::Model(vote) => match options.mode.unwrap_or(self.manifest.mode) {
+                    Mode::Select => Some(match self.select(set, &vote, &options, on_event).await {
+                        Err(error) if error.kind() != ErrorKind::Input => return Err(error),
+                        row => row,
+                    }),
+                    Mode::Generate => {
+                        let variant = options.variant.unwrap_or(self.manifest.prompt_variant);
+                        match self.question(set, &vote, variant, "", &options) {
+                            Ok(prompt) => {
+                                asked.push((place, vote, prompt));
+                                None
+                            }
+                            Err(error) => Some(Err(error)),
+                        }
+                    }
+                },
+            });
+        }
+        let completions = self.complete(&asked, options, on_event).await?;
+        for ((place, vote, asked), completion) in asked.into_iter().zip(completions) {
+            let read = Read {
+                prompt: asked.prompt,
+                tokens: asked.tokens.len(),
+                max_new_tokens: asked.max_new_tokens,
+            };
+            rows[place] = Some(Ok(self.written(sets[place].0, &vote, &read, completion)));
+        }
+        let silent = || Err(Error::new(ErrorKind::Input, "the decoder has no row"));
+        Ok(rows.into_iter().map(|row| row.unwrap_or_else(silent)).collect())
+    }
+
+    /// Reads prompts together and continues them.
+    async fn complete(
+        &mut self,
+        asked: &[(usize, Vote, Asked)],
+        options: &AggregateOptions,
+        on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Vec<Completion>, Error> {
+        let room = |asked: &Asked| asked.tokens.len() + asked.reserve;
+        let Some(longest) = asked.iter().map(|(_, _, asked)| room(asked)).max() else {
+            return Ok(Vec::new());
+        };
+        let total = asked.iter().map(|(_, _, asked)| asked.tokens.len()).max().unwrap_or(0);
+        let tokens: Vec<&[u32]> = asked.iter().map(|(_, _, asked)| asked.tokens.as_slice()).collect();
+        self.decoder.reset(tokens.len(), longest.next_multiple_of(CAPACITY_STEP))?;
+        self.decoder.append(&tokens, &mut |done| on_event(Event::Prompt { done, total })).await?;
+        let max_new_tokens = asked.iter().map(|(_, _, asked)| asked.max_new_tokens).max().unwrap_or(0);
+        let params = SamplingParams { max_new_tokens, ..options.sampling.clone() };
+        let stops = self.stops();
+        let mut on_text = |_: usize, text: &str| on_event(Event::Text(text));
+        generate(&mut self.decoder, &self.tokenizer, &params, &stops, &mut on_text).await
+    }
+
+    /// What ends an answer.
+    fn stops(&self) -> Stops {
+        Stops { ids: self.stop_ids.clone(), strings: vec![CLOSING_TAG.to_owned()] }
     }
 
     async fn generate(
@@ -166,23 +262,28 @@ impl<D: Decoder> Aggregator<D> {
         let variant = options.variant.unwrap_or(self.manifest.prompt_variant);
         let read = self.read_prompt(set, vote, variant, "", options, on_event).await?;
         let params = SamplingParams { max_new_tokens: read.max_new_tokens, ..options.sampling.clone() };
-        let stops = Stops { ids: self.stop_ids.clone(), strings: vec![CLOSING_TAG.to_owned()] };
+        let stops = self.stops();
         let mut on_text = |_: usize, text: &str| on_event(Event::Text(text));
         let mut completions =
             generate(&mut self.decoder, &self.tokenizer, &params, &stops, &mut on_text).await?;
         let completion =
             completions.pop().ok_or_else(|| Error::new(ErrorKind::Input, "the decoder has no row"))?;
+        Ok(self.written(set, vote, &read, completion))
+    }
+
+    /// The row of a set that the model has answered.
+    fn written(&self, set: &SampleSet, vote: &Vote, read: &Read, completion: Completion) -> AggregateResult {
         let parsed = parse_completion(read.prompt.prefill, &completion.text);
         let answer = parsed.answer.filter(|_| parsed.well_formed);
         let confidence = answer.as_ref().map_or(0.0, |_| answer_probability(&completion));
         let is_taken = answer.as_deref().is_some_and(|answer| self.is_taken(answer, vote, &read.prompt));
         let mut result = AggregateResult::from_vote(set, vote);
-        note(&mut result, &read, completion.tokens.len(), answer, confidence, ConfidenceKind::TokenProduct);
+        note(&mut result, read, completion.tokens.len(), answer, confidence, ConfidenceKind::TokenProduct);
         if is_taken {
             result.take_last(Method::Generate);
         }
         result.completion = Some(completion.text);
-        Ok(result)
+        result
     }
 
     /// Whether a written answer is that of the set. One that no candidate has is where the model has earned it and saw all candidates,
@@ -270,6 +371,23 @@ impl<D: Decoder> Aggregator<D> {
         options: &AggregateOptions,
         on_event: &mut dyn FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Read, Error> {
+        let Asked { prompt, tokens, max_new_tokens, reserve } =
+            self.question(set, vote, variant, behind, options)?;
+        let total = tokens.len();
+        self.decoder.reset(1, (total + reserve).next_multiple_of(CAPACITY_STEP))?;
+        self.decoder.append(&[&tokens], &mut |done| on_event(Event::Prompt { done, total })).await?;
+        Ok(Read { prompt, tokens: total, max_new_tokens })
+    }
+
+    /// What is asked about a set, with `behind` behind its prefill.
+    fn question(
+        &self,
+        set: &SampleSet,
+        vote: &Vote,
+        variant: PromptVariant,
+        behind: &str,
+        options: &AggregateOptions,
+    ) -> Result<Asked, Error> {
         let context_length = self.decoder.context_length();
         let max_new_tokens = match (options.sampling.max_new_tokens, variant) {
             (0, PromptVariant::NoThink) => 128.min(context_length / 4),
@@ -291,10 +409,7 @@ impl<D: Decoder> Aggregator<D> {
             prompt.segments.push(Segment { text: behind.to_owned(), trusted: true });
         }
         let tokens = self.tokenizer.encode_segments(&prompt.segments)?;
-        let total = tokens.len();
-        self.decoder.reset(1, (total + reserve).next_multiple_of(CAPACITY_STEP))?;
-        self.decoder.append(&[&tokens], &mut |done| on_event(Event::Prompt { done, total })).await?;
-        Ok(Read { prompt, tokens: total, max_new_tokens })
+        Ok(Asked { prompt, tokens, max_new_tokens, reserve })
     }
 
     /// The prompt: with all candidates where the context has room for them and the model is for so many, else with those that are
@@ -318,6 +433,22 @@ impl<D: Decoder> Aggregator<D> {
         let prompt = build_prompt(&shown, options, &count)?;
         let order: Vec<usize> = prompt.order.iter().map(|&place| chosen[place]).collect();
         Ok(Prompt { omitted: all - order.len(), order, ..prompt })
+    }
+}
+
+/// Whether the model is to be asked about a set.
+fn need(set: &SampleSet, options: &AggregateOptions) -> Need {
+    let nothing = |row| Need::Nothing(Box::new(row));
+    let votes = VoteOptions { kind: options.kind.clone(), ..VoteOptions::default() };
+    match ballot(set, &votes) {
+        Ok(ballot) if ballot.kind.is_for_models() => {}
+        Ok(ballot) => return nothing(AggregateResult::from_ballot(set, &ballot, &votes)),
+        Err(reason) => return nothing(AggregateResult::not_voted(set, &reason)),
+    }
+    let vote = majority_vote(set);
+    match route_set(options.policy, set, &vote) {
+        Route::Vote => nothing(AggregateResult::from_vote(set, &vote)),
+        Route::Model => Need::Model(vote),
     }
 }
 

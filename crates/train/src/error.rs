@@ -26,6 +26,9 @@ pub enum TrainError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Writing a file or folder of the run failed, or another process holds it.
+    #[error(transparent)]
+    Disk(#[from] conclave_disk::DiskError),
     /// A loss or a gradient is infinite or not a number.
     #[error("{0}")]
     NotFinite(String),

@@ -106,6 +106,25 @@ pub fn evaluate<D: Decoder + Send>(
     sets: &[SampleSet],
     options: &EvaluateOptions,
 ) -> Result<Evaluated> {
+    evaluate_until(workers, decoders, tokenizer, stop_ids, sets, options, usize::MAX, &mut || false)
+}
+
+/// The same, of `at_once` prompts after the other, until somebody asks to stop: then of those that were done by then, of which there
+/// are some.
+///
+/// # Errors
+/// See [`evaluate`].
+#[allow(clippy::too_many_arguments)]
+pub fn evaluate_until<D: Decoder + Send>(
+    workers: &Workers,
+    decoders: &mut [D],
+    tokenizer: &Tokenizer,
+    stop_ids: &[u32],
+    sets: &[SampleSet],
+    options: &EvaluateOptions,
+    at_once: usize,
+    should_stop: &mut dyn FnMut() -> bool,
+) -> Result<Evaluated> {
     let started = std::time::Instant::now();
     let sets: Vec<SampleSet> = sets
         .iter()
@@ -125,7 +144,15 @@ pub fn evaluate<D: Decoder + Send>(
         purpose: 0,
     };
     let stops = aggregator_stops(stop_ids);
-    let (groups, cost) = roll_out(workers, decoders, tokenizer, &stops, &prompts, &rollout_options)?;
+    let (mut groups, mut cost) = (Vec::with_capacity(prompts.len()), RolloutCost::default());
+    for prompts in prompts.chunks(at_once.max(1)) {
+        if !groups.is_empty() && should_stop() {
+            break;
+        }
+        let (more, taken) = roll_out(workers, decoders, tokenizer, &stops, prompts, &rollout_options)?;
+        groups.extend(more);
+        cost.add(&taken);
+    }
 
     let mut rows = Vec::with_capacity(asked.len());
     let (mut truncated, mut well_formed) = (0, 0);

@@ -4,10 +4,11 @@
 //! Event files for TensorBoard are not written: the crates that can (tensorboard-rs, of 2022 and declared inactive by its
 //! author; tfrecord) are not kept any more. What the numbers are called is in [`metric`](crate::observer::metric).
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
+use conclave_disk::AppendedLog;
 use serde_json::Value;
 
 use crate::error::{Result, TrainError};
@@ -18,10 +19,7 @@ pub const FILE_NAME: &str = "metrics.jsonl";
 
 /// A log that is being written.
 #[derive(Debug)]
-pub struct MetricsLog {
-    path: PathBuf,
-    file: File,
-}
+pub struct MetricsLog(AppendedLog);
 
 impl MetricsLog {
     /// Opens the log at `path` for a run that goes on behind `step` (0 for a new one): lines about later steps, and a
@@ -30,17 +28,8 @@ impl MetricsLog {
     /// # Errors
     /// Where the file cannot be read or written, or is no log.
     pub fn open(path: &Path, step: u64) -> Result<Self> {
-        let failure = |error| TrainError::io(path, error);
-        if path.exists() {
-            let kept = lines_until(path, step)?;
-            let partial = path.with_extension("jsonl.partial");
-            let replaced = File::create(&partial)
-                .and_then(|mut file| file.write_all(kept.as_bytes()).and_then(|()| file.sync_all()))
-                .and_then(|()| std::fs::rename(&partial, path));
-            replaced.map_err(failure)?;
-        }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failure)?;
-        Ok(Self { path: path.to_owned(), file })
+        let kept = path.exists().then(|| lines_until(path, step)).transpose()?;
+        Ok(Self(AppendedLog::open(path, kept.as_deref())?))
     }
 
     /// Appends a line; it survives the end of the process when this returns.
@@ -48,8 +37,7 @@ impl MetricsLog {
     /// # Errors
     /// Where it cannot be written.
     pub fn write(&mut self, metrics: &StepMetrics) -> Result<()> {
-        let line = format!("{}\n", metrics.to_json());
-        self.file.write_all(line.as_bytes()).map_err(|error| TrainError::io(&self.path, error))
+        Ok(self.0.line(&metrics.to_json().to_string())?)
     }
 }
 
@@ -104,6 +92,8 @@ fn each_line(path: &Path, each: &mut dyn FnMut(StepMetrics, &str)) -> Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
 
     fn steps(path: &Path) -> Vec<u64> {
         read(path).unwrap().iter().map(|metrics| metrics.step).collect()

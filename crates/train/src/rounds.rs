@@ -238,28 +238,65 @@ pub fn aggregate_pools(
 /// # Errors
 /// None that is known.
 pub fn report(pools: &[SampleSet], round: u64, k: usize) -> Result<PoolReport> {
-    let mut evaluation = Evaluation::new(EvalOptions::default());
-    for pool in pools {
-        evaluation.add_set(pool).map_err(|error| TrainError::Data(error.to_string()))?;
+    let mut evaluation = PoolEvaluation::new(round, k);
+    pools.iter().for_each(|pool| evaluation.add(pool));
+    evaluation.report()
+}
+
+/// What the pools of a round are worth, one pool after another: none is kept.
+pub struct PoolEvaluation {
+    round: u64,
+    k: usize,
+    evaluation: Evaluation<'static>,
+    failure: Option<String>,
+    passes: Vec<f64>,
+    tokens: u64,
+    candidates: u64,
+}
+
+impl PoolEvaluation {
+    /// Of round `round`, with pass@k.
+    pub fn new(round: u64, k: usize) -> Self {
+        let evaluation = Evaluation::new(EvalOptions::default());
+        Self { round, k, evaluation, failure: None, passes: Vec::new(), tokens: 0, candidates: 0 }
     }
-    let Report::Sets(sets) = evaluation.report(&format!("round {round}")) else {
-        return Err(TrainError::Data("pools are sample sets".to_owned()));
-    };
-    let passes = pools.iter().filter_map(|pool| {
-        let correct = correct(pool)?;
-        let (n, c) = (correct.len() as u64, correct.iter().filter(|correct| **correct).count() as u64);
-        pass_at_k(n, c, (k as u64).clamp(1, n.max(1))).ok()
-    });
-    let ratio = Ratio::mean(passes.collect());
-    let tokens = |candidate: &Candidate| candidate.usage.as_ref()?.get("completion_tokens")?.as_u64();
-    let lengths: Vec<u64> = pools.iter().flat_map(|pool| &pool.candidates).filter_map(tokens).collect();
-    Ok(PoolReport {
-        round,
-        sets,
-        k,
-        pass_at: paired_bootstrap(&[ratio], BOOTSTRAP_SEED).into_iter().next().flatten(),
-        mean_tokens: lengths.iter().sum::<u64>() as f64 / lengths.len().max(1) as f64,
-    })
+
+    /// Adds a pool.
+    pub fn add(&mut self, pool: &SampleSet) {
+        if let Err(error) = self.evaluation.add_set(pool) {
+            self.failure.get_or_insert(error.to_string());
+        }
+        if let Some(correct) = correct(pool) {
+            let (n, c) = (correct.len() as u64, correct.iter().filter(|correct| **correct).count() as u64);
+            self.passes.extend(pass_at_k(n, c, (self.k as u64).clamp(1, n.max(1))));
+        }
+        let tokens = |candidate: &Candidate| candidate.usage.as_ref()?.get("completion_tokens")?.as_u64();
+        for tokens in pool.candidates.iter().filter_map(tokens) {
+            self.tokens += tokens;
+            self.candidates += 1;
+        }
+    }
+
+    /// The figures of all that were added.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn report(&self) -> Result<PoolReport> {
+        if let Some(failure) = &self.failure {
+            return Err(TrainError::Data(failure.clone()));
+        }
+        let Report::Sets(sets) = self.evaluation.report(&format!("round {}", self.round)) else {
+            return Err(TrainError::Data("pools are sample sets".to_owned()));
+        };
+        let ratio = Ratio::mean(self.passes.clone());
+        Ok(PoolReport {
+            round: self.round,
+            sets,
+            k: self.k,
+            pass_at: paired_bootstrap(&[ratio], BOOTSTRAP_SEED).into_iter().next().flatten(),
+            mean_tokens: self.tokens as f64 / self.candidates.max(1) as f64,
+        })
+    }
 }
 
 /// Which candidates of a pool are correct; none where there is no reference.

@@ -48,7 +48,8 @@ Commands:
   bench web       The npm package in Chromium: time to the first token, time to encode a token, kernels (or PARTS:
                   first-token encoding kernels)
   peers NAME [ARGS]
-                  Compares the command line with a program of others (sympy); ARGS go to the script that does so
+                  Tries the command line with a program of others (sympy, ray, hyperqueue); ARGS go to the script that
+                  does so
   help            Prints this
 
 Environment:

@@ -14,12 +14,22 @@ pub struct Peer {
     pub name: &'static str,
     /// The module of Python that the script needs, which is also its name for pip.
     module: &'static str,
-    /// In `crates/xtask/scripts`. It takes the path of `conclave` and then the caller's arguments.
+    /// In `crates/xtask/scripts`. It takes the path of `conclave`, then these options, then the caller's arguments.
     script: &'static str,
+    options: &'static [&'static str],
 }
 
 /// All that there are.
-pub static PEERS: [Peer; 1] = [Peer { name: "sympy", module: "sympy", script: "check_sympy.py" }];
+pub static PEERS: [Peer; 3] = [
+    Peer { name: "sympy", module: "sympy", script: "check_sympy.py", options: &[] },
+    Peer { name: "ray", module: "ray", script: "check_shards.py", options: &["--engine", "ray"] },
+    Peer {
+        name: "hyperqueue",
+        module: "hyperqueue",
+        script: "check_shards.py",
+        options: &["--engine", "hyperqueue"],
+    },
+];
 
 impl Peer {
     /// Builds the command line as it is released and runs the check; returns whether that passed.
@@ -39,7 +49,8 @@ impl Peer {
         let program = format!("conclave{}", std::env::consts::EXE_SUFFIX);
         let mut check = Command::new("python3");
         check.arg(root().join("crates/xtask/scripts").join(self.script));
-        check.arg(target_directory().join("release").join(program)).args(arguments).current_dir(root());
+        check.arg(target_directory().join("release").join(program));
+        check.args(self.options).args(arguments).current_dir(root());
         Ok(run_command(&mut check, &mut Counts::default())? == Outcome::Passed)
     }
 }

@@ -6,6 +6,7 @@ mod chart;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use conclave_disk::Inputs;
 use conclave_train::log::{FILE_NAME, read};
 use conclave_train::observer::{StepMetrics, metric};
 
@@ -89,7 +90,8 @@ pub fn run(arguments: &PlotArguments) -> Result<Outcome> {
         bail!("there is nothing to draw: {} without a number in it", count(runs.len() as u64, "log"));
     }
     let svg = draw(&panels).context("cannot draw the curves")?;
-    format.write(&svg, &arguments.out)?;
+    let logs = arguments.runs.iter().map(|run| log_of(run));
+    format.write(&svg, &arguments.out, &Inputs::of(logs))?;
     let steps: usize = runs.iter().map(|run| run.metrics.len()).sum();
     say(&format!(
         "{}, {}, {}",
@@ -101,8 +103,12 @@ pub fn run(arguments: &PlotArguments) -> Result<Outcome> {
 }
 
 /// The log of a run's folder, or a log itself.
+fn log_of(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join(FILE_NAME) } else { PathBuf::from(path) }
+}
+
 fn open(path: &Path) -> Result<Run> {
-    let file = if path.is_dir() { path.join(FILE_NAME) } else { PathBuf::from(path) };
+    let file = log_of(path);
     if !file.exists() {
         bail!(
             "cannot read `{}`: it does not exist (expected the folder of a run, or its {FILE_NAME})",

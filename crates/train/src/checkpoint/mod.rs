@@ -6,10 +6,9 @@
 //! the sha256 of every one of them.
 //!
 //! A folder is written under another name, brought to the disk, and renamed: whenever the process ends, what has the name
-//! of a checkpoint is one (`folder` does this). Still the hashes are checked before one is gone on from, and where they do
+//! of a checkpoint is one (`conclave-disk` does this). Still the hashes are checked before one is gone on from, and where they do
 //! not fit, the one before it is taken and the damaged one is reported. What is not here: when to save (the trainers).
 
-mod folder;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use conclave_core::prompt::PromptVariant;
+use conclave_disk::{Folder, Lock, NewFolder};
 use conclave_model::config::Qwen2Config;
 use conclave_model::export::{Export, ModelSink, write_manifest, write_model};
 use conclave_model::load::{LoadOptions, load};
@@ -38,7 +38,6 @@ use crate::host::read_f32;
 use crate::lora::Lora;
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::parameters::Parameters;
-use folder::{Folder, Lock, NewFolder};
 
 const FOLDER: &str = "checkpoints";
 const PREFIX: &str = "step-";
@@ -150,9 +149,9 @@ impl Checkpoints {
     /// A folder that another process holds, or that cannot be written.
     pub fn open(run_dir: &Path, retention: Retention) -> Result<Self> {
         let folder = run_dir.join(FOLDER);
-        std::fs::create_dir_all(&folder).map_err(|error| TrainError::io(&folder, error))?;
-        let lock = Lock::take(&folder)?;
-        folder::clean(&folder)?;
+        conclave_disk::create_folder(&folder)?;
+        let lock = Lock::of_checkpoints(&folder)?;
+        conclave_disk::clean(&folder)?;
         Ok(Self { folder, retention, _lock: lock })
     }
 
@@ -179,7 +178,7 @@ impl Checkpoints {
     /// Where the folder cannot be written.
     pub fn put_aside_after(&self, step: u64) -> Result<()> {
         for (_, path) in steps(&self.folder)?.iter().filter(|(found, _)| *found > step) {
-            folder::put_aside(path)?;
+            conclave_disk::put_aside(path)?;
         }
         Ok(())
     }
@@ -213,7 +212,7 @@ impl Checkpoints {
         by_score.truncate(self.retention.keep_best);
         for (index, (_, _, path)) in kept.iter().enumerate() {
             if index >= self.retention.keep_last.max(1) && !by_score.contains(&index) {
-                folder::remove(path)?;
+                conclave_disk::remove(path)?;
             }
         }
         Ok(())
@@ -260,7 +259,7 @@ fn latest_in(folder: &Path) -> Result<Found> {
 /// Folders that have a checkpoint's name, the newest first.
 fn steps(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut steps = Vec::new();
-    for name in folder::names(folder)? {
+    for name in conclave_disk::entries(folder)? {
         if let Some(step) = name.strip_prefix(PREFIX).and_then(|digits| digits.parse().ok()) {
             steps.push((step, folder.join(name)));
         }
@@ -294,8 +293,8 @@ impl Saved {
             }
         }
         for (file, expected) in &hashes.files {
-            let found =
-                folder::hash(&path.join(file)).map_err(|error| damaged(format!("{file}: {error}")))?;
+            let found = conclave_disk::sha256(&path.join(file))
+                .map_err(|error| damaged(format!("{file}: {error}")))?;
             if found != *expected {
                 return Err(damaged(format!("{file} is not what was written (its sha256 is {found})")));
             }

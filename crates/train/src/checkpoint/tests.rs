@@ -104,7 +104,7 @@ fn progress(step: u64, score: Option<f64>) -> Progress {
 
 /// The names in the folder of checkpoints, sorted.
 fn names(directory: &TempDir) -> Vec<String> {
-    let mut names = folder::names(&directory.path().join(FOLDER)).unwrap();
+    let mut names = conclave_disk::entries(&directory.path().join(FOLDER)).unwrap();
     names.retain(|name| name != ".lock");
     names.sort();
     names
@@ -166,7 +166,7 @@ fn a_checkpoint_is_a_model_directory() {
     assert_eq!(opened.manifest.provenance["config"]["train"]["steps"], 10);
     for (file, expected) in &opened.manifest.files {
         assert_eq!(
-            folder::hash(&directory.path().join(FOLDER).join("step-00000002").join(file)).unwrap(),
+            conclave_disk::sha256(&directory.path().join(FOLDER).join("step-00000002").join(file)).unwrap(),
             *expected
         );
     }
