@@ -339,6 +339,6 @@ mod tests {
         let numbers = working(&text).numbers;
         assert_eq!((numbers.len(), numbers[0], numbers[511]), (512, 1_488.0, 1_999.0));
         // Sixteen digits are not exact, and no number.
-        assert_eq!(working("1234567890123456").numbers, []);
+        assert!(working("1234567890123456").numbers.is_empty());
     }
 }
