@@ -163,7 +163,7 @@ silent  7       generate       1.000  -        correct; no candidate has an answ
     let run = conclave_line(directory.path(), line);
     let run = run.expect(line, 0, &["4 rows: 4 by vote (2 where the model wrote no answer), 0 by the model"]);
     assert!(
-        run.stdout.contains("split   2       fallback vote       0.688  2 (2/4)  wrong: expected 7"),
+        run.stdout.contains("split   2       fallback vote       0.636  2 (2/4)  wrong: expected 7"),
         "{run:?}"
     );
 }

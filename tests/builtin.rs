@@ -61,6 +61,10 @@ fn sets_that_go_together_get_the_answers_that_they_get_alone() {
     let rounded = |mut row: Value| {
         let confidence = row["confidence"].as_f64().unwrap();
         row["confidence"] = ((confidence * 1e3).round()).into();
+        for layer in row["layers"].as_array_mut().unwrap() {
+            let confidence = layer["confidence"].as_f64().unwrap();
+            layer["confidence"] = ((confidence * 1e3).round()).into();
+        }
         row
     };
     // Sets with words that it does not know among them, and the last batch is smaller.

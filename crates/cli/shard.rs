@@ -193,15 +193,24 @@ impl Record {
             let bytes = |record: &Self| format!("{:?}", record.inputs.iter().flatten().collect::<Vec<_>>());
             return words("bytes of the inputs", &bytes(before), &bytes(self));
         }
-        if self.settings == before.settings {
+        let (settings, settings_before) = (shared(&self.settings), shared(&before.settings));
+        if settings == settings_before {
             return None;
         }
         let null = Value::Null;
-        let keys = self.settings.as_object().into_iter().flatten().map(|(key, _)| key);
-        let changed = keys.map(|key| (key, before.settings.get(key).unwrap_or(&null), &self.settings[key]));
+        let keys = settings.as_object().into_iter().flatten().map(|(key, _)| key);
+        let changed = keys.map(|key| (key, settings_before.get(key).unwrap_or(&null), &settings[key]));
         match changed.into_iter().find(|(_, before, now)| before != now) {
             Some((key, before, now)) => words(key, before, now),
             None => Some("the settings".to_owned()),
         }
     }
+}
+/// Settings that all shards of a run have in common: which shard it is is none of them.
+fn shared(settings: &Value) -> Value {
+    let mut shared = settings.clone();
+    if let Some(fields) = shared.as_object_mut() {
+        fields.shift_remove("shard");
+    }
+    shared
 }

@@ -138,7 +138,8 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
         }
     }
     let refused = refusals.finish();
-    let outcome = output.finish_part(part.as_ref(), &tally, refused, json.then(|| summary.text()))?;
+    let outcome =
+        output.finish_part(part.as_ref(), &tally, refused, json.then(|| summary.text() + &unsure.text()))?;
     Ok(reporter.end(outcome))
 }
 
