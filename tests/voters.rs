@@ -4,28 +4,26 @@ use serde_json::{Value, json};
 
 use crate::binary::{conclave_line, directory};
 
-/// 240 problems; `good` is right, `bad` and `worse` agree on a wrong answer in a third of them.
+/// 240 problems; `good` is nearly always right, the others are wrong in a half, a third and a quarter, each in its own way.
 fn sets() -> String {
     let line = |at: usize| {
-        let wrong = |of: usize| {
-            if at % 3 == 0 {
-                100
-            } else if at % 5 == of {
-                200 + of
-            } else {
-                7
-            }
+        let candidate = |model: &str, is_wrong: bool, wrong: usize| {
+            let answer = if is_wrong { wrong } else { 7 };
+            json!({"model": model, "text": format!("ANSWER: {answer}")})
         };
-        let candidate =
-            |model: &str, answer: usize| json!({"model": model, "text": format!("ANSWER: {answer}")});
-        let good = if at % 20 == 1 { 300 } else { 7 };
         let candidates = [
-            candidate("bad", wrong(0)),
-            candidate("worse", wrong(1)),
-            candidate("good", good),
-            candidate("fair", if at % 4 == 0 { 400 } else { 7 }),
+            candidate("bad", at % 2 == 0, 100 + at % 7),
+            candidate("worse", at % 3 == 0, 200 + at % 5),
+            candidate("good", at % 20 == 1, 300),
+            candidate("fair", at % 4 == 0, 400),
         ];
-        json!({"id": at.to_string(), "problem": format!("problem {at}"), "reference_answer": "7", "candidates": candidates}).to_string() + "\n"
+        let set = json!({
+            "id": at.to_string(),
+            "problem": format!("problem {at}"),
+            "reference_answer": "7",
+            "candidates": candidates
+        });
+        set.to_string() + "\n"
     };
     (0..240).map(line).collect()
 }
@@ -42,7 +40,7 @@ fn voters_are_learned_weighed_and_kept() {
     let path = directory.path();
     let run = conclave_line(path, "vote sets.jsonl").expect("vote", 0, &[]);
     let plain = right(&run.stdout);
-    assert!(plain < 200 && run.stdout.contains("broken by the earliest candidate"), "{run:?}");
+    assert!(plain <= 220 && run.stdout.contains("broken by the earliest candidate"), "{run:?}");
     let run = conclave_line(path, "vote sets.jsonl --weights learned --save-weights voters.json").expect(
         "learned",
         0,
@@ -51,7 +49,7 @@ fn voters_are_learned_weighed_and_kept() {
     for part in ["reliability", "240/240", "votes a set are worth", "by the references in 0 of 240"] {
         assert!(run.stdout.contains(part), "no `{part}` in {}", run.stdout);
     }
-    assert!(right(&run.stdout) > plain + 20 && !run.stdout.contains("tie"), "{run:?}");
+    assert!(right(&run.stdout) > plain + 10 && !run.stdout.contains("tie"), "{run:?}");
     let learned: Value = serde_json::from_slice(&std::fs::read(path.join("voters.json")).unwrap()).unwrap();
     assert_eq!(learned["voters"].as_array().unwrap().len(), 4);
     // The same rows by the file.
@@ -101,7 +99,7 @@ fn a_ranker_is_fitted_and_used() {
     ]);
     let path = directory.path();
     let run = conclave_line(path, "train ranker sets.jsonl --out ranker.json").expect("train", 0, &[]);
-    for part in ["kind  judged", "math  candidates  sets.jsonl"] {
+    for part in ["kind  judged", "math  candidates   sets.jsonl", "math  with voters  sets.jsonl"] {
         assert!(run.stdout.contains(part), "no `{part}` in {}", run.stdout);
     }
     let ranker: Value = serde_json::from_slice(&std::fs::read(path.join("ranker.json")).unwrap()).unwrap();
