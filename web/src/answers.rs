@@ -2,10 +2,10 @@
 
 use conclave_core::grade::{Grade, grade as grade_pair};
 use conclave_core::kinds::{Abstention, Ballot, KindSource, Rule, Ties, Undecided, VoteOptions};
-use conclave_core::rank::{Judge, Ranker};
+use conclave_core::rank::votes::correct;
 use conclave_core::reader::{NoAnswer, Tier};
 use conclave_core::record::FieldVote;
-use conclave_core::{AnswerKind, BallotError, Candidate, Reference, SampleSet, Verdict, ballot, json_text};
+use conclave_core::{AnswerKind, BallotError, Candidate, Reference, Verdict, ballot, json_text};
 use js_sys::{Array, JSON, Object, Reflect};
 use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -156,13 +156,13 @@ pub fn majority_vote(
     let set = options.set(set);
     let check = Check::of(check);
     match ballot(&set, &options.vote(check.as_ref())) {
-        Ok(ballot) => Ok(face(&ballot, &set)),
+        Ok(ballot) => Ok(face(&ballot)),
         Err(BallotError::Undecided(seen)) => Ok(not_voted(seen)),
         Err(error) => Err(refused(&error)),
     }
 }
 
-fn face(ballot: &Ballot, set: &SampleSet) -> JsValue {
+fn face(ballot: &Ballot) -> JsValue {
     let Ballot { vote, record, .. } = ballot;
     let clusters = vote.clusters.iter().map(|cluster| {
         let votes = cluster.candidates.len() as f64;
@@ -196,8 +196,7 @@ fn face(ballot: &Ballot, set: &SampleSet) -> JsValue {
         KindSource::Shown(seen) => seen,
     };
     // How probably the answer is right, where that is known for its kind; else its share.
-    let judge = Judge { ranker: Ranker::builtin(), voters: None };
-    let ranking = judge.rank(ballot.kind.name(), set, vote);
+    let ranking = if ballot.kind == AnswerKind::Math { correct(vote) } else { None };
     let correct = ranking.zip(vote.winner).and_then(|(ranking, winner)| ranking.classes.get(winner).copied());
     let (confidence, confidence_kind) =
         correct.map_or((ballot.confidence, "share"), |correct| (correct, "correct"));

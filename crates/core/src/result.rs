@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use crate::equivalence::Answer;
 use crate::kinds::{Abstention, Ballot, BallotError, Undecided, VoteOptions, is_letter};
 use crate::layer::{self, Layer};
-use crate::rank::{Judge, Ranker, Ranking};
+use crate::rank::Ranking;
+use crate::rank::votes::correct;
 use crate::reader::{Reading, Tier};
 use crate::record::FieldVote;
 use crate::reference::Reference;
@@ -175,11 +176,10 @@ impl AggregateResult {
         result.set_answer(vote.answer().map(str::to_string));
         result.layers = vec![Layer::of(layer::VOTE, &result)];
         // Letters are a choice, for which the built-in ranker has no weights.
-        if !vote.clusters.iter().all(|cluster| is_letter(&cluster.answer)) {
-            let judge = Judge { ranker: Ranker::builtin(), voters: None };
-            if let Some(ranking) = judge.rank("math", set, vote) {
-                result.set_ranking(&ranking, vote.winner);
-            }
+        if !vote.clusters.iter().all(|cluster| is_letter(&cluster.answer))
+            && let Some(ranking) = correct(vote)
+        {
+            result.set_ranking(&ranking, vote.winner);
         }
         result
     }

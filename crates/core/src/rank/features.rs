@@ -80,14 +80,7 @@ pub(crate) fn features(
         let mut row = [0.0; PER_CLASS];
         let own = votes(at);
         let other = if at == 0 { votes(1) } else { votes(0) };
-        row[..VOTES.len()].copy_from_slice(&[
-            own / k,
-            (own - other) / k,
-            libm::log(own),
-            f64::from(u8::from(own >= other)),
-            libm::log((own + 0.5) / (k - own + 0.5)),
-            libm::log((own + 0.5) / (other + 0.5)),
-        ]);
+        row[..VOTES.len()].copy_from_slice(&of_votes(own, other, k));
         let class = mean_of(&signs, cluster.candidates.iter());
         for (sign, (class, mean)) in class.iter().zip(&mean).enumerate() {
             row[VOTES.len() + sign] = class - mean;
@@ -112,16 +105,7 @@ pub(crate) fn features(
     });
     let classes: Vec<[f64; PER_CLASS]> = classes.collect();
     let mut set = [0.0; PER_SET];
-    let share = votes(0) / k.max(1.0);
-    set[..SET.len()].copy_from_slice(&[
-        1.0,
-        share,
-        votes(1) / k.max(1.0),
-        clusters.len() as f64 / k.max(1.0),
-        libm::log(k.max(1.0)),
-        answered as f64 / k.max(1.0),
-        libm::log(k.max(1.0)) * share,
-    ]);
+    set[..SET.len()].copy_from_slice(&of_set(votes(0), votes(1), clusters.len(), answered, k));
     set[SET.len()..SET.len() + signs::COUNT].copy_from_slice(&mean);
     if let Some((posterior, of)) = &posterior {
         let none = posterior.last().copied().unwrap_or(1.0);
@@ -129,6 +113,25 @@ pub(crate) fn features(
         set[SET.len() + signs::COUNT + 1] = libm::log((none + 1e-4) / (1.0 - none + 1e-4));
     }
     Features { classes, set, has_voters: posterior.is_some() }
+}
+
+/// What the votes of a class show: its own, the most of another, all candidates.
+pub(super) fn of_votes(own: f64, other: f64, k: f64) -> [f64; VOTES.len()] {
+    [
+        own / k,
+        (own - other) / k,
+        libm::log(own),
+        f64::from(u8::from(own >= other)),
+        libm::log((own + 0.5) / (k - own + 0.5)),
+        libm::log((own + 0.5) / (other + 0.5)),
+    ]
+}
+
+/// What the votes of a set show: the most and second most of a class, classes, answers, candidates.
+pub(super) fn of_set(most: f64, second: f64, classes: usize, answered: usize, k: f64) -> [f64; SET.len()] {
+    let k = k.max(1.0);
+    let share = most / k;
+    [1.0, share, second / k, classes as f64 / k, libm::log(k), answered as f64 / k, libm::log(k) * share]
 }
 
 fn mean_of<'a>(signs: &[Signs], candidates: impl Iterator<Item = &'a usize>) -> Signs {

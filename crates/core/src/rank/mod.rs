@@ -13,6 +13,7 @@ pub mod fit;
 mod signs;
 #[cfg(test)]
 mod tests;
+pub mod votes;
 mod weights;
 mod working;
 
@@ -37,6 +38,22 @@ pub struct Ranking {
 }
 
 impl Ranking {
+    /// Of utilities, that of none last: their softmax.
+    fn of(logits: Vec<f64>) -> Self {
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut classes: Vec<f64> = logits.iter().map(|logit| libm::exp(logit - most)).collect();
+        let total: f64 = classes.iter().sum();
+        classes.iter_mut().for_each(|weight| *weight /= total);
+        let none = classes.pop().unwrap_or(1.0);
+        let mut best = None;
+        for (at, probability) in classes.iter().enumerate() {
+            if best.is_none_or(|best: usize| *probability > classes[best]) {
+                best = Some(at);
+            }
+        }
+        Self { classes, none, best }
+    }
+
     /// The probability that the best class is right; 0 where there is none.
     pub fn confidence(&self) -> f64 {
         self.best.map_or(0.0, |best| self.classes[best])
@@ -76,17 +93,6 @@ impl Weights {
         let utility = |row: &[f64], weights: &[f64]| row.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>();
         let mut logits: Vec<f64> = features.classes.iter().map(|row| utility(row, &self.classes)).collect();
         logits.push(utility(&features.set, &self.set));
-        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut classes: Vec<f64> = logits.iter().map(|logit| libm::exp(logit - most)).collect();
-        let total: f64 = classes.iter().sum();
-        classes.iter_mut().for_each(|weight| *weight /= total);
-        let none = classes.pop().unwrap_or(1.0);
-        let mut best = None;
-        for (at, probability) in classes.iter().enumerate() {
-            if best.is_none_or(|best: usize| *probability > classes[best]) {
-                best = Some(at);
-            }
-        }
-        Ranking { classes, none, best }
+        Ranking::of(logits)
     }
 }

@@ -14,7 +14,7 @@ pub enum EvalRow {
     /// A sample set.
     Set(SampleSet),
     /// A result.
-    Result(AggregateResult),
+    Result(Box<AggregateResult>),
 }
 
 impl TryFrom<Value> for EvalRow {
@@ -22,7 +22,10 @@ impl TryFrom<Value> for EvalRow {
 
     fn try_from(value: Value) -> Result<Self, String> {
         if value.get("clusters").is_some() && value.get("candidates").is_none() {
-            return serde_json::from_value(value).map(Self::Result).map_err(|error| error.to_string());
+            return serde_json::from_value(value)
+                .map(Box::new)
+                .map(Self::Result)
+                .map_err(|error| error.to_string());
         }
         SampleSet::try_from(value).map(Self::Set)
     }

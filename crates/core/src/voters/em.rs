@@ -30,7 +30,7 @@ pub(super) fn learn(sets: &[Said], voters: usize, alike: bool) -> Learned {
     }
     let total: f64 = answers.iter().sum();
     // The start: a class is right as often as the square of its votes says, with one vote for none.
-    let mut posterior: Vec<Vec<f64>> = sets.iter().map(|said| start(said)).collect();
+    let mut posterior: Vec<Vec<f64>> = sets.iter().map(start).collect();
     let mut reliability = vec![0.5; voters];
     let mut theta = 1.0;
     let mut log_likelihood = f64::NEG_INFINITY;

@@ -108,12 +108,13 @@ impl Scale {
     /// Weights of the features as they are.
     fn unscaled(&self, scaled: &[f64]) -> Weights {
         let mut weights = Weights { classes: [0.0; PER_CLASS], set: [0.0; PER_SET], candidates: (2, 0) };
-        for at in 0..PER_CLASS {
-            weights.classes[at] = scaled[at] / self.spread[at];
-        }
-        for at in 0..PER_SET {
-            weights.set[at] = scaled[PER_CLASS + at] / self.spread[PER_CLASS + at];
-        }
+        let mut raw = scaled.iter().zip(&self.spread).map(|(weight, spread)| weight / spread);
+        weights
+            .classes
+            .iter_mut()
+            .chain(&mut weights.set)
+            .zip(&mut raw)
+            .for_each(|(weight, raw)| *weight = raw);
         let middle: f64 = (1..PER_SET).map(|at| weights.set[at] * self.middle[at]).sum();
         weights.set[0] -= middle;
         weights
