@@ -12,10 +12,10 @@ fn sets() -> String {
             json!({"model": model, "text": format!("ANSWER: {answer}")})
         };
         let candidates = [
-            candidate("bad", at % 2 == 0, 100 + at % 7),
-            candidate("worse", at % 3 == 0, 200 + at % 5),
+            candidate("bad", at.is_multiple_of(2), 100 + at % 7),
+            candidate("worse", at.is_multiple_of(3), 200 + at % 5),
             candidate("good", at % 20 == 1, 300),
-            candidate("fair", at % 4 == 0, 400),
+            candidate("fair", at.is_multiple_of(4), 400),
         ];
         let set = json!({
             "id": at.to_string(),
