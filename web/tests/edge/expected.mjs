@@ -63,7 +63,7 @@ function checkAnswers({ vote, votes: found, grades }) {
   votes.forEach(({ case: name, answer, votes, confidence }, index) => {
     assert.equal(found[index].answer, answer, name);
     assert.deepEqual(found[index].clusters.map(({ votes }) => votes), votes, name);
-    near(found[index].confidence, confidence, 1e-12);
+    near(found[index].lead_probability, confidence, 1e-12);
   });
   assert.deepEqual(grades.map(({ equivalent }) => equivalent), pairs.map(({ equivalent }) => equivalent));
 }
