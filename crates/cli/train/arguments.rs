@@ -24,7 +24,7 @@ pub enum TrainCommand {
     Evaluate(EvaluateArguments),
     /// Draw the curves of runs
     Plot(PlotArguments),
-    /// Fit what tells which answer is right and how sure that is, on labelled sets: seconds, no language model
+    /// Fit what tells which answer is right and how sure that is, on labelled sets: minutes, no language model
     Ranker(RankerArguments),
 }
 

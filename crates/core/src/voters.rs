@@ -29,8 +29,8 @@ pub use table::{CoFailure, VoterRow, VoterTable};
 /// Answers that the prior of a reliability is worth.
 pub const PRIOR: f64 = 4.0;
 
-/// `ln (K - 1)` of a vote's weight: about three wrong answers to choose from. Chosen on the pools of docs/decision.md; 0 to 2
-/// differ by at most a point there.
+/// `ln (K - 1)` of a vote's weight: about three wrong answers to choose from. Chosen in trials on the pools of docs/decision.md:
+/// 1 and 2 differ by at most a point there, 0 is worse, on MATH by several points.
 pub const WRONG_ANSWERS: f64 = 1.0;
 
 /// Reliabilities are kept within these, so that no voter decides alone or counts for nothing.
@@ -51,7 +51,7 @@ pub struct Voter {
 /// Voters with their reliabilities; as a file: `{"voters": [{"name", "reliability", "answers"?}], "theta"?}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reliabilities {
-    /// Each voter once.
+    /// Each voter once, by name.
     pub voters: Vec<Voter>,
     /// How readily wrong answers differ: the weight of a new class.
     #[serde(default = "usual_theta")]
@@ -114,31 +114,34 @@ impl Reliabilities {
     ///
     /// # Errors
     /// Where a reliability is no probability or a name stands twice.
-    pub fn check(self) -> Result<Self, ReliabilityError> {
+    pub fn check(mut self) -> Result<Self, ReliabilityError> {
         if self.voters.is_empty() {
             return Err(ReliabilityError::Empty);
         }
         if !(self.theta.is_finite() && self.theta > 0.0) {
             return Err(ReliabilityError::Theta(self.theta));
         }
-        for (at, voter) in self.voters.iter().enumerate() {
-            if !(0.0..=1.0).contains(&voter.reliability) {
-                return Err(ReliabilityError::NotAProbability {
-                    name: voter.name.clone(),
-                    value: voter.reliability,
-                });
-            }
-            if self.voters[..at].iter().any(|other| other.name == voter.name) {
-                return Err(ReliabilityError::Twice(voter.name.clone()));
-            }
+        if let Some(voter) = self.voters.iter().find(|voter| !(0.0..=1.0).contains(&voter.reliability)) {
+            let (name, value) = (voter.name.clone(), voter.reliability);
+            return Err(ReliabilityError::NotAProbability { name, value });
         }
-        Ok(self)
+        self.sort();
+        match self.voters.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            Some(pair) => Err(ReliabilityError::Twice(pair[0].name.clone())),
+            None => Ok(self),
+        }
+    }
+
+    /// Puts the voters in the order in which they are looked up: there may be as many as candidates.
+    fn sort(&mut self) {
+        self.voters.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     /// The reliability of a voter; of one that is not known, or has no name, the mean.
     pub fn of(&self, name: Option<&str>) -> f64 {
-        let known = self.voters.iter().find(|voter| Some(voter.name.as_str()) == name);
-        let reliability = known.map_or_else(|| self.mean(), |voter| voter.reliability);
+        let place =
+            name.and_then(|name| self.voters.binary_search_by(|voter| voter.name.as_str().cmp(name)).ok());
+        let reliability = place.map_or_else(|| self.mean(), |place| self.voters[place].reliability);
         reliability.clamp(BOUNDS.0, BOUNDS.1)
     }
 
@@ -157,13 +160,7 @@ impl Reliabilities {
     /// The probability of each class being right, and last that of none, of candidates with these reliabilities.
     pub fn posterior(&self, clusters: &[Cluster], reliabilities: &[f64]) -> Vec<f64> {
         let of = |candidate: &usize| reliabilities.get(*candidate).copied().unwrap_or(0.5);
-        let logits: Vec<(f64, usize)> = clusters
-            .iter()
-            .map(|cluster| {
-                (cluster.candidates.iter().map(|at| log_odds(of(at))).sum(), cluster.candidates.len())
-            })
-            .collect();
-        em::posterior(&logits, self.theta)
+        em::posterior(clusters.iter().map(|cluster| cluster.candidates.iter().map(of)), self.theta)
     }
 }
 

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 
 use conclave_core::calibration::{Row, auroc, expected_calibration_error};
 use conclave_core::metrics::{Ratio, paired_bootstrap};
-use conclave_core::rank::fit::{
-    Decided, Example, SIZES, Seen, Validated, draw, fit, kind_weights, ranker, validate,
-};
+use conclave_core::rank::Ranker;
+use conclave_core::rank::fit::{Decided, Example, SIZES, Seen, Validated, draw, fit, kind_ranker, validate};
 use conclave_core::voters::{VoterTable, weight};
 use conclave_core::{SampleSet, majority_vote, read_sample_sets};
 use flate2::read::MultiGzDecoder;
@@ -185,8 +184,8 @@ fn rankers_on_pools() {
         weights.push(fitted);
     }
     let problems = pools.iter().map(Vec::len).sum();
-    let kind = kind_weights("math", problems, (2, 14), &weights[0], Some(&weights[1]));
-    println!("{}", serde_json::to_string_pretty(&ranker(vec![kind])).unwrap());
+    let kind = kind_ranker("math", problems, (2, 14), &weights[0], Some(&weights[1]));
+    println!("{}", serde_json::to_string_pretty(&Ranker::of(vec![kind])).unwrap());
 }
 
 /// The weighted vote by voters against the plain one.

@@ -60,8 +60,6 @@ pub(crate) struct Features {
     pub classes: Vec<[f64; PER_CLASS]>,
     /// The set's.
     pub set: [f64; PER_SET],
-    /// Whether the voters' reliabilities are known.
-    pub has_voters: bool,
 }
 
 /// The features of candidates, by class. `voters`: the reliabilities with those of the candidates, where they are known.
@@ -112,7 +110,7 @@ pub(crate) fn features(
         set[SET.len() + signs::COUNT] = of.iter().sum::<f64>() / k.max(1.0);
         set[SET.len() + signs::COUNT + 1] = libm::log((none + 1e-4) / (1.0 - none + 1e-4));
     }
-    Features { classes, set, has_voters: posterior.is_some() }
+    Features { classes, set }
 }
 
 /// What the votes of a class show: its own, the most of another, all candidates.

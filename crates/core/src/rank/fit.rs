@@ -1,7 +1,7 @@
 //! Fitting a ranker on labelled sets.
 //!
-//! Each set is used as many smaller ones: [`DRAWS`] draws of each number of candidates in [`SIZES`] (and the whole set), as
-//! rankers are asked about few candidates too. Where candidates name their voters, the reliabilities are learned for each
+//! Each set is used as many smaller ones: [`DRAWS`] draws of each number of candidates in [`SIZES`] that it has, as rankers are
+//! asked about few candidates too. Sets of two candidates teach nothing: they have no majority. Where candidates name their voters, the reliabilities are learned for each
 //! number of candidates and each draw from the file itself, without its references, exactly as `vote --weights learned` does.
 //!
 //! The weights maximise the likelihood of the right class (or of "none of these" where no candidate is right), every problem
@@ -14,11 +14,12 @@ mod logit;
 
 use super::features::{self, Features, is_set_sign, is_sign};
 use super::signs::{Look, looks};
-use super::weights::{KindWeights, Ranker};
+use super::weights::KindRanker;
 use crate::cluster::Cluster;
+use crate::math::numeric::hash;
 use crate::sample_set::SampleSet;
 use crate::voters::{VoterTable, voter_of};
-use draws::{Draw, hash};
+use draws::Draw;
 
 pub use logit::Fit;
 
@@ -46,7 +47,7 @@ pub const FEWEST: usize = 30;
 pub enum FitError {
     /// Not enough sets to learn from.
     #[error(
-        "{found} sets of kind `{kind}` have a reference and two candidates or more: at least {FEWEST} are needed"
+        "{found} sets of kind `{kind}` have a reference and three candidates or more: at least {FEWEST} are needed"
     )]
     TooFew {
         /// The kind.
@@ -70,7 +71,7 @@ impl Example {
     /// Of a set, its classes, and for each whether it is right. `field` names what says who wrote a candidate.
     pub fn new(set: &SampleSet, vote: &crate::vote::Vote, correct: Vec<bool>, field: Option<&str>) -> Self {
         Self {
-            problem: hash(&set.problem),
+            problem: hash(set.problem.trim()),
             looks: looks(set, &vote.readings),
             classes: vote.clusters.iter().map(|cluster| cluster.candidates.clone()).collect(),
             correct,
@@ -78,19 +79,14 @@ impl Example {
         }
     }
 
-    /// Whether something can be learned from it: two candidates and an answer.
+    /// Whether something can be learned from it: it has as many candidates as the smallest draw.
     pub fn is_usable(&self) -> bool {
-        self.looks.len() > 1
+        self.looks.len() >= SIZES[0]
     }
 
     /// How many candidates it has.
     pub fn candidates(&self) -> usize {
         self.looks.len()
-    }
-
-    /// A number that is the problem's, the same in every file: to split problems by.
-    pub fn problem(&self) -> u64 {
-        self.problem
     }
 }
 
@@ -265,26 +261,16 @@ pub fn penalties(signs: f64) -> Vec<f64> {
     of_class.chain(of_set).collect()
 }
 
-/// A ranker for one kind of what was fitted.
-pub fn kind_weights(
+/// What was fitted for one kind of answers. `candidates`: of how many a set may be, twice the larger at most.
+pub fn kind_ranker(
     kind: &str,
     problems: usize,
     candidates: (usize, usize),
     plain: &Fit,
     voters: Option<&Fit>,
-) -> KindWeights {
-    KindWeights {
-        kind: kind.to_owned(),
-        problems,
-        candidates,
-        without_voters: plain.weights.named(),
-        with_voters: voters.map(|fit| fit.weights.named()),
-    }
-}
-
-/// One kind alone as a ranker.
-pub fn ranker(kinds: Vec<KindWeights>) -> Ranker {
-    Ranker::of(kinds)
+) -> KindRanker {
+    let (without_voters, with_voters) = (plain.weights.clone(), voters.map(|fit| fit.weights.clone()));
+    KindRanker { kind: kind.to_owned(), problems, candidates, without_voters, with_voters }
 }
 
 fn cluster(candidates: Vec<usize>) -> Cluster {

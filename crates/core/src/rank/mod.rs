@@ -24,7 +24,7 @@ use features::Features;
 use signs::Look;
 
 use weights::Weights;
-pub use weights::{Ranker, RankerError};
+pub use weights::{KindRanker, Ranker, RankerError};
 
 /// Probabilities over the classes of a set.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +73,9 @@ impl Judge<'_> {
     /// The probabilities of a vote's classes, of answers of a kind ([`crate::AnswerKind::name`]). None where the ranker has no
     /// weights for the kind, or the set is not like those it was fitted on: it has too few or too many candidates.
     pub fn rank(&self, kind: &str, set: &SampleSet, vote: &Vote) -> Option<Ranking> {
-        let weights = self.ranker.of_kind(kind)?.of(self.voters.is_some())?;
-        if vote.clusters.is_empty() || !weights.is_for(set.candidates.len()) {
+        let ranker = self.ranker.of_kind(kind)?;
+        let weights = ranker.of(self.voters.is_some())?;
+        if vote.clusters.is_empty() || !ranker.is_for(set.candidates.len()) {
             return None;
         }
         let of = self.voters.map(|(learned, field)| (learned, learned.of_set(set, field)));

@@ -4,6 +4,7 @@ use crate::reader::{Reading, Tier};
 use crate::sample_set::{Candidate, SampleSet};
 
 use super::working::{sort, working};
+use crate::math::numeric::hash;
 use crate::order::in_order;
 
 /// The signs, in the order of [`Signs`].
@@ -171,11 +172,6 @@ fn repeats(text: &str, words: usize) -> f64 {
     let places = in_order(all, &|a, b| runs[a].cmp(&runs[b]));
     let known = places.windows(2).filter(|pair| runs[pair[0]] == runs[pair[1]]).count();
     known as f64 / all as f64
-}
-
-fn hash(word: &str) -> u64 {
-    word.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn mixed(value: u64) -> u64 {

@@ -1,6 +1,6 @@
 //! Rankers: what they choose, what they refuse, and what is learned.
 
-use super::fit::{Example, FEWEST, SIZES, draw, fit, kind_weights, ranker};
+use super::fit::{Example, FEWEST, SIZES, draw, fit, kind_ranker};
 use super::*;
 use crate::vote::majority_vote;
 use crate::voters::Voter;
@@ -114,7 +114,7 @@ fn what_tells_right_from_wrong_is_learned_and_written() {
     assert!(validated.decided.iter().all(|decided| decided.is_right), "{:?}", validated.decided[0]);
     // The same rows give the same bits, and a file the same decisions.
     assert_eq!(fit(&rows).1.decided, validated.decided);
-    let ranker = ranker(vec![kind_weights("math", 60, (2, 3), &fitted, None)]);
+    let ranker = Ranker::of(vec![kind_ranker("math", 60, (2, 3), &fitted, None)]);
     let again = Ranker::read(&serde_json::to_string(&ranker).unwrap()).unwrap();
     let fresh = set(
         "another",

@@ -14,40 +14,62 @@ const FORMAT: u32 = 1;
 const BUILTIN: &str = include_str!("builtin.json");
 
 /// Weights for the kinds of answers that a ranker can judge.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(into = "File")]
 pub struct Ranker {
-    /// 1.
-    pub format: u32,
-    /// One entry a kind.
-    pub kinds: Vec<KindWeights>,
+    kinds: Vec<KindRanker>,
 }
 
 /// The weights for one kind of answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KindWeights {
+#[derive(Debug, Clone, PartialEq)]
+pub struct KindRanker {
     /// The kind, as [`crate::AnswerKind::name`] has it.
     pub kind: String,
     /// Problems that it was fitted on.
     pub problems: usize,
-    /// The numbers of candidates of a set that were seen, least and most.
+    /// The numbers of candidates of a set that it was fitted for, least and most.
     pub candidates: (usize, usize),
     /// For sets whose voters are not known.
-    pub without_voters: NamedWeights,
+    pub(super) without_voters: Weights,
     /// For sets whose voters' reliabilities are known.
+    pub(super) with_voters: Option<Weights>,
+}
+
+/// Weights in the order of features.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Weights {
+    pub classes: [f64; PER_CLASS],
+    pub set: [f64; PER_SET],
+}
+
+/// A ranker as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: u32,
+    kinds: Vec<KindFile>,
+}
+
+/// One kind as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KindFile {
+    kind: String,
+    problems: usize,
+    candidates: (usize, usize),
+    without_voters: NamedWeights,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub with_voters: Option<NamedWeights>,
+    with_voters: Option<NamedWeights>,
 }
 
 /// Weights by the names of features; what is not named weighs nothing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NamedWeights {
+struct NamedWeights {
     /// Of each class.
-    pub class: BTreeMap<String, f64>,
+    class: BTreeMap<String, f64>,
     /// Of "none of these".
-    pub none: BTreeMap<String, f64>,
+    none: BTreeMap<String, f64>,
 }
 
 /// Why a file is no ranker.
@@ -72,18 +94,19 @@ pub enum RankerError {
     Kinds(String),
 }
 
-/// Weights in the order of features.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Weights {
-    pub classes: [f64; PER_CLASS],
-    pub set: [f64; PER_SET],
-    pub candidates: (usize, usize),
+impl Default for Weights {
+    /// Nothing weighs anything.
+    fn default() -> Self {
+        Self { classes: [0.0; PER_CLASS], set: [0.0; PER_SET] }
+    }
 }
 
 impl Weights {
-    /// Whether so many candidates can be judged: twice as many as were seen at most, as shares hardly change there.
-    pub(super) fn is_for(&self, candidates: usize) -> bool {
-        candidates >= self.candidates.0 && candidates <= 2 * self.candidates.1
+    fn read(named: &NamedWeights) -> Result<Self, RankerError> {
+        let mut weights = Self::default();
+        fill(&mut weights.classes, &mut class_names(), &named.class)?;
+        fill(&mut weights.set, &mut set_names(), &named.none)?;
+        Ok(weights)
     }
 
     /// Whether what texts look like matters.
@@ -92,13 +115,10 @@ impl Weights {
         of_classes || self.set.iter().enumerate().any(|(at, weight)| is_set_sign(at) && *weight != 0.0)
     }
 
-    pub(super) fn named(&self) -> NamedWeights {
+    fn named(&self) -> NamedWeights {
         let named = |names: &mut dyn Iterator<Item = &'static str>, weights: &[f64]| {
-            names
-                .zip(weights)
-                .filter(|(_, weight)| **weight != 0.0)
-                .map(|(name, weight)| (name.to_owned(), *weight))
-                .collect()
+            let weighing = names.zip(weights).filter(|(_, weight)| **weight != 0.0);
+            weighing.map(|(name, weight)| (name.to_owned(), *weight)).collect()
         };
         NamedWeights {
             class: named(&mut class_names(), &self.classes),
@@ -107,20 +127,38 @@ impl Weights {
     }
 }
 
-impl KindWeights {
+impl KindRanker {
+    fn read(file: KindFile) -> Result<Self, RankerError> {
+        Ok(Self {
+            without_voters: Weights::read(&file.without_voters)?,
+            with_voters: file.with_voters.as_ref().map(Weights::read).transpose()?,
+            kind: file.kind,
+            problems: file.problems,
+            candidates: file.candidates,
+        })
+    }
+
     /// The weights for sets with or without known voters.
-    pub(super) fn of(&self, has_voters: bool) -> Option<Weights> {
-        let named = if has_voters { self.with_voters.as_ref()? } else { &self.without_voters };
-        named.weights(self.candidates).ok()
+    pub(super) fn of(&self, has_voters: bool) -> Option<&Weights> {
+        if has_voters { self.with_voters.as_ref() } else { Some(&self.without_voters) }
+    }
+
+    /// Whether so many candidates can be judged: twice as many as were seen at most, as shares hardly change there.
+    pub(super) fn is_for(&self, candidates: usize) -> bool {
+        candidates >= self.candidates.0 && candidates <= self.candidates.1.saturating_mul(2)
     }
 }
 
-impl NamedWeights {
-    fn weights(&self, candidates: (usize, usize)) -> Result<Weights, RankerError> {
-        let mut weights = Weights { classes: [0.0; PER_CLASS], set: [0.0; PER_SET], candidates };
-        fill(&mut weights.classes, &mut class_names(), &self.class)?;
-        fill(&mut weights.set, &mut set_names(), &self.none)?;
-        Ok(weights)
+impl From<Ranker> for File {
+    fn from(ranker: Ranker) -> Self {
+        let kind = |kind: KindRanker| KindFile {
+            without_voters: kind.without_voters.named(),
+            with_voters: kind.with_voters.as_ref().map(Weights::named),
+            kind: kind.kind,
+            problems: kind.problems,
+            candidates: kind.candidates,
+        };
+        Self { format: FORMAT, kinds: ranker.kinds.into_iter().map(kind).collect() }
     }
 }
 
@@ -152,7 +190,7 @@ impl Ranker {
     pub fn builtin() -> &'static Self {
         static READ: OnceLock<Ranker> = OnceLock::new();
         // A test reads it; a program whose own file is broken has no ranker.
-        READ.get_or_init(|| Self::read(BUILTIN).unwrap_or(Self { format: FORMAT, kinds: Vec::new() }))
+        READ.get_or_init(|| Self::read(BUILTIN).unwrap_or(Self { kinds: Vec::new() }))
     }
 
     /// Reads a file.
@@ -160,32 +198,27 @@ impl Ranker {
     /// # Errors
     /// Where it is none, or of another version.
     pub fn read(text: &str) -> Result<Self, RankerError> {
-        let ranker: Self =
-            serde_json::from_str(text).map_err(|error| RankerError::Json(error.to_string()))?;
-        if ranker.format != FORMAT {
-            return Err(RankerError::Format { found: ranker.format });
+        let file: File = serde_json::from_str(text).map_err(|error| RankerError::Json(error.to_string()))?;
+        if file.format != FORMAT {
+            return Err(RankerError::Format { found: file.format });
         }
-        for (at, kind) in ranker.kinds.iter().enumerate() {
-            if ranker.kinds[..at].iter().any(|other| other.kind == kind.kind) {
-                return Err(RankerError::Kinds(format!("two of `{}`", kind.kind)));
-            }
-            kind.without_voters.weights(kind.candidates)?;
-            if let Some(weights) = &kind.with_voters {
-                weights.weights(kind.candidates)?;
-            }
-        }
-        if ranker.kinds.is_empty() {
+        if file.kinds.is_empty() {
             return Err(RankerError::Kinds("none".to_owned()));
         }
-        Ok(ranker)
+        for (at, kind) in file.kinds.iter().enumerate() {
+            if file.kinds[..at].iter().any(|other| other.kind == kind.kind) {
+                return Err(RankerError::Kinds(format!("two of `{}`", kind.kind)));
+            }
+        }
+        Ok(Self { kinds: file.kinds.into_iter().map(KindRanker::read).collect::<Result<_, _>>()? })
     }
 
     /// A ranker of these kinds.
-    pub fn of(kinds: Vec<KindWeights>) -> Self {
-        Self { format: FORMAT, kinds }
+    pub fn of(kinds: Vec<KindRanker>) -> Self {
+        Self { kinds }
     }
 
-    pub(super) fn of_kind(&self, kind: &str) -> Option<&KindWeights> {
+    pub(super) fn of_kind(&self, kind: &str) -> Option<&KindRanker> {
         self.kinds.iter().find(|weights| weights.kind == kind)
     }
 

@@ -57,19 +57,12 @@ pub(super) fn learn(sets: &[Said], voters: usize, alike: bool) -> Learned {
         theta = (1.0 - collision) / collision;
         log_likelihood = 0.0;
         for (said, posterior) in sets.iter().zip(&mut posterior) {
-            let logits: Vec<(f64, usize)> = said
-                .iter()
-                .map(|voters| {
-                    let sum = voters.iter().map(|voter| super::log_odds(reliability[*voter as usize])).sum();
-                    (sum, voters.len())
-                })
-                .collect();
+            let of = |voter: &u32| reliability[*voter as usize];
+            let logits = logits(said.iter().map(|voters| voters.iter().map(of)));
             let wrong: f64 = said
                 .iter()
                 .flatten()
-                .map(|voter| {
-                    libm::log(1.0 - reliability[*voter as usize].clamp(super::BOUNDS.0, super::BOUNDS.1))
-                })
+                .map(|voter| libm::log(1.0 - of(voter).clamp(super::BOUNDS.0, super::BOUNDS.1)))
                 .sum();
             let (found, evidence) = weighed(&logits, theta);
             *posterior = found;
@@ -103,9 +96,15 @@ fn collisions(said: &Said, posterior: &[f64]) -> (f64, f64) {
     found
 }
 
-/// The probability of each class being right, and last of none: of each class the sum of its voters' log odds and their number.
-pub(super) fn posterior(classes: &[(f64, usize)], theta: f64) -> Vec<f64> {
-    weighed(classes, theta).0
+/// The probability of each class being right, and last of none, by the reliabilities of each class's voters.
+pub(super) fn posterior(classes: impl Iterator<Item = impl Iterator<Item = f64>>, theta: f64) -> Vec<f64> {
+    weighed(&logits(classes), theta).0
+}
+
+/// Of each class the sum of its voters' log odds and their number.
+fn logits(classes: impl Iterator<Item = impl Iterator<Item = f64>>) -> Vec<(f64, usize)> {
+    let add = |(sum, count), reliability| (sum + super::log_odds(reliability), count + 1);
+    classes.map(|voters| voters.fold((0.0, 0), add)).collect()
 }
 
 /// As [`posterior`], with the logarithm of the evidence, less what all voters being wrong costs.

@@ -147,7 +147,9 @@ impl VoterTable {
                 answers: *answers,
             })
             .collect();
-        Reliabilities { voters, theta: learned.theta }
+        let mut named = Reliabilities { voters, theta: learned.theta };
+        named.sort();
+        named
     }
 
     fn answers(&self) -> Vec<u64> {
@@ -202,13 +204,9 @@ impl VoterTable {
         let (mut sets, mut votes, mut none) = (0usize, 0usize, 0.0);
         let (mut covariance, mut variance) = (0.0, 0.0);
         for said in self.sets.iter().filter(|said| is_shared(said)) {
-            let logits: Vec<(f64, usize)> = said
-                .iter()
-                .map(|voters| {
-                    (voters.iter().map(|voter| super::log_odds(of[*voter as usize])).sum(), voters.len())
-                })
-                .collect();
-            let posterior = em::posterior(&logits, reliabilities.theta);
+            let reliability = |voter: &u32| of[*voter as usize];
+            let posterior =
+                em::posterior(said.iter().map(|voters| voters.iter().map(reliability)), reliabilities.theta);
             sets += 1;
             let all: Vec<(usize, u32)> = said
                 .iter()

@@ -52,11 +52,3 @@ impl Draw {
         self.chosen.iter().map(|candidate| example.voters[*candidate].clone()).collect()
     }
 }
-
-/// FNV-1a of a problem, without the space around it.
-pub(super) fn hash(problem: &str) -> u64 {
-    problem
-        .trim()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-}

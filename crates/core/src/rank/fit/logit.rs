@@ -107,7 +107,7 @@ impl Scale {
 
     /// Weights of the features as they are.
     fn unscaled(&self, scaled: &[f64]) -> Weights {
-        let mut weights = Weights { classes: [0.0; PER_CLASS], set: [0.0; PER_SET], candidates: (2, 0) };
+        let mut weights = Weights::default();
         let mut raw = scaled.iter().zip(&self.spread).map(|(weight, spread)| weight / spread);
         weights
             .classes
