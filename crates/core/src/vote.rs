@@ -125,7 +125,7 @@ pub(crate) fn finished(readings: Vec<Reading>, clusters: Vec<Cluster>, winner: O
 ///
 /// Exact: the tail of a Beta with whole parameters is a binomial sum, P = sum over j <= a of C(n, j) / 2^n with
 /// n = a + b + 1. Computed outwards from the largest term by ratios, with the shorter tail summed, so that counts of any
-/// size neither overflow nor lose digits.
+/// size neither overflow nor lose digits; with the same bits natively and in wasm.
 pub fn lead_probability(a: u64, b: u64) -> f64 {
     if a == b {
         return 0.5;
@@ -139,7 +139,7 @@ pub fn lead_probability(a: u64, b: u64) -> f64 {
         sum += term;
         j -= 1.0;
     }
-    let tail = (ln_binomial(n, low) + sum.ln()).exp();
+    let tail = libm::exp(ln_binomial(n, low) + libm::log(sum));
     if a < b { tail } else { 1.0 - tail }
 }
 
@@ -159,18 +159,19 @@ fn bounded(a: u64, b: u64) -> (f64, f64) {
 /// factorials combined before anything is rounded: -n ((1 + d) ln(1 + d) + (1 - d) ln(1 - d)) / 2 with d = 1 - 2 k / n.
 fn ln_binomial(n: f64, k: f64) -> f64 {
     if k <= 64.0 {
-        let choose: f64 = (1..=k as u64).map(|i| ((n - k + i as f64) / i as f64).ln()).sum();
+        let choose: f64 = (1..=k as u64).map(|i| libm::log((n - k + i as f64) / i as f64)).sum();
         return choose - n * std::f64::consts::LN_2;
     }
     let d = (n - 2.0 * k) / n;
-    let divergence = ((1.0 + d) * d.ln_1p() + (1.0 - d) * (-d).ln_1p()) / 2.0;
-    let spread = (2.0 * std::f64::consts::PI * k * (n - k) / n).ln() / 2.0;
+    let divergence = ((1.0 + d) * libm::log1p(d) + (1.0 - d) * libm::log1p(-d)) / 2.0;
+    let spread = libm::log(2.0 * std::f64::consts::PI * k * (n - k) / n) / 2.0;
     stirling_rest(n) - stirling_rest(k) - stirling_rest(n - k) - n * divergence - spread
 }
 
 /// What Stirling's formula lacks of ln n!; the first term left out is below 1e-16 for n > 64.
 fn stirling_rest(n: f64) -> f64 {
-    1.0 / (12.0 * n) - 1.0 / (360.0 * n.powi(3)) + 1.0 / (1260.0 * n.powi(5)) - 1.0 / (1680.0 * n.powi(7))
+    let square = n * n;
+    (1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - 1.0 / (1680.0 * square)) / square) / square) / n
 }
 
 #[cfg(test)]

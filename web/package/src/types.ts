@@ -244,8 +244,8 @@ export interface Vote {
   /** Between 0 and 1; `confidence_kind` says what it means. */
   confidence: number;
   /**
-   * The probability that the winner leads the second (the stability of the vote, not the probability of being right), or the
-   * winner's share of all candidates; of a record the mean of its fields' shares.
+   * The probability that the answer is right (mathematics with two candidates or more), or the winner's share of all candidates; of
+   * a record the mean of its fields' shares.
    */
   confidence_kind: "correct" | "share";
   /** Of mathematics and choice: the probability that the winner leads the second. */
