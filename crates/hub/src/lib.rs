@@ -1,0 +1,1 @@
+//! Models by name from a hub of the Hugging Face kind.

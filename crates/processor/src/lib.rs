@@ -1,0 +1,1 @@
+//! The transformer on a processor, on quantised weights, without a tensor library.

@@ -1,0 +1,1 @@
+//! Weights of 4 and 8 bits: choosing scales, packing, the error they make.
