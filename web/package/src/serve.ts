@@ -20,6 +20,42 @@ const PROGRESS_MS = 50;
 /** Milliseconds in which an engine has answered if it is going to. */
 const CRASH_MS = 100;
 
+/**
+ * Passes on at most one report every `PROGRESS_MS`, and always the last one before a silence: a download that stalls is
+ * shown where it stalled.
+ */
+class Reports {
+  readonly #send: (progress: LoadProgress) => void;
+  #stage = "";
+  #sentAt = -PROGRESS_MS;
+  #waiting: LoadProgress | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(send: (progress: LoadProgress) => void) {
+    this.#send = send;
+  }
+
+  add(progress: LoadProgress): void {
+    const isEnd = progress.loaded === progress.total || progress.stage !== this.#stage;
+    const wait = this.#sentAt + PROGRESS_MS - performance.now();
+    if (isEnd || wait <= 0) return this.#pass(progress);
+    this.#waiting = progress;
+    this.#timer ??= setTimeout(() => this.#waiting && this.#pass(this.#waiting), wait);
+  }
+
+  /** Nothing is passed on any more. */
+  end(): void {
+    clearTimeout(this.#timer);
+    [this.#timer, this.#waiting] = [undefined, undefined];
+  }
+
+  #pass(progress: LoadProgress): void {
+    this.end();
+    [this.#sentAt, this.#stage] = [performance.now(), progress.stage];
+    this.#send(progress);
+  }
+}
+
 export function serve(scope: WorkerScope, platform: Platform): void {
   const engine = new LocalEngine(platform);
   const aborts = new Map<number, AbortController>();
@@ -44,18 +80,17 @@ export function serve(scope: WorkerScope, platform: Platform): void {
       const { id, request } = data;
       // A worker's own address is that of its script; models are relative to the page.
       platform.base = data.base;
-      let [last, stage] = [0, ""];
+      const reports = new Reports((progress) => scope.postMessage({ type: "progress", id, progress }));
       void answer(id, async (signal) => {
         const listener = {
-          onProgress: (progress: LoadProgress) => {
-            const isEnd = progress.loaded === progress.total || progress.stage !== stage;
-            if (!isEnd && performance.now() - last < PROGRESS_MS) return;
-            [last, stage] = [performance.now(), progress.stage];
-            scope.postMessage({ type: "progress", id, progress });
-          },
+          onProgress: (progress: LoadProgress) => reports.add(progress),
           onWarning: (message: string) => scope.postMessage({ type: "warning", id, message }),
         };
-        return { type: "loaded", id, info: await engine.load(request, listener, signal) };
+        try {
+          return { type: "loaded", id, info: await engine.load(request, listener, signal) };
+        } finally {
+          reports.end();
+        }
       });
     } else {
       const { id, set, request } = data;
