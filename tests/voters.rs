@@ -64,6 +64,29 @@ fn voters_are_learned_weighed_and_kept() {
 }
 
 #[test]
+fn an_aggregation_weighs_its_votes() {
+    let directory = directory(&[("sets.jsonl", sets().as_bytes())]);
+    let path = directory.path();
+    let rows = |command: &str| conclave_line(path, command).expect(command, 0, &[]).rows();
+    let kept = |rows: &[Value]| {
+        let of = |row: &Value| ["answer", "confidence", "confidence_kind", "correct"].map(|name| row[name].clone());
+        rows.iter().map(of).collect::<Vec<_>>()
+    };
+    let voted = rows("vote sets.jsonl --json --weights learned");
+    let plain = rows("vote sets.jsonl --json");
+    assert_ne!(kept(&voted), kept(&plain));
+    assert_eq!(kept(&rows("aggregate sets.jsonl --json --weights learned --policy vote")), kept(&voted));
+    // The built-in model knows no such words: the weighed vote stands in for it, and of those that are sure it is not asked.
+    let always = rows("aggregate sets.jsonl --json --weights learned --policy always");
+    let auto = rows("aggregate sets.jsonl --json --weights learned");
+    assert_eq!((kept(&always), kept(&auto)), (kept(&voted), kept(&voted)));
+    let unsure = |row: &&Value| row["confidence"].as_f64().unwrap() < 0.9;
+    let asked = |rows: &[Value]| rows.iter().filter(|row| !row["unknown_words"].is_null()).count();
+    assert_eq!((asked(&always), asked(&auto)), (240, voted.iter().filter(unsure).count()));
+    conclave_line(path, "aggregate sets.jsonl --weights learned --rounds 1").expect("rounds", 2, &["--rounds"]);
+}
+
+#[test]
 fn what_cannot_be_learned_or_read_is_said() {
     let one = json!({"id": "a", "problem": "p", "candidates": [{"text": "7", "model": "m"}, {"text": "8", "model": "n"}]}).to_string();
     let directory = directory(&[

@@ -30,6 +30,7 @@ use crate::sample::draw::{Drawer, fill, nothing, report};
 use crate::sets::FilesArguments;
 use crate::shard::ShardArguments;
 use crate::unsure::UnsureArguments;
+use crate::voters::WeightsArguments;
 use crate::vote::is_refused;
 use crate::{Outcome, UsageError};
 
@@ -166,6 +167,7 @@ fn aggregation(arguments: &AskArguments) -> AggregateArguments {
     AggregateArguments {
         kinds: arguments.kinds.clone(),
         unsure: UnsureArguments::default(),
+        weights: WeightsArguments::default(),
         reading: FilesArguments::default(),
         sets: Vec::new(),
         model: ModelArguments {

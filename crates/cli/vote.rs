@@ -37,7 +37,7 @@ pub fn run(arguments: &VoteArguments) -> Result<Outcome> {
     let sources = Source::resolve(&arguments.sets)?;
     let out = arguments.out.as_deref();
     let inputs = arguments.reading.inputs(&arguments.sets).and(arguments.kinds.answers.schema());
-    let inputs = inputs.and(arguments.weights.files());
+    let inputs = inputs.and(arguments.weights.files()).and(arguments.unsure.calibrated_on.clone());
     let schemas = Schemas::default();
     let options = arguments.kinds.options(&schemas)?;
     let mut unsure = Unsure::open(&arguments.unsure, &options)?;

@@ -44,6 +44,11 @@ pub struct WeightsArguments {
 }
 
 impl WeightsArguments {
+    /// Whether any of them was given.
+    pub fn are_given(&self) -> bool {
+        self.weights.is_some() || self.ranker.is_some()
+    }
+
     /// The files that are read.
     pub fn files(&self) -> Vec<PathBuf> {
         let weights = self.weights.as_deref().filter(|weights| *weights != LEARNED).map(PathBuf::from);

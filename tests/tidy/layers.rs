@@ -81,6 +81,26 @@ const LAYERS: &[Layer] = &[
         reason: "files are bytes that become sample sets; who opens them and who answers is another's business",
     },
     Layer {
+        package: "conclave-gguf",
+        never: &["conclave*", "burn*", "tokenizers", "tokio*", "clap", "wasm-bindgen*", "js-sys", "web-sys"],
+        reason: "a GGUF is bytes that become numbers and texts; who opens it and what is made of it is another's business",
+    },
+    Layer {
+        package: "conclave-hub",
+        never: &["conclave*", "burn*", "clap", "wasm-bindgen*", "js-sys", "web-sys"],
+        reason: "a hub has files by name; what they are is another's business",
+    },
+    Layer {
+        package: "conclave-quantize",
+        never: &["conclave*", "burn*", "tokenizers", "tokio*", "clap", "wasm-bindgen*", "js-sys", "web-sys"],
+        reason: "how numbers are rounded is known here, and not whose they are",
+    },
+    Layer {
+        package: "conclave-processor",
+        never: &["conclave*", "burn*", "tokenizers", "tokio*", "clap", "wasm-bindgen*", "js-sys", "web-sys"],
+        reason: "it computes a transformer without a tensor library, files or tokens' texts",
+    },
+    Layer {
         package: "conclave-model",
         never: &[
             "conclave",

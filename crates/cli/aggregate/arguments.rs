@@ -13,6 +13,7 @@ use crate::model::arguments::{ModelArguments, parse_size};
 use crate::sets::FilesArguments;
 use crate::shard::ShardArguments;
 use crate::unsure::UnsureArguments;
+use crate::voters::WeightsArguments;
 
 /// Memory for keys and values where nothing else is said.
 pub const DEFAULT_CACHE_MEMORY: u64 = 2 << 30;
@@ -72,7 +73,12 @@ pub struct AggregateArguments {
     #[command(flatten)]
     pub unsure: UnsureArguments,
 
-    /// When the model is asked; `auto` leaves votes alone in which four of five candidates agree
+    /// What votes count, and what tells how probably they are right.
+    #[command(flatten)]
+    pub weights: WeightsArguments,
+
+    /// When the model is asked; `auto` leaves votes alone in which four of five candidates agree, or with --weights or
+    /// --ranker those whose probability of being right is at least .9
     #[arg(long, value_enum, default_value_t = PolicyName::Auto)]
     pub policy: PolicyName,
 

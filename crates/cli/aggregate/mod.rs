@@ -1,8 +1,10 @@
 //! `conclave aggregate`: one answer for each sample set, by the vote or by a model. Here is the run itself; that in rounds
 //! is [`rounds`], where the rows go is [`rows`], what a run must have in common with the one that it continues is
-//! [`settings`], which sets the built-in model cannot read is [`unknown`], and one set alone is [`single`].
+//! [`settings`], which sets need no model is [`decided`], which the built-in model cannot read is [`unknown`], and one set
+//! alone is [`single`].
 
 pub mod arguments;
+mod decided;
 mod rounds;
 mod rows;
 pub mod settings;
@@ -14,8 +16,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use conclave_core::kinds::{AnswerKind, VoteOptions, ballot};
-use conclave_core::result::AggregateResult;
+use conclave_core::kinds::{AnswerKind, VoteOptions};
+use conclave_core::result::{AggregateResult, Method};
 use conclave_core::router::Policy;
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
@@ -37,9 +39,11 @@ use crate::progress::Reporter;
 use crate::sets::read_sets;
 use crate::shard::Part;
 use crate::unsure::Unsure;
+use crate::voters::Weights;
 use crate::vote::Refusals;
 use crate::{Outcome, UsageError, is_cancelled};
 use arguments::AggregateArguments;
+use decided::{Decided, Deciding};
 use rows::Rows;
 pub use rows::{by, confidence};
 
@@ -67,6 +71,7 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     let mut settings = settings::settings(arguments, &opened, generator.as_ref())?;
     unsure.add_settings(&mut settings);
     let inputs = arguments.reading.inputs(&arguments.sets).and(arguments.kinds.answers.schema());
+    let inputs = inputs.and(arguments.weights.files()).and(arguments.unsure.calibrated_on.clone());
     refuse_outputs(arguments, &inputs)?;
     let part =
         Part::new(&arguments.work, arguments.out.as_deref(), "aggregate", settings.clone(), &arguments.sets);
@@ -74,6 +79,7 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     if let Some(outcome) = part.as_ref().map(|part| part.finished(&inputs)).transpose()?.flatten() {
         return Ok(reporter.skip(outcome));
     }
+    let weights = weights(arguments, &votes, &inputs, part.is_some())?;
     stop::listen()?;
     let mut tally = Tally::new(part.is_some());
     let share = part.as_ref().map(|part| part.share.clone());
@@ -85,7 +91,9 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
     // Rounds are asked for: nothing is left to the vote.
     let policy = arguments.rounds.map_or(arguments.policy.policy(), |_| Policy::Always);
     let mut refusals = Refusals::default();
-    let decided = decided(&sets, &votes, &mut refusals)?;
+    let mut deciding = Deciding { options: &votes, policy, weights, refusals: &mut refusals };
+    let decided = deciding.decide(&sets)?;
+    let voters = deciding.voters();
     let unknown = unknown::shares(&opened, generator.as_ref(), policy, &sets, &decided)?;
     let jobs = jobs(arguments, &sets, &unknown, &decided);
     let mut rows = Rows::open(arguments, &settings, &jobs, &inputs, unsure)?;
@@ -108,6 +116,7 @@ pub fn run(arguments: &AggregateArguments) -> Result<Outcome> {
         }
         Ok(_) => {
             let outcome = rows.finish(&tally, part.as_ref(), refusals.finish())?;
+            voters.iter().for_each(|line| say(line));
             Ok(reporter.end(outcome))
         }
         // Somebody asked to stop in the middle of a set.
@@ -127,10 +136,31 @@ struct Job<'a> {
     set: &'a SampleSet,
     /// Which order of the candidates, where several are asked for.
     permutation: Option<u32>,
-    /// Its row, where no model is asked: of labels, records, calls and texts.
+    /// Its row, where no model is asked: of labels, records, calls and texts, and of a weighed vote that is enough.
     decided: Option<&'a AggregateResult>,
+    /// The weighed vote, which stands in for the model where that gives no answer.
+    vote: Option<&'a AggregateResult>,
     /// Share of unknown words, where the model cannot be asked because of them.
     unknown: Option<f64>,
+}
+
+/// What votes count, where a flag asks for that.
+fn weights(
+    arguments: &AggregateArguments,
+    votes: &VoteOptions,
+    inputs: &Inputs,
+    is_shard: bool,
+) -> Result<Option<Weights>> {
+    if !arguments.weights.are_given() {
+        return Ok(None);
+    }
+    if arguments.rounds.is_some() {
+        let message = "--weights and --ranker weigh the candidates of a set: they do not go with --rounds, whose pools the \
+                       model writes";
+        return Err(anyhow::Error::new(UsageError(message.to_owned())));
+    }
+    arguments.weights.refuse_learning(is_shard)?;
+    Weights::open(&arguments.weights, votes, inputs).map(Some)
 }
 
 /// Refuses outputs that are inputs or each other.
@@ -163,35 +193,20 @@ fn read(
     Ok(sets)
 }
 
-/// The rows of sets whose answers are no mathematics and no letters: the vote, until a model says that it can more. Sets that
-/// cannot be voted on are named.
-fn decided(
-    sets: &[SampleSet],
-    options: &VoteOptions,
-    refusals: &mut Refusals,
-) -> Result<Vec<Option<AggregateResult>>> {
-    let one = |set: &SampleSet| match ballot(set, options) {
-        Ok(ballot) if ballot.kind.is_for_models() => Ok(None),
-        Ok(ballot) => Ok(Some(AggregateResult::from_ballot(set, &ballot, options))),
-        Err(reason) => {
-            refusals.add(&reason, &set.id, "sets")?;
-            Ok(Some(AggregateResult::not_voted(set, &reason)))
-        }
-    };
-    sets.iter().map(one).collect()
-}
-
 fn jobs<'a>(
     arguments: &AggregateArguments,
     sets: &'a [SampleSet],
     unknown: &[Option<f64>],
-    decided: &'a [Option<AggregateResult>],
+    decided: &'a [Decided],
 ) -> Vec<Job<'a>> {
     let orders: Vec<Option<u32>> =
         arguments.permutations.map_or(vec![None], |orders| (0..orders).map(Some).collect());
     let jobs = sets.iter().zip(unknown).zip(decided).flat_map(|((set, &unknown), decided)| {
-        let decided = decided.as_ref();
-        orders.iter().map(move |&permutation| Job { set, permutation, unknown, decided })
+        let (decided, vote) = match decided {
+            Decided::Row(row) => (Some(row.as_ref()), None),
+            Decided::Open(vote) => (None, vote.as_deref()),
+        };
+        orders.iter().map(move |&permutation| Job { set, permutation, unknown, decided, vote })
     });
     jobs.collect()
 }
@@ -344,7 +359,7 @@ fn answered(
     bar: &ProgressBar,
 ) -> Result<AggregateResult> {
     match result {
-        Ok(result) => Ok(result),
+        Ok(result) => Ok(stand_in(result, job)),
         // The set does not fit the model. The vote needs none, and the other sets must not suffer.
         Err(error) if error.kind() == ErrorKind::Input => {
             let reason = error.to_string();
@@ -353,6 +368,14 @@ fn answered(
         }
         Err(error) => Err(failure(error, job, arguments)),
     }
+}
+
+/// Where the vote stands in for the model, the weighed vote does; what the model wrote and cost stays.
+fn stand_in(result: AggregateResult, job: &Job<'_>) -> AggregateResult {
+    let Some(vote) = job.vote.filter(|_| result.method == Method::Vote) else { return result };
+    let layers = vote.layers.iter().cloned().chain(result.layers.into_iter().skip(1)).collect();
+    let AggregateResult { completion, usage, elapsed_ms, .. } = result;
+    AggregateResult { layers, completion, usage, elapsed_ms, ..vote.clone() }
 }
 
 fn failure(error: conclave_model::Error, job: &Job<'_>, arguments: &AggregateArguments) -> anyhow::Error {
@@ -375,7 +398,8 @@ fn say_vote_is_taken(reason: &str) {
 
 /// The vote of a set that the model cannot be asked about, and why.
 fn vote_instead(job: &Job<'_>, field: &str, reason: impl Into<Value>) -> AggregateResult {
-    let mut result = AggregateResult::from_vote(job.set, &majority_vote(job.set));
+    let plain = || AggregateResult::from_vote(job.set, &majority_vote(job.set));
+    let mut result = job.vote.cloned().unwrap_or_else(plain);
     result.extra.insert(field.to_owned(), reason.into());
     result
 }
@@ -384,7 +408,8 @@ fn options(job: &Job<'_>, arguments: &AggregateArguments) -> AggregateOptions {
     AggregateOptions {
         // Sets of other kinds were decided before.
         kind: Some(AnswerKind::Math),
-        policy: arguments.policy.policy(),
+        // With weights those votes that are enough were taken before.
+        policy: job.vote.map_or(arguments.policy.policy(), |_| Policy::Always),
         mode: arguments.mode.map(|mode| mode.mode()),
         variant: arguments.variant.map(|variant| variant.variant()),
         sampling: SamplingParams {

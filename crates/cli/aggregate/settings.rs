@@ -40,6 +40,7 @@ pub fn settings(
         "pool_size": arguments.rounds.map(|_| arguments.pool_size),
         "num_candidates": arguments.num_candidates,
         "kinds": arguments.kinds.settings(),
+        "weights": Some(arguments.weights.settings()).filter(|_| arguments.weights.are_given()),
         "generator": generator.map(model_as_found).transpose()?,
         "limit": arguments.limit,
         "reading": arguments.reading.settings(),

@@ -10,7 +10,8 @@ use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 
 use super::arguments::AggregateArguments;
-use super::{Job, aggregate, check_room, decided, load, unknown};
+use super::decided::{Decided, Deciding};
+use super::{Job, aggregate, check_room, load, unknown};
 use crate::kinds::Schemas;
 use crate::model::{Opened, open, progress_bar};
 use crate::vote::Refusals;
@@ -37,15 +38,17 @@ impl Single {
         let started = Instant::now();
         let schemas = Schemas::default();
         let sets = std::slice::from_ref(set);
-        let mut decided = decided(sets, &arguments.kinds.options(&schemas)?, &mut Refusals::default())?;
-        if let Some(Some(mut result)) = decided.pop() {
-            result.elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
-            return Ok(result);
+        let options = arguments.kinds.options(&schemas)?;
+        let refusals = &mut Refusals::default();
+        let decided = Deciding { options: &options, policy, weights: None, refusals }.decide(sets)?;
+        if let Some(Decided::Row(result)) = decided.first() {
+            let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+            return Ok(AggregateResult { elapsed_ms, ..(**result).clone() });
         }
-        let shares = unknown::shares(&opened, None, policy, sets, &[None])?;
+        let shares = unknown::shares(&opened, None, policy, sets, &decided)?;
         unknown::report(&shares);
         let unknown = shares.first().copied().flatten();
-        let job = Job { set, permutation: None, unknown, decided: None };
+        let job = Job { set, permutation: None, unknown, decided: None, vote: None };
         let vote = majority_vote(set);
         if job.unknown.is_none() && route_set(policy, set, &vote) == Route::Vote {
             let mut result = AggregateResult::from_vote(set, &vote);

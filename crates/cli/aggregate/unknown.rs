@@ -3,13 +3,13 @@
 //! A model that is named by its directory is asked whatever its vocabulary is; whoever names it knows what it is for.
 
 use anyhow::Result;
-use conclave_core::result::AggregateResult;
 use conclave_core::router::{Policy, Route, route_set};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 use conclave_model::builtin;
 use conclave_model::open::read_tokenizer;
 
+use super::decided::Decided;
 use crate::directory::ModelSource;
 use crate::messages::{count, say};
 use crate::model::Opened;
@@ -21,21 +21,21 @@ pub fn shares(
     generator: Option<&Opened>,
     policy: Policy,
     sets: &[SampleSet],
-    decided: &[Option<AggregateResult>],
+    decided: &[Decided],
 ) -> Result<Vec<Option<f64>>> {
     let mut models = [Some(opened), generator].into_iter().flatten();
     let Some(builtin) = models.find(|model| matches!(model.files, ModelSource::Builtin(_))) else {
         return Ok(vec![None; sets.len()]);
     };
     let tokenizer = pollster::block_on(read_tokenizer(&builtin.files, &builtin.directory.config))?;
-    let share = |(set, decided): (&SampleSet, &Option<AggregateResult>)| {
-        if decided.is_some() {
-            return None;
-        }
+    let share = |(set, decided): (&SampleSet, &Decided)| {
+        let Decided::Open(weighed) = decided else { return None };
         let (share, would_be_asked) = match generator {
             Some(_) => (tokenizer.unknown_share(&set.problem), true),
             None => {
-                let is_to_be_asked = route_set(policy, set, &majority_vote(set)) == Route::Model;
+                // A weighed vote that is enough was decided before.
+                let is_to_be_asked =
+                    weighed.is_some() || route_set(policy, set, &majority_vote(set)) == Route::Model;
                 (builtin::unknown_share(&tokenizer, set), is_to_be_asked)
             }
         };
