@@ -81,6 +81,22 @@ const LAYERS: &[Layer] = &[
         reason: "files are bytes that become sample sets; who opens them and who answers is another's business",
     },
     Layer {
+        package: "conclave-gguf",
+        never: &[
+            "conclave*",
+            "burn*",
+            "cubecl*",
+            "wgpu*",
+            "tokenizers",
+            "clap",
+            "tokio*",
+            "wasm-bindgen*",
+            "js-sys",
+            "web-sys",
+        ],
+        reason: "a file is bytes; who opens it and what computes the model is another's business",
+    },
+    Layer {
         package: "conclave-model",
         never: &[
             "conclave",
