@@ -208,7 +208,9 @@ impl Array {
                 }
             }
             // No overflow: there is room for all, as was just checked.
-            _ => drop(cursor.skip(count * element.smallest(), "an array")?),
+            _ => {
+                cursor.skip(count * element.smallest(), "an array")?;
+            }
         }
         Ok(Self { element, count, range: start..cursor.position() })
     }

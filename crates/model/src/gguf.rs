@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_file_is_told() {
-        let error = GgufFiles::open(&QWEN2[..1000], Options::default()).err().expect("it is cut");
+        let error = GgufFiles::open(&QWEN2[..1000], Options::default()).expect_err("it is cut");
         assert_eq!(error.kind(), ErrorKind::Format);
         assert!(error.to_string().contains("download the file again"), "{error}");
     }

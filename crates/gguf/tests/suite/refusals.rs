@@ -7,7 +7,7 @@ use crate::build::{F32, File, Q8_0, Value, f32_bytes, tiny_qwen2};
 /// Opening fails, with all of `parts` in the message.
 #[track_caller]
 fn check_closed(bytes: Vec<u8>, kind: ErrorKind, parts: &[&str]) {
-    let error = Gguf::open(bytes).err().expect("it is refused");
+    let error = Gguf::open(bytes).expect_err("it is refused");
     check_message(&error, kind, parts);
 }
 
@@ -15,7 +15,7 @@ fn check_closed(bytes: Vec<u8>, kind: ErrorKind, parts: &[&str]) {
 #[track_caller]
 fn check_no_model(file: &File, kind: ErrorKind, parts: &[&str]) {
     let gguf = Gguf::open(file.bytes()).expect("its structure is in order");
-    let error = Model::read(&gguf, Options::default()).err().expect("it is refused");
+    let error = Model::read(&gguf, Options::default()).expect_err("it is refused");
     check_message(&error, kind, parts);
 }
 
@@ -58,7 +58,7 @@ fn every_cut_of_a_file_is_noticed() {
     let last = gguf.tensors().values().map(|tensor| tensor.range.end).max().expect("it has tensors");
     assert_eq!(last, whole.len() as u64);
     for len in 0..whole.len() {
-        let error = Gguf::open(&whole[..len]).err().expect("it is cut");
+        let error = Gguf::open(&whole[..len]).expect_err("it is cut");
         assert_eq!(error.kind(), Format, "{error}");
         assert!(error.to_string().contains("download the file again"), "{error}");
     }
@@ -123,11 +123,7 @@ fn tensors_that_cannot_be() {
     check_closed(with(&|t| t.dimensions = vec![32, 0]), Format, &[named, "make no number of numbers"]);
     check_closed(with(&|t| t.dimensions = vec![0, u64::MAX, 8]), Format, &[named, "make no number"]);
     check_closed(with(&|t| t.dimensions = vec![1 << 33, 1 << 33]), Format, &[named, "make no number"]);
-    check_closed(
-        with(&|t| t.dimensions = vec![u64::MAX & !31, 1]),
-        Format,
-        &[named, "passes the end of any file"],
-    );
+    check_closed(with(&|t| t.dimensions = vec![!31, 1]), Format, &[named, "] overflow"]);
     check_closed(
         with(&|t| t.dimensions = vec![33, 32]),
         Format,
@@ -142,14 +138,14 @@ fn tensors_that_cannot_be() {
         &[named, "offset 33 is no multiple of the alignment 32"],
     );
     check_closed(with(&|t| t.offset = Some(1 << 40)), Format, &[named, "but the file ends at byte"]);
-    check_closed(with(&|t| t.offset = Some(u64::MAX & !31)), Format, &[named, "passes the end"]);
+    check_closed(with(&|t| t.offset = Some(!31)), Format, &[named, "passes the end"]);
     check_closed(with(&|t| t.offset = Some(0)), Format, &["starts at byte", "within `"]);
     let mut twice = tiny_qwen2();
     twice.tensors.push(twice.tensors[0].clone());
     check_closed(twice.bytes(), Format, &["the tensor `token_embd.weight` occurs twice"]);
     let mut bytes = tiny_qwen2().tensor("a\u{1b}[31m", &[1], F32, f32_bytes(&[1.0]));
     bytes = bytes.change("a\u{1b}[31m", |t| t.offset = Some(1));
-    let error = Gguf::open(bytes.bytes()).err().expect("it is refused").to_string();
+    let error = Gguf::open(bytes.bytes()).expect_err("it is refused").to_string();
     assert!(!error.contains('\u{1b}'), "{error:?}");
 }
 
@@ -331,7 +327,7 @@ fn vocabularies_that_cannot_be_used() {
     let at = bytes.windows(10).position(|part| part == b"<tool_call").expect("the token");
     bytes[at] = 0xff;
     let error =
-        Gguf::open(bytes).and_then(|gguf| Model::read(&gguf, Options::default())).err().expect("refused");
+        Gguf::open(bytes).and_then(|gguf| Model::read(&gguf, Options::default())).expect_err("refused");
     check_message(&error, Format, &["`tokenizer.ggml.tokens`", "not UTF-8"]);
 }
 
