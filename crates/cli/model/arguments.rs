@@ -21,13 +21,15 @@ pub enum ModelCommand {
     Bench(BenchArguments),
     /// Rewrite a model directory in another precision or shard size
     Export(ExportArguments),
+    /// Make a model directory of a GGUF of llama.cpp (Qwen2 or Qwen3)
+    Import(ImportArguments),
 }
 
 /// Where a model is and what computes it.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArguments {
-    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards); or `builtin`, the small model
-    /// within this program, which knows arithmetic word problems
+    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards); or a .gguf file; or `builtin`,
+    /// the small model within this program, which knows arithmetic word problems
     #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 
@@ -143,6 +145,27 @@ pub struct ExportArguments {
     /// Model directory to read, or `builtin`
     #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
+
+    /// Where and how to write.
+    #[command(flatten)]
+    pub write: WriteArguments,
+}
+
+/// `conclave model import`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct ImportArguments {
+    /// GGUF file, in one piece, of F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K to Q6_K or IQ4_NL
+    #[arg(value_name = "FILE.gguf")]
+    pub file: PathBuf,
+
+    /// Keep the output head and the embedding apart even where they are two copies of one matrix
+    #[arg(long)]
+    pub untied: bool,
+
+    /// Replace the model directory that --out names
+    #[arg(long)]
+    pub force: bool,
 
     /// Where and how to write.
     #[command(flatten)]

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod bench;
 mod check;
+mod import;
 mod inspect;
 pub mod write;
 
@@ -29,6 +30,7 @@ pub fn run(command: &ModelCommand) -> Result<Outcome> {
         ModelCommand::Check(arguments) => check::run(arguments),
         ModelCommand::Bench(arguments) => bench::run(arguments),
         ModelCommand::Export(arguments) => write::export(arguments),
+        ModelCommand::Import(arguments) => import::run(arguments),
     }
 }
 

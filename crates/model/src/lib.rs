@@ -1,7 +1,7 @@
 //! The Qwen2 language model on burn, and the aggregator on top of it.
 //!
 //! From the bottom: files of a model directory ([`files`], [`safetensors`], [`weights`], [`config`], [`manifest`],
-//! [`tokenizer`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`],
+//! [`tokenizer`], or a GGUF in their place, [`gguf`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`],
 //! [`module_weights`]); tokens ([`decoder`], [`sampler`], [`stream`], [`generate`]); answers ([`aggregate`]); and what
 //! keeps it honest ([`self_test`], [`export`]); [`builtin`] is a small model within the program. What does not live here: devices by name, files on disk, networks, clocks
 //! (hosts), votes and prompts (`conclave-core`), training.
@@ -14,6 +14,7 @@ pub mod error;
 pub mod export;
 pub mod files;
 pub mod generate;
+pub mod gguf;
 pub mod init;
 pub mod kv_cache;
 pub mod load;

@@ -7,8 +7,13 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 /// Runs `check` on as many inputs as `CONCLAVE_PROPTEST_CASES` says, 2,000 otherwise; a failing input is shrunk and
 /// printed.
 pub fn check_all<S: Strategy>(strategy: S, check: impl Fn(S::Value)) {
+    check_cases(2_000, strategy, check);
+}
+
+/// [`check_all`] on `otherwise` inputs where nothing is said.
+pub fn check_cases<S: Strategy>(otherwise: u32, strategy: S, check: impl Fn(S::Value)) {
     let cases =
-        std::env::var("CONCLAVE_PROPTEST_CASES").map_or(2_000, |cases| cases.parse().expect("a number"));
+        std::env::var("CONCLAVE_PROPTEST_CASES").map_or(otherwise, |cases| cases.parse().expect("a number"));
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let run = |value| {
         check(value);
