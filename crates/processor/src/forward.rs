@@ -132,6 +132,25 @@ impl Model {
         Ok(logits)
     }
 
+    /// The final norm of vectors of the residual stream: what the head takes.
+    ///
+    /// # Shapes
+    ///
+    /// - `hidden`, output: `[vectors, hidden_size]`
+    ///
+    /// # Errors
+    ///
+    /// `hidden` of another size than whole vectors.
+    pub fn normed(&self, hidden: &[f32]) -> Result<Vec<f32>, Error> {
+        let width = self.shape.hidden_size;
+        Error::check("the residual stream", hidden.len(), hidden.len() / width * width)?;
+        let team = Team::gather(self.threads);
+        let hands = Hands { team: &team, level: self.level, is_exact: true };
+        let mut normed = Vec::new();
+        self.norm(hands, hidden, &self.norm, &mut normed);
+        Ok(normed)
+    }
+
     /// The tokens of a pass, all of them possible.
     fn tokens(&self, cache: &Cache, pieces: &[(usize, &[u32])]) -> Result<Vec<Token>, Error> {
         cache.check(&self.shape)?;
