@@ -89,8 +89,10 @@ fn files() -> Vec<Written> {
 
 /// One hostile file.
 fn hostile(files: &[Written], random: &mut Random) -> Vec<u8> {
-    if random.below(16) == 0 {
-        return noise(random);
+    match random.below(16) {
+        0 => return noise(random),
+        1..=3 => return contradiction(random),
+        _ => {}
     }
     let file = &files[random.below(files.len())];
     let mut bytes = file.bytes.clone();
@@ -140,6 +142,40 @@ fn damage(bytes: &mut Vec<u8>, header: usize, fields: &[Range<usize>], random: &
                 place.copy_from_slice(&NUMBERS[random.below(NUMBERS.len())].to_le_bytes());
             }
         }
+    }
+}
+
+/// A file whose structure is in order and whose values are not: what describing a model has to find out.
+fn contradiction(random: &mut Random) -> Vec<u8> {
+    let mut file = tiny_qwen2();
+    for _ in 0..1 + random.below(3) {
+        let (entry, tensor) = (random.below(file.entries.len()), random.below(file.tensors.len()));
+        match random.below(8) {
+            0 => drop(file.entries.remove(entry)),
+            1 => drop(file.tensors.remove(tensor)),
+            2 => file.tensors[tensor].dimensions = vec![32 * random.below(4) as u64, random.below(40) as u64],
+            3 => file.tensors[tensor].kind = random.below(42) as u32,
+            4 => file.entries[entry].0 = file.entries[random.below(file.entries.len())].0.clone(),
+            _ => file.entries[entry].1 = value(random),
+        }
+    }
+    file.bytes()
+}
+
+/// Any value.
+fn value(random: &mut Random) -> Value {
+    const TEXTS: [&str; 8] = ["", "qwen2", "qwen3", "gpt2", "t h", "<|im_end|>", "\u{0}\u{1b}", "é"];
+    let number = NUMBERS[random.below(NUMBERS.len())];
+    let text = TEXTS[random.below(TEXTS.len())].to_owned();
+    match random.below(8) {
+        0 => Value::U32(number as u32),
+        1 => Value::U64(number),
+        2 => Value::F32([0.0, -1.0, 1e-6, 1e30, f32::NAN, f32::INFINITY][random.below(6)]),
+        3 => Value::Bool(random.below(2) == 0),
+        4 => Value::Text(text),
+        5 => Value::Texts(vec![text; random.below(20)]),
+        6 => Value::I32s((0..random.below(20)).map(|_| random.below(8) as i32 - 1).collect()),
+        _ => Value::U32(random.below(20) as u32),
     }
 }
 
