@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod bench;
 mod check;
 mod inspect;
+mod quantize;
 pub mod write;
 
 use std::io::IsTerminal;
@@ -29,6 +30,7 @@ pub fn run(command: &ModelCommand) -> Result<Outcome> {
         ModelCommand::Check(arguments) => check::run(arguments),
         ModelCommand::Bench(arguments) => bench::run(arguments),
         ModelCommand::Export(arguments) => write::export(arguments),
+        ModelCommand::Quantize(arguments) => quantize::run(arguments),
     }
 }
 
