@@ -23,6 +23,8 @@ pub enum ModelCommand {
     Export(ExportArguments),
     /// Make a model directory of a GGUF of llama.cpp (Qwen2 or Qwen3)
     Import(ImportArguments),
+    /// Make a model directory with weights of 4 or 8 bits
+    Quantize(QuantizeArguments),
 }
 
 /// Where a model is and what computes it.
@@ -170,6 +172,36 @@ pub struct ImportArguments {
     /// Where and how to write.
     #[command(flatten)]
     pub write: WriteArguments,
+}
+
+/// `conclave model quantize`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct QuantizeArguments {
+    /// Model directory to read, or `builtin`
+    #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
+    pub model: PathBuf,
+
+    /// Bits of a weight
+    #[arg(long, value_parser = clap::value_parser!(u8).range(4..=8))]
+    pub bits: u8,
+
+    /// Bits of a weight of the head, which may be the embedding too [default: as --bits]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(4..=8))]
+    pub head_bits: Option<u8>,
+
+    /// Sample sets whose prompts show which inputs matter
+    #[arg(long, value_name = "SETS", num_args = 1..)]
+    pub calibrate: Vec<PathBuf>,
+
+    /// 0: least squared error; 1: weighted by the inputs; 2: columns make up for each other [default: 0, with
+    /// --calibrate 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub level: Option<u8>,
+
+    /// Directory to write, new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 fn parse_tolerance(text: &str) -> Result<f64, String> {

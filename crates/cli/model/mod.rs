@@ -5,6 +5,7 @@ pub mod bench;
 mod check;
 mod import;
 mod inspect;
+mod quantize;
 pub mod write;
 
 use std::io::IsTerminal;
@@ -31,6 +32,7 @@ pub fn run(command: &ModelCommand) -> Result<Outcome> {
         ModelCommand::Bench(arguments) => bench::run(arguments),
         ModelCommand::Export(arguments) => write::export(arguments),
         ModelCommand::Import(arguments) => import::run(arguments),
+        ModelCommand::Quantize(arguments) => quantize::run(arguments),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::self_test::{self, Case};
 use crate::weights::{WeightSource, expect_shape};
 
 /// Bytes of a tensor read and written at once, at most (and at least one row).
-const PIECE_BYTES: usize = 16 << 20;
+pub(crate) const PIECE_BYTES: usize = 16 << 20;
 
 /// Where a directory's files are written.
 pub trait ModelSink {
@@ -44,32 +44,36 @@ pub struct Export<'a> {
 }
 
 /// A sink that hashes what passes.
-struct Hashed<'a, K> {
+pub(crate) struct Hashed<'a, K> {
     sink: &'a mut K,
     hash: Sha256,
     file: String,
-    files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
 }
 
-impl<K: ModelSink> Hashed<'_, K> {
-    fn create(&mut self, file: &str) -> Result<(), Error> {
+impl<'a, K: ModelSink> Hashed<'a, K> {
+    pub(crate) fn new(sink: &'a mut K) -> Self {
+        Self { sink, hash: Sha256::new(), file: String::new(), files: BTreeMap::new() }
+    }
+
+    pub(crate) fn create(&mut self, file: &str) -> Result<(), Error> {
         self.hash = Sha256::new();
         self.file = file.to_owned();
         self.sink.create(file)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.hash.update(bytes);
         self.sink.write(bytes)
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    pub(crate) fn finish(&mut self) -> Result<(), Error> {
         let digest = std::mem::take(&mut self.hash).finalize();
         self.files.insert(std::mem::take(&mut self.file), format!("{digest:x}"));
         self.sink.finish()
     }
 
-    fn whole(&mut self, file: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub(crate) fn whole(&mut self, file: &str, bytes: &[u8]) -> Result<(), Error> {
         self.create(file)?;
         self.write(bytes)?;
         self.finish()
@@ -93,7 +97,7 @@ pub async fn write_model<S: WeightSource, K: ModelSink>(
         return Err(Error::unsupported(message));
     }
     let size = export.dtype.size();
-    let mut out = Hashed { sink, hash: Sha256::new(), file: String::new(), files: BTreeMap::new() };
+    let mut out = Hashed::new(sink);
     let shards = shards(tensor_shapes(export.config), size, export.max_shard_size);
     // What transformers writes, and some readers ask for.
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -132,7 +136,7 @@ pub async fn write_model<S: WeightSource, K: ModelSink>(
 ///
 /// The sink's.
 pub fn write_self_test<K: ModelSink>(cases: &[Case], sink: &mut K) -> Result<(String, String), Error> {
-    let mut out = Hashed { sink, hash: Sha256::new(), file: String::new(), files: BTreeMap::new() };
+    let mut out = Hashed::new(sink);
     let tensors: Vec<_> = cases.iter().flat_map(Case::tensors).collect();
     let entries = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.dtype, tensor.shape.as_slice()));
     let header = header_bytes(entries, &BTreeMap::new())?;
@@ -158,7 +162,7 @@ pub fn write_manifest<K: ModelSink>(manifest: &Manifest, sink: &mut K) -> Result
     sink.finish()
 }
 
-fn pretty(value: &serde_json::Value) -> Result<String, Error> {
+pub(crate) fn pretty(value: &serde_json::Value) -> Result<String, Error> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| Error::new(ErrorKind::Format, format!("cannot write JSON: {error}")))
@@ -182,7 +186,7 @@ fn shards(tensors: Vec<(String, Vec<usize>)>, size: usize, max_bytes: u64) -> Ve
     shards
 }
 
-async fn write_tensor<S: WeightSource, K: ModelSink>(
+pub(crate) async fn write_tensor<S: WeightSource, K: ModelSink>(
     dtype: Dtype,
     source: &S,
     name: &str,

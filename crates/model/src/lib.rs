@@ -7,11 +7,13 @@
 //! (hosts), votes and prompts (`conclave-core`), training.
 
 pub mod aggregate;
+pub mod block_hash;
 pub mod builtin;
 pub mod config;
 pub mod decoder;
 pub mod error;
 pub mod export;
+pub mod export_quantized;
 pub mod files;
 pub mod generate;
 pub mod gguf;
@@ -22,6 +24,7 @@ pub mod manifest;
 pub mod module_weights;
 pub mod open;
 mod product;
+pub mod quantized;
 pub mod qwen2;
 pub mod rope;
 pub mod safetensors;

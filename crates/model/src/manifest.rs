@@ -13,8 +13,8 @@ use crate::files::ModelFiles;
 /// Name of the file.
 pub const FILE_NAME: &str = "conclave.json";
 
-/// The version of the format that this release writes.
-const FORMAT: u32 = 1;
+/// The version of the format that this release writes: 2 has the hashes of blocks.
+const FORMAT: u32 = 2;
 
 /// How the aggregator answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -52,6 +52,10 @@ pub struct Manifest {
     /// Lower-case hexadecimal sha256 of every other file of the directory, by name.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Lower-case hexadecimal sha256 of each 32 MiB of a file, by its name: by these a download is checked as it comes
+    /// and goes on where it broke off.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blocks: BTreeMap<String, Vec<String>>,
 }
 
 fn default_variant() -> PromptVariant {
@@ -68,6 +72,7 @@ impl Default for Manifest {
             novel_answers: false,
             provenance: serde_json::Map::new(),
             files: BTreeMap::new(),
+            blocks: BTreeMap::new(),
         }
     }
 }
