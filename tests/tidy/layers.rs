@@ -81,6 +81,11 @@ const LAYERS: &[Layer] = &[
         reason: "files are bytes that become sample sets; who opens them and who answers is another's business",
     },
     Layer {
+        package: "conclave-hub",
+        never: &["conclave*", "burn*", "cubecl*", "tokenizers", "clap", "wasm-bindgen*", "web-sys"],
+        reason: "a hub has files; what is in them is another's business, and a download needs no tensor library",
+    },
+    Layer {
         package: "conclave-model",
         never: &[
             "conclave",
@@ -109,7 +114,7 @@ const LAYERS: &[Layer] = &[
     Layer { package: "conclave", never: &["conclave-web"], reason: "one host does not use the other" },
     Layer {
         package: "conclave-web",
-        never: &["conclave", "conclave-disk", "conclave-train", "tokio*", "hyper*", "reqwest"],
+        never: &["conclave", "conclave-disk", "conclave-hub", "conclave-train", "tokio*", "hyper*", "reqwest"],
         reason: "the browser has its own network and event loop, and does not train",
     },
     Layer {

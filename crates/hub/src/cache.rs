@@ -59,10 +59,10 @@ pub fn in_snapshot(snapshot: &Path, name: &ModelName) -> Result<Option<Pulled>> 
         _ => {
             let names = files.iter().filter_map(|file| file.strip_prefix(snapshot).ok());
             let names: Vec<String> =
-                names.map(|file| format!("  {}/{}", name.repository(), file.display())).collect();
+                names.map(|file| format!("{}/{}", name.repository(), file.display())).collect();
             Err(HubError::new(
                 ErrorKind::Selection,
-                format!("several GGUF files of `{name}` were pulled: name one of them\n{}", names.join("\n")),
+                format!("several GGUF files of `{name}` were pulled: name one of them: {}", names.join(", ")),
             ))
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(find("a/b/n.gguf").unwrap(), None);
         fs::write(snapshot.join("sub/n.gguf"), "").unwrap();
         let error = find("a/b").unwrap_err();
-        assert!(error.to_string().ends_with("\n  a/b/m.gguf\n  a/b/sub/n.gguf"), "{error}");
+        assert!(error.to_string().ends_with(": a/b/m.gguf, a/b/sub/n.gguf"), "{error}");
         assert_eq!(find("a/b/sub/n.gguf").unwrap(), Some(Pulled::Gguf(snapshot.join("sub/n.gguf"))));
     }
 }

@@ -135,7 +135,7 @@ fn named_gguf(listing: &Listing, name: &ModelName, file: &str) -> Result<Selecti
         return Ok(Selection::Gguf(file.to_owned()));
     }
     let ggufs = gguf_files(listing);
-    let has = if ggufs.is_empty() { "no GGUF file at all".to_owned() } else { format!("only\n{}", ggufs.join("\n")) };
+    let has = if ggufs.is_empty() { "no GGUF file at all".to_owned() } else { format!("only {}", ggufs.join(", ")) };
     let message = format!("`{}` has no file `{file}`; it has {has}", name.repository());
     Err(HubError::new(ErrorKind::NotFound, message))
 }
@@ -147,7 +147,7 @@ fn only_gguf(listing: &Listing, name: &ModelName) -> Result<Selection> {
         [file] => named_gguf(listing, name, file),
         _ => Err(refused(
             name,
-            &format!("holds several GGUF files: name one of them with --file\n{}", gguf_files(listing).join("\n")),
+            &format!("holds several GGUF files: name one of them with --file: {}", gguf_files(listing).join(", ")),
         )),
     }
 }
@@ -168,13 +168,13 @@ fn nothing_to_read(listing: &Listing, name: &ModelName) -> HubError {
     }
 }
 
-/// The GGUF files that can be chosen, a line each, with their sizes.
+/// The GGUF files that can be chosen, with their sizes.
 fn gguf_files(listing: &Listing) -> Vec<String> {
     let files = listing.files.iter().filter(|file| is_gguf(&file.path) && !is_split(&file.path));
     files
         .map(|file| match file.size {
-            Some(size) => format!("  {} ({})", file.path, size_text(size)),
-            None => format!("  {}", file.path),
+            Some(size) => format!("{} ({})", file.path, size_text(size)),
+            None => file.path.clone(),
         })
         .collect()
 }
@@ -225,8 +225,8 @@ mod tests {
         assert_eq!(choose("a/b", &["README.md", "m.gguf"]).unwrap(), Selection::Gguf("m.gguf".to_owned()));
         assert_eq!(choose("a/b/n.gguf", &["m.gguf", "n.gguf"]).unwrap(), Selection::Gguf("n.gguf".to_owned()));
         for (name, files, kind, words) in [
-            ("a/b", &["m.gguf", "n.gguf"][..], ErrorKind::Selection, "--file\n  m.gguf (2 MB)\n  n.gguf (2 MB)"),
-            ("a/b/o.gguf", &["m.gguf"][..], ErrorKind::NotFound, "only\n  m.gguf (2 MB)"),
+            ("a/b", &["m.gguf", "n.gguf"][..], ErrorKind::Selection, "--file: m.gguf (2 MB), n.gguf (2 MB)"),
+            ("a/b/o.gguf", &["m.gguf"][..], ErrorKind::NotFound, "only m.gguf (2 MB)"),
             ("a/b/o.gguf", &["config.json"][..], ErrorKind::NotFound, "no GGUF file at all"),
             ("a/b", &["m-00001-of-00002.gguf"][..], ErrorKind::Selection, "llama-gguf-split"),
             ("a/b", &["pytorch_model.bin", "config.json"][..], ErrorKind::Selection, "`pytorch_model.bin` alone"),

@@ -122,6 +122,9 @@ impl Store {
 impl Incomplete {
     /// Drops what is there from `length` on.
     pub fn cut(&mut self, length: u64) -> Result<()> {
+        if length == self.length {
+            return Ok(());
+        }
         let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::Start(length)));
         self.length = cut.map_err(|error| HubError::disk("write", &self.path, &error))?;
         Ok(())
