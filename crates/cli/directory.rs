@@ -11,7 +11,8 @@ use conclave_model::error::Error;
 use conclave_model::files::{MemoryFiles, ModelFiles};
 
 /// What a model directory is, for those who named something else.
-const DIRECTORY: &str = "a model directory has config.json, tokenizer.json and model.safetensors; nothing is downloaded unasked";
+const DIRECTORY: &str =
+    "a model directory has config.json, tokenizer.json and model.safetensors; nothing is downloaded unasked";
 
 /// The files of a model that is asked for by name: what `--model` means.
 #[derive(Debug, Clone)]

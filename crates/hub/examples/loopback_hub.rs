@@ -2,6 +2,7 @@
 //!
 //! It prints the address for HF_ENDPOINT on a line of its own, and serves until it is stopped.
 
+#[allow(dead_code, reason = "tests and the example need different parts of it")]
 #[path = "../tests/hub_server/mod.rs"]
 mod hub_server;
 

@@ -115,7 +115,11 @@ impl Download<'_> {
                 let range = header(response.headers(), CONTENT_RANGE.as_str()).unwrap_or_default();
                 if !is_rest(range, incomplete.length, wanted.size) {
                     incomplete.cut(0)?;
-                    return Err(broken(wanted, &host, &format!("sent another part than was asked for ({range})")));
+                    return Err(broken(
+                        wanted,
+                        &host,
+                        &format!("sent another part than was asked for ({range})"),
+                    ));
                 }
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -143,7 +147,10 @@ impl Download<'_> {
             watch.tell()?;
         }
         if incomplete.length < wanted.size {
-            let message = format!("the connection to `{host}` broke off at byte {} of `{}`", incomplete.length, wanted.path);
+            let message = format!(
+                "the connection to `{host}` broke off at byte {} of `{}`",
+                incomplete.length, wanted.path
+            );
             return Err(HubError::new(ErrorKind::Network, message).again(Again::Soon));
         }
         Ok(())
@@ -151,7 +158,13 @@ impl Download<'_> {
 }
 
 /// The request for a file at a commit.
-pub fn file_request<'r>(hub: &Hub, name: &'r ModelName, commit: &str, path: &'r str, from: u64) -> Request<'r> {
+pub fn file_request<'r>(
+    hub: &Hub,
+    name: &'r ModelName,
+    commit: &str,
+    path: &'r str,
+    from: u64,
+) -> Request<'r> {
     let parts = name.repository().split('/').chain(["resolve", commit]).chain(path.split('/'));
     let url = hub.url(&parts.collect::<Vec<_>>());
     Request { name, file: Some(path), url, from }
@@ -204,7 +217,10 @@ fn is_rest(range: &str, from: u64, size: u64) -> bool {
 }
 
 fn broken(wanted: &Wanted, host: &str, what: &str) -> HubError {
-    let message = format!("`{host}` {what}, for `{}`: try again later, or see whether HF_ENDPOINT is a hub", wanted.path);
+    let message = format!(
+        "`{host}` {what}, for `{}`: try again later, or see whether HF_ENDPOINT is a hub",
+        wanted.path
+    );
     HubError::new(ErrorKind::Answer, message).again(Again::Soon)
 }
 
@@ -215,7 +231,15 @@ mod tests {
     #[test]
     fn a_range_is_the_rest_of_a_file() {
         assert!(is_rest("bytes 5-9/10", 5, 10) && is_rest("bytes 5-9/*", 5, 10));
-        for wrong in ["", "bytes 0-9/10", "bytes 5-8/10", "bytes 5-9/11", "bytes */10", "items 5-9/10", "bytes 5-18446744073709551615/*"] {
+        for wrong in [
+            "",
+            "bytes 0-9/10",
+            "bytes 5-8/10",
+            "bytes 5-9/11",
+            "bytes */10",
+            "items 5-9/10",
+            "bytes 5-18446744073709551615/*",
+        ] {
             assert!(!is_rest(wrong, 5, 10), "{wrong}");
         }
     }

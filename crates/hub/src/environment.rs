@@ -144,7 +144,9 @@ fn parse_endpoint(text: &str) -> Result<Url> {
     };
     let url = Url::parse(text.trim()).map_err(|_| refused("is not an address"))?;
     match () {
-        () if !matches!(url.scheme(), "http" | "https") => Err(refused("begins with neither http:// nor https://")),
+        () if !matches!(url.scheme(), "http" | "https") => {
+            Err(refused("begins with neither http:// nor https://"))
+        }
         () if url.host_str().is_none_or(str::is_empty) => Err(refused("names no host")),
         () if !url.username().is_empty() || url.password().is_some() => {
             Err(refused("has a user name or a password: leave it out"))
@@ -228,7 +230,10 @@ mod tests {
         assert_eq!(cache(&[("HOME", "/h")]), Path::new("/h/.cache/huggingface/hub"));
         assert_eq!(cache(&[("USERPROFILE", "/h")]), Path::new("/h/.cache/huggingface/hub"));
         assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]), Path::new("/x/huggingface/hub"));
-        assert_eq!(cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/y")]), Path::new("/y/hub"));
+        assert_eq!(
+            cache(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/y")]),
+            Path::new("/y/hub")
+        );
         assert_eq!(cache(&[("HOME", "/h"), ("HF_HOME", "/y"), ("HF_HUB_CACHE", "~/z")]), Path::new("/h/z"));
         assert_eq!(cache(&[("HOME", "/h"), ("HF_HOME", "")]), Path::new("/h/.cache/huggingface/hub"));
         assert_eq!(hub(&[]).unwrap_err().kind(), ErrorKind::Environment);
@@ -270,9 +275,14 @@ mod tests {
             hub.url(&["a", "b", "resolve", "refs/pr/1", "x y.json"]).as_str(),
             "https://example.org/mirror/a/b/resolve/refs%2Fpr%2F1/x%20y.json"
         );
-        for wrong in ["example.org", "ftp://example.org", "https://u:secret@example.org", "https://e.org/?a", ""] {
+        for wrong in
+            ["example.org", "ftp://example.org", "https://u:secret@example.org", "https://e.org/?a", ""]
+        {
             let error = Hub::new(wrong, "").unwrap_err();
-            assert!(error.kind() == ErrorKind::Environment && !error.to_string().contains("secret"), "{wrong}");
+            assert!(
+                error.kind() == ErrorKind::Environment && !error.to_string().contains("secret"),
+                "{wrong}"
+            );
         }
     }
 }

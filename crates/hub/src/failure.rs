@@ -9,12 +9,21 @@ use std::iter::successors;
 
 use crate::error::{Again, ErrorKind, HubError};
 
+const BROKEN_OFF: [io::ErrorKind; 4] = [
+    io::ErrorKind::UnexpectedEof,
+    io::ErrorKind::ConnectionReset,
+    io::ErrorKind::ConnectionAborted,
+    io::ErrorKind::BrokenPipe,
+];
+
 /// No client could be made: this machine has no certificates.
 pub fn of_client(error: &reqwest::Error) -> HubError {
     let detail = innermost(error);
     HubError::new(
         ErrorKind::Tls,
-        format!("no encrypted connection can be made: {detail}. Install the certificates of the system (the package `ca-certificates`), or name them in SSL_CERT_FILE"),
+        format!(
+            "no encrypted connection can be made: {detail}. Install the certificates of the system (the package `ca-certificates`), or name them in SSL_CERT_FILE"
+        ),
     )
 }
 
@@ -30,6 +39,15 @@ pub fn of_request(error: &reqwest::Error, host: &str) -> HubError {
             "cannot find the host `{host}` ({detail}): is there a network, and is the address in HF_ENDPOINT right?"
         )),
         () if is_tls(error) => of_tls(host, &detail),
+        // While a connection is made, only the handshake of TLS reads and writes.
+        () if is_io(error, &BROKEN_OFF) => HubError::new(
+            ErrorKind::Tls,
+            format!(
+                "no encrypted connection to `{host}` came about ({detail}): does it speak https, and does nothing on the way \
+                 forbid it?"
+            ),
+        )
+        .again(Again::Soon),
         () if error.is_timeout() => network(format!(
             "cannot reach `{host}` in time: is there a way out of this network (a proxy is named in HTTPS_PROXY)?"
         )),
@@ -48,7 +66,8 @@ pub fn of_answer(error: &reqwest::Error, host: &str) -> HubError {
     match () {
         () if is_tls(error) && !is_io(error, &[io::ErrorKind::UnexpectedEof]) => of_tls(host, &detail),
         () if error.is_timeout() => {
-            HubError::new(ErrorKind::Network, format!("`{host}` has sent nothing for a while")).again(Again::Soon)
+            HubError::new(ErrorKind::Network, format!("`{host}` has sent nothing for a while"))
+                .again(Again::Soon)
         }
         () => HubError::new(ErrorKind::Network, format!("the connection to `{host}` broke off ({detail})"))
             .again(Again::Soon),

@@ -93,7 +93,8 @@ impl<'h> Http<'h> {
             let sent = watch.wait(asked.send()).await?;
             let response = sent.map_err(|error| failure::of_request(&error, &host))?;
             let status = response.status();
-            let location = status.is_redirection().then(|| header(response.headers(), LOCATION.as_str())).flatten();
+            let location =
+                status.is_redirection().then(|| header(response.headers(), LOCATION.as_str())).flatten();
             let Some(location) = location else {
                 // 416: the caller knows what it asked for.
                 if !status.is_success() && status.as_u16() != 416 {
@@ -202,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_port_is_part_of_where_the_token_goes() {
-        let origin = |left: &str, right: &str| is_same_origin(&Url::parse(left).unwrap(), &Url::parse(right).unwrap());
+        let origin =
+            |left: &str, right: &str| is_same_origin(&Url::parse(left).unwrap(), &Url::parse(right).unwrap());
         assert!(origin("https://hub.example/a", "https://hub.example:443/"));
         assert!(!origin("https://hub.example/", "https://hub.example:8443/"));
         assert!(!origin("https://hub.example/", "http://hub.example/"));

@@ -56,13 +56,16 @@ impl Listing {
     /// [`ErrorKind::Answer`] for what is no such list.
     pub fn parse(bytes: &[u8], host: &str) -> Result<Self> {
         let broken = |why: &str| {
-            let message = format!("`{host}` answered with something that is not a list of files ({why}): is it a hub?");
+            let message =
+                format!("`{host}` answered with something that is not a list of files ({why}): is it a hub?");
             HubError::new(ErrorKind::Answer, message)
         };
         let answer: Answer = serde_json::from_slice(bytes).map_err(|error| broken(&error.to_string()))?;
-        let commit = answer.sha.filter(|commit| is_commit(commit)).ok_or_else(|| broken("it names no commit"))?;
+        let commit =
+            answer.sha.filter(|commit| is_commit(commit)).ok_or_else(|| broken("it names no commit"))?;
         let siblings = answer.siblings.ok_or_else(|| broken("it has no files"))?;
-        let files = siblings.into_iter().filter(|file| is_safe_path(&file.rfilename)).map(RemoteFile::from).collect();
+        let files =
+            siblings.into_iter().filter(|file| is_safe_path(&file.rfilename)).map(RemoteFile::from).collect();
         Ok(Self { commit, files })
     }
 
@@ -75,10 +78,18 @@ impl Listing {
 impl From<Sibling> for RemoteFile {
     fn from(file: Sibling) -> Self {
         let Some(lfs) = file.lfs else {
-            return Self { path: file.rfilename, size: file.size, blob: file.blob_id.and_then(|id| BlobId::parse(&id)) };
+            return Self {
+                path: file.rfilename,
+                size: file.size,
+                blob: file.blob_id.and_then(|id| BlobId::parse(&id)),
+            };
         };
         let sha256 = lfs.sha256.or(lfs.oid);
-        Self { path: file.rfilename, size: lfs.size.or(file.size), blob: sha256.and_then(|id| BlobId::parse(&id)) }
+        Self {
+            path: file.rfilename,
+            size: lfs.size.or(file.size),
+            blob: sha256.and_then(|id| BlobId::parse(&id)),
+        }
     }
 }
 
@@ -106,8 +117,13 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_named() {
-        for wrong in ["", "<html>", "[]", "{}", r#"{"sha": "../..", "siblings": []}"#, r#"{"siblings": []}"#] {
-            assert_eq!(Listing::parse(wrong.as_bytes(), "hub").unwrap_err().kind(), ErrorKind::Answer, "{wrong}");
+        for wrong in ["", "<html>", "[]", "{}", r#"{"sha": "../..", "siblings": []}"#, r#"{"siblings": []}"#]
+        {
+            assert_eq!(
+                Listing::parse(wrong.as_bytes(), "hub").unwrap_err().kind(),
+                ErrorKind::Answer,
+                "{wrong}"
+            );
         }
     }
 }

@@ -65,7 +65,8 @@ impl ModelName {
     /// [`ErrorKind::Name`] for what cannot be the name of such a file.
     pub fn with_file(self, file: &str) -> Result<Self> {
         if !is_safe_path(file) || !file.to_ascii_lowercase().ends_with(".gguf") {
-            let message = format!("`{file}` cannot be a file of `{self}`: expected the name of a .gguf file in it");
+            let message =
+                format!("`{file}` cannot be a file of `{self}`: expected the name of a .gguf file in it");
             return Err(HubError::new(ErrorKind::Name, message));
         }
         Ok(Self { file: Some(file.to_owned()), ..self })
@@ -114,7 +115,11 @@ impl fmt::Display for ModelName {
 fn split_file(path: &str) -> (&str, Option<&str>) {
     let Some((second_slash, _)) = path.match_indices('/').nth(1) else { return (path, None) };
     let file = &path[second_slash + 1..];
-    if file.to_ascii_lowercase().ends_with(".gguf") { (&path[..second_slash], Some(file)) } else { (path, None) }
+    if file.to_ascii_lowercase().ends_with(".gguf") {
+        (&path[..second_slash], Some(file))
+    } else {
+        (path, None)
+    }
 }
 
 fn check_repository(text: &str) -> Result<(), &'static str> {
@@ -161,7 +166,8 @@ pub(crate) fn is_safe_path(path: &str) -> bool {
 
 /// Whether a revision is a whole commit, which needs no file in `refs`.
 pub(crate) fn is_commit(revision: &str) -> bool {
-    revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    revision.len() == 40
+        && revision.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 #[cfg(test)]
@@ -187,9 +193,36 @@ mod tests {
     #[test]
     fn what_leads_elsewhere_is_no_name() {
         for wrong in [
-            "", "/", "a/", "/a", "a/b/c", "../b", "a/..", "a//b", "./model", "~/model", "a b/c", "a/b@", "a/b@..",
-            "a/b@../../x", "a/b@x//y", "a/b@/x", "a/b@x@y", "a\\b/c", "C:/models", "a/b--c", "a/.git", "a/b.git",
-            "a/b@x%2fy", "a/b/../c.gguf", "a/b//c.gguf", "é/b", "a/b\n", "a/b?x", "models/a/b", "a/-b",
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a/b/c",
+            "../b",
+            "a/..",
+            "a//b",
+            "./model",
+            "~/model",
+            "a b/c",
+            "a/b@",
+            "a/b@..",
+            "a/b@../../x",
+            "a/b@x//y",
+            "a/b@/x",
+            "a/b@x@y",
+            "a\\b/c",
+            "C:/models",
+            "a/b--c",
+            "a/.git",
+            "a/b.git",
+            "a/b@x%2fy",
+            "a/b/../c.gguf",
+            "a/b//c.gguf",
+            "é/b",
+            "a/b\n",
+            "a/b?x",
+            "models/a/b",
+            "a/-b",
         ] {
             let error = ModelName::parse(wrong).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Name, "{wrong}");

@@ -44,7 +44,8 @@ pub fn pull(
         });
     }
     let runtime = Builder::new_current_thread().enable_all().build();
-    let failed = |error| HubError::new(ErrorKind::Network, format!("the system gives no event queue: {error}"));
+    let failed =
+        |error| HubError::new(ErrorKind::Network, format!("the system gives no event queue: {error}"));
     let mut watch = Watch::new(on_event);
     runtime.map_err(failed)?.block_on(pull_with(hub, name, &mut watch))
 }
@@ -129,7 +130,8 @@ async fn resolve(
     for path in paths {
         let file = listing.find(path).ok_or_else(|| {
             let model = download.name.repository();
-            let message = format!("`{model}` has no file `{path}`, which its {INDEX} names: try another revision");
+            let message =
+                format!("`{model}` has no file `{path}`, which its {INDEX} names: try another revision");
             HubError::new(ErrorKind::NotFound, message)
         })?;
         wanted.push(match file {
@@ -159,7 +161,10 @@ async fn ask(download: &Download<'_>, path: &str, watch: &mut Watch<'_>) -> Resu
         (Some(blob), Some(size)) => Ok(Wanted { path: path.to_owned(), blob, size }),
         _ => Err(HubError::new(
             ErrorKind::Answer,
-            format!("`{}` says neither how long `{path}` is nor which version (etag): is HF_ENDPOINT a hub?", hub.host()),
+            format!(
+                "`{}` says neither how long `{path}` is nor which version (etag): is HF_ENDPOINT a hub?",
+                hub.host()
+            ),
         )),
     }
 }
@@ -169,7 +174,9 @@ async fn fetch_all(download: &Download<'_>, wanted: &[Wanted], watch: &mut Watch
     let layout = download.store.layout();
     let is_missing = |file: &&Wanted| !layout.has_blob(&file.blob, file.size);
     let missing: Vec<&Wanted> = wanted.iter().filter(is_missing).collect();
-    let sum = |bytes: &dyn Fn(&Wanted) -> u64| missing.iter().fold(0, |sum: u64, file| sum.saturating_add(bytes(file)));
+    let sum = |bytes: &dyn Fn(&Wanted) -> u64| {
+        missing.iter().fold(0, |sum: u64, file| sum.saturating_add(bytes(file)))
+    };
     let begun = |file: &Wanted| file.size.saturating_sub(layout.begun(&file.blob));
     check_room(download, sum(&begun))?;
     watch.total = watch.done.saturating_add(sum(&|file| file.size));

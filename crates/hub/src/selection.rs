@@ -75,9 +75,14 @@ pub fn select(listing: &Listing, name: &ModelName) -> Result<Selection> {
         )),
         None if !shards.is_empty() => Err(refused(
             name,
-            &format!("has shards ({}) and no {INDEX}, which says what is in them: look for another revision", shards[0]),
+            &format!(
+                "has shards ({}) and no {INDEX}, which says what is in them: look for another revision",
+                shards[0]
+            ),
         )),
-        Some(_) => Err(refused(name, &format!("has weights and no {CONFIG}: pull the model that they belong to"))),
+        Some(_) => {
+            Err(refused(name, &format!("has weights and no {CONFIG}: pull the model that they belong to")))
+        }
         None => only_gguf(listing, name),
     }
 }
@@ -94,10 +99,17 @@ pub fn shards_of_index(index: &[u8]) -> Result<Vec<String>> {
     let broken = |why: String| HubError::new(ErrorKind::Selection, format!("{INDEX} is broken: {why}"));
     let index: Index = serde_json::from_slice(index).map_err(|error| broken(error.to_string()))?;
     let shards: BTreeSet<String> = index.weight_map.into_values().collect();
-    if let Some(shard) = shards.iter().find(|shard| !is_safe_path(shard) || !shard.ends_with(".safetensors")) {
-        return Err(broken(format!("it names the shard `{shard}`, which is not the name of a safetensors file")));
+    if let Some(shard) = shards.iter().find(|shard| !is_safe_path(shard) || !shard.ends_with(".safetensors"))
+    {
+        return Err(broken(format!(
+            "it names the shard `{shard}`, which is not the name of a safetensors file"
+        )));
     }
-    if shards.is_empty() { Err(broken("it names no shard".to_owned())) } else { Ok(shards.into_iter().collect()) }
+    if shards.is_empty() {
+        Err(broken("it names no shard".to_owned()))
+    } else {
+        Ok(shards.into_iter().collect())
+    }
 }
 
 fn refused(name: &ModelName, why: &str) -> HubError {
@@ -105,7 +117,8 @@ fn refused(name: &ModelName, why: &str) -> HubError {
 }
 
 fn shard_names(listing: &Listing) -> Vec<&str> {
-    let is_shard = |path: &str| path.starts_with("model-") && path.ends_with(".safetensors") && path.contains("-of-");
+    let is_shard =
+        |path: &str| path.starts_with("model-") && path.ends_with(".safetensors") && path.contains("-of-");
     listing.files.iter().map(|file| file.path.as_str()).filter(|path| is_shard(path)).collect()
 }
 
@@ -135,26 +148,36 @@ fn named_gguf(listing: &Listing, name: &ModelName, file: &str) -> Result<Selecti
         return Ok(Selection::Gguf(file.to_owned()));
     }
     let ggufs = gguf_files(listing);
-    let has = if ggufs.is_empty() { "no GGUF file at all".to_owned() } else { format!("only {}", ggufs.join(", ")) };
+    let has = if ggufs.is_empty() {
+        "no GGUF file at all".to_owned()
+    } else {
+        format!("only {}", ggufs.join(", "))
+    };
     let message = format!("`{}` has no file `{file}`; it has {has}", name.repository());
     Err(HubError::new(ErrorKind::NotFound, message))
 }
 
 fn only_gguf(listing: &Listing, name: &ModelName) -> Result<Selection> {
-    let files: Vec<&str> = listing.files.iter().map(|file| file.path.as_str()).filter(|path| is_gguf(path)).collect();
+    let files: Vec<&str> =
+        listing.files.iter().map(|file| file.path.as_str()).filter(|path| is_gguf(path)).collect();
     match files[..] {
         [] => Err(nothing_to_read(listing, name)),
         [file] => named_gguf(listing, name, file),
         _ => Err(refused(
             name,
-            &format!("holds several GGUF files: name one of them with --file: {}", gguf_files(listing).join(", ")),
+            &format!(
+                "holds several GGUF files: name one of them with --file: {}",
+                gguf_files(listing).join(", ")
+            ),
         )),
     }
 }
 
 fn nothing_to_read(listing: &Listing, name: &ModelName) -> HubError {
     let other = listing.files.iter().find(|file| {
-        [".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".ckpt"].iter().any(|end| file.path.ends_with(end))
+        [".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".ckpt"]
+            .iter()
+            .any(|end| file.path.ends_with(end))
     });
     match other {
         Some(file) => refused(
@@ -164,7 +187,10 @@ fn nothing_to_read(listing: &Listing, name: &ModelName) -> HubError {
                 file.path
             ),
         ),
-        None => refused(name, &format!("has neither {WEIGHTS} (or shards and their index) nor a GGUF file: is it a model?")),
+        None => refused(
+            name,
+            &format!("has neither {WEIGHTS} (or shards and their index) nor a GGUF file: is it a model?"),
+        ),
     }
 }
 
@@ -195,7 +221,8 @@ mod tests {
     use crate::listing::RemoteFile;
 
     fn choose(name: &str, files: &[&str]) -> Result<Selection> {
-        let files = files.iter().map(|&path| RemoteFile { path: path.to_owned(), size: Some(2_000_000), blob: None });
+        let files =
+            files.iter().map(|&path| RemoteFile { path: path.to_owned(), size: Some(2_000_000), blob: None });
         select(&Listing { commit: "c".repeat(40), files: files.collect() }, &ModelName::parse(name).unwrap())
     }
 
@@ -206,14 +233,25 @@ mod tests {
             assert_eq!(choose("a/b", files).unwrap(), Selection::Directory(expected));
         };
         check(
-            &["model.safetensors", "README.md", "tokenizer.json", "config.json", "vocab.json", "merges.txt", "x.gguf"],
+            &[
+                "model.safetensors",
+                "README.md",
+                "tokenizer.json",
+                "config.json",
+                "vocab.json",
+                "merges.txt",
+                "x.gguf",
+            ],
             &["config.json", "tokenizer.json", "model.safetensors"],
         );
         check(
             &["config.json", "vocab.json", "merges.txt", "model-00001-of-00001.safetensors"],
             &["config.json", "vocab.json", "merges.txt", "model-00001-of-00001.safetensors"],
         );
-        let sharded = choose("a/b", &["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"]);
+        let sharded = choose(
+            "a/b",
+            &["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors"],
+        );
         assert_eq!(
             sharded.unwrap(),
             Selection::Sharded(vec!["config.json".to_owned(), "model.safetensors.index.json".to_owned()])
@@ -223,15 +261,33 @@ mod tests {
     #[test]
     fn one_gguf_is_taken_and_of_several_one_is_named() {
         assert_eq!(choose("a/b", &["README.md", "m.gguf"]).unwrap(), Selection::Gguf("m.gguf".to_owned()));
-        assert_eq!(choose("a/b/n.gguf", &["m.gguf", "n.gguf"]).unwrap(), Selection::Gguf("n.gguf".to_owned()));
+        assert_eq!(
+            choose("a/b/n.gguf", &["m.gguf", "n.gguf"]).unwrap(),
+            Selection::Gguf("n.gguf".to_owned())
+        );
         for (name, files, kind, words) in [
             ("a/b", &["m.gguf", "n.gguf"][..], ErrorKind::Selection, "--file: m.gguf (2 MB), n.gguf (2 MB)"),
             ("a/b/o.gguf", &["m.gguf"][..], ErrorKind::NotFound, "only m.gguf (2 MB)"),
             ("a/b/o.gguf", &["config.json"][..], ErrorKind::NotFound, "no GGUF file at all"),
             ("a/b", &["m-00001-of-00002.gguf"][..], ErrorKind::Selection, "llama-gguf-split"),
-            ("a/b", &["pytorch_model.bin", "config.json"][..], ErrorKind::Selection, "`pytorch_model.bin` alone"),
-            ("a/b", &["adapter_config.json", "adapter_model.safetensors"][..], ErrorKind::Selection, "merge it"),
-            ("a/b", &["config.json", "model-00001-of-00002.safetensors"][..], ErrorKind::Selection, "no model.safetensors.index.json"),
+            (
+                "a/b",
+                &["pytorch_model.bin", "config.json"][..],
+                ErrorKind::Selection,
+                "`pytorch_model.bin` alone",
+            ),
+            (
+                "a/b",
+                &["adapter_config.json", "adapter_model.safetensors"][..],
+                ErrorKind::Selection,
+                "merge it",
+            ),
+            (
+                "a/b",
+                &["config.json", "model-00001-of-00002.safetensors"][..],
+                ErrorKind::Selection,
+                "no model.safetensors.index.json",
+            ),
             ("a/b", &["model.safetensors"][..], ErrorKind::Selection, "no config.json"),
             ("a/b", &["README.md"][..], ErrorKind::Selection, "is it a model?"),
         ] {
@@ -244,7 +300,13 @@ mod tests {
     fn an_index_names_its_shards_once() {
         let index = br#"{"metadata": {}, "weight_map": {"a": "2.safetensors", "b": "1.safetensors", "c": "2.safetensors"}}"#;
         assert_eq!(shards_of_index(index).unwrap(), ["1.safetensors", "2.safetensors"]);
-        for wrong in ["", "{}", r#"{"weight_map": {}}"#, r#"{"weight_map": {"a": "../x.safetensors"}}"#, r#"{"weight_map": {"a": "x.bin"}}"#] {
+        for wrong in [
+            "",
+            "{}",
+            r#"{"weight_map": {}}"#,
+            r#"{"weight_map": {"a": "../x.safetensors"}}"#,
+            r#"{"weight_map": {"a": "x.bin"}}"#,
+        ] {
             assert!(shards_of_index(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

@@ -48,7 +48,11 @@ pub fn refusal(hub: &Hub, asked: &Asked<'_>, status: u16, headers: &HeaderMap) -
         .again(Again::Soon),
         _ => HubError::new(
             ErrorKind::Answer,
-            format!("`{}` answered {status} when it was asked for {}: is it a hub?", asked.host, asked.what()),
+            format!(
+                "`{}` answered {status} when it was asked for {}: is it a hub?",
+                asked.host,
+                asked.what()
+            ),
         ),
     }
 }
@@ -97,7 +101,9 @@ fn forbidden(hub: &Hub, asked: &Asked<'_>, headers: &HeaderMap) -> String {
              have to be granted"
         );
     }
-    format!("the token may not read {model}: give it the right to (a fine-grained token lists its repositories), or accept the conditions at {page}")
+    format!(
+        "the token may not read {model}: give it the right to (a fine-grained token lists its repositories), or accept the conditions at {page}"
+    )
 }
 
 fn not_found(hub: &Hub, asked: &Asked<'_>, headers: &HeaderMap) -> String {
@@ -110,11 +116,18 @@ fn not_found(hub: &Hub, asked: &Asked<'_>, headers: &HeaderMap) -> String {
             if hub.sendable_token().is_some() { "this token" } else { "no token" }
         ),
         (Some(file), _) if asked.is_hub => {
-            format!("`{host}` lists the file `{file}` of `{model}` and does not have it; try again, or another revision")
+            format!(
+                "`{host}` lists the file `{file}` of `{model}` and does not have it; try again, or another revision"
+            )
         }
-        (Some(file), _) => format!("`{}`, where the hub sent us, does not have `{file}` of `{model}`", asked.host),
+        (Some(file), _) => {
+            format!("`{}`, where the hub sent us, does not have `{file}` of `{model}`", asked.host)
+        }
         // A hub that does not say which of the two it is.
-        (None, _) => format!("`{host}` has no model `{model}`, or it has no revision `{}`: is the name right?", name.revision()),
+        (None, _) => format!(
+            "`{host}` has no model `{model}`, or it has no revision `{}`: is the name right?",
+            name.revision()
+        ),
     }
 }
 
@@ -143,7 +156,8 @@ fn limited(asked: &Asked<'_>, headers: &HeaderMap) -> HubError {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok();
     let after = text(RETRY_AFTER.as_str()).and_then(|value| value.trim().parse().ok());
-    let reset = || text("ratelimit")?.split(';').find_map(|part| part.trim().strip_prefix("t=")?.parse().ok());
+    let reset =
+        || text("ratelimit")?.split(';').find_map(|part| part.trim().strip_prefix("t=")?.parse().ok());
     after.or_else(reset).map(Duration::from_secs)
 }
 
@@ -154,7 +168,8 @@ mod tests {
 
     fn said(hub: &Hub, file: Option<&str>, status: u16, headers: &[(&'static str, &str)]) -> HubError {
         let name = ModelName::parse("a/b@v9").unwrap();
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         refusal(hub, &Asked { name: &name, file, host: "hub.example", is_hub: true }, status, &headers)
     }
 
@@ -171,7 +186,14 @@ mod tests {
             (&clear, None, 401, &[][..], ErrorKind::Unauthorized, "not encrypted"),
             (&known, None, 403, &gated[..], ErrorKind::Forbidden, "accept its conditions"),
             (&known, None, 403, &[][..], ErrorKind::Forbidden, "fine-grained"),
-            (&hub, None, 404, &[("x-error-code", "RevisionNotFound")][..], ErrorKind::NotFound, "no revision `v9`"),
+            (
+                &hub,
+                None,
+                404,
+                &[("x-error-code", "RevisionNotFound")][..],
+                ErrorKind::NotFound,
+                "no revision `v9`",
+            ),
             (&hub, None, 404, &[("x-error-code", "RepoNotFound")][..], ErrorKind::NotFound, "no model `a/b`"),
             (&hub, None, 404, &[][..], ErrorKind::NotFound, "no revision `v9`"),
             (&hub, Some("x.json"), 404, &[][..], ErrorKind::NotFound, "`x.json`"),

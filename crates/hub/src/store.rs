@@ -115,7 +115,9 @@ impl Store {
         make_parent(&path)?;
         let beside = beside(&path);
         let written = fs::write(&beside, commit).and_then(|()| fs::rename(&beside, &path));
-        written.inspect_err(|_| drop(fs::remove_file(&beside))).map_err(|error| HubError::disk("write", &path, &error))
+        written
+            .inspect_err(|_| drop(fs::remove_file(&beside)))
+            .map_err(|error| HubError::disk("write", &path, &error))
     }
 }
 

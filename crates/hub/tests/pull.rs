@@ -1,8 +1,9 @@
 //! Models pulled from a hub on this machine.
 
-mod hub_server;
 #[path = "pull/broken.rs"]
 mod broken;
+#[allow(dead_code, reason = "tests and the example need different parts of it")]
+mod hub_server;
 #[path = "pull/whole.rs"]
 mod whole;
 

@@ -37,7 +37,9 @@ impl Head {
 
     /// The first byte of `Range: bytes=N-`.
     pub fn range_from(&self) -> u64 {
-        let range = self.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let range = self
+            .header("range")
+            .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
         range.unwrap_or(0)
     }
 }
@@ -89,7 +91,8 @@ impl Reply<'_> {
     }
 
     fn head(&self, status: u16, length: u64, headers: &str) -> io::Result<()> {
-        let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n");
+        let head =
+            format!("HTTP/1.1 {status} -\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n");
         self.stream().write_all(head.as_bytes())
     }
 

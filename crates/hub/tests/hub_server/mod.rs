@@ -34,7 +34,6 @@ pub struct Received {
 
 /// What goes wrong with an answer.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "each user of this module needs some of them")]
 pub enum Fault {
     /// A status, with headers (each ended with `\r\n`) and a body.
     Status(u16, String, String),
@@ -56,8 +55,6 @@ type Faults = dyn Fn(&Received, usize) -> Option<Fault> + Send + Sync;
 pub struct HubServer {
     /// The port of the hub.
     pub port: u16,
-    /// The port of the host of large files.
-    pub cdn_port: u16,
     state: Arc<State>,
 }
 
@@ -82,7 +79,7 @@ impl HubServer {
         let state = Arc::new(State { repositories, faults: Box::new(faults), cdn_port, received });
         listen(hub, Arc::clone(&state), false);
         listen(cdn, Arc::clone(&state), true);
-        Ok(Self { port, cdn_port, state })
+        Ok(Self { port, state })
     }
 
     /// What HF_ENDPOINT is set to.
@@ -164,7 +161,9 @@ fn from_hub(state: &State, reply: &Reply<'_>, received: &Received) -> std::io::R
         (Some(bearer), Some(sent)) if &bearer != sent => {
             return reply.text(403, "X-Error-Code: GatedRepo\r\n", "Access to this model is restricted");
         }
-        (Some(_), None) => return reply.text(401, "X-Error-Code: GatedRepo\r\n", "Access to this model is restricted"),
+        (Some(_), None) => {
+            return reply.text(401, "X-Error-Code: GatedRepo\r\n", "Access to this model is restricted");
+        }
         _ => {}
     }
     if !["main", &repository.commit].contains(&revision) {
@@ -180,7 +179,8 @@ fn from_hub(state: &State, reply: &Reply<'_>, received: &Received) -> std::io::R
     if !file.is_large {
         return reply.file(file, received.from, &format!("{commit}ETag: \"{}\"\r\n", file.blob));
     }
-    let address = format!("http://127.0.0.1:{}/blobs/{}/{}?signature=x", state.cdn_port, repository.name, file.path);
+    let address =
+        format!("http://127.0.0.1:{}/blobs/{}/{}?signature=x", state.cdn_port, repository.name, file.path);
     let (blob, size) = (&file.blob, file.size);
     let linked = format!("X-Linked-Etag: \"{blob}\"\r\nX-Linked-Size: {size}\r\nLocation: {address}\r\n");
     reply.text(302, &format!("{commit}{linked}"), "Found. Redirecting")
@@ -189,7 +189,8 @@ fn from_hub(state: &State, reply: &Reply<'_>, received: &Received) -> std::io::R
 fn from_cdn(state: &State, reply: &Reply<'_>, received: &Received) -> std::io::Result<()> {
     let name = received.target.splitn(5, '/').skip(2).take(2).collect::<Vec<_>>().join("/");
     let repository = state.repositories.iter().find(|repository| repository.name == name);
-    let file = repository.and_then(|repository| repository.files.iter().find(|file| file.path == received.file));
+    let file =
+        repository.and_then(|repository| repository.files.iter().find(|file| file.path == received.file));
     match file {
         // The names of versions here are others than the hub's.
         Some(file) => reply.file(file, received.from, "ETag: \"of-the-cdn\"\r\nAccept-Ranges: bytes\r\n"),

@@ -42,14 +42,12 @@ enum Bytes {
 
 impl Repository {
     /// A repository of files in memory.
-    #[allow(dead_code, reason = "each user of this module needs one of the two")]
     pub fn of_bytes(name: &str, files: &[(&str, &[u8])]) -> io::Result<Self> {
         let files = files.iter().map(|(path, bytes)| StoredFile::new(path, Bytes::Memory(bytes.to_vec())));
         Ok(Self::new(name, files.collect::<io::Result<_>>()?))
     }
 
     /// A repository of the files of a folder, without those in folders of it.
-    #[allow(dead_code, reason = "each user of this module needs one of the two")]
     pub fn of_folder(name: &str, folder: &Path) -> io::Result<Self> {
         let mut files = Vec::new();
         for entry in fs::read_dir(folder)? {
@@ -78,11 +76,9 @@ impl StoredFile {
         };
         let is_large = [".safetensors", ".gguf"].iter().any(|end| path.ends_with(end)) || size > LARGE;
         let mut file = Self { path: path.to_owned(), blob: String::new(), size, is_large, bytes };
-        let mut reader = file.open(0)?;
-        file.blob = if is_large {
-            hash(Sha256::new(), &mut reader)?
-        } else {
-            hash(Sha1::new().chain_update(format!("blob {size}\0")), &mut reader)?
+        file.blob = match is_large {
+            true => hash(Sha256::new(), &mut file.open(0)?)?,
+            false => hash(Sha1::new().chain_update(format!("blob {size}\0")), &mut file.open(0)?)?,
         };
         Ok(file)
     }

@@ -1,5 +1,7 @@
 //! What goes wrong on the way: each failure by its name, continued where that is possible, and nothing half taken for whole.
 
+use std::io::{Read, Write};
+
 use conclave_hub::ErrorKind;
 
 use super::*;
@@ -39,8 +41,11 @@ fn a_connection_that_brings_nothing_is_given_up() {
 #[test]
 fn a_pull_that_was_stopped_goes_on_where_it_was() {
     // The first request for the weights brings a part, and then nothing more.
-    let fixture = Fixture::new(model(), |request, number| (request.is_cdn && number == 0).then_some(Fault::Stall(70_000)));
-    let is_begun = |event: Event<'_>| matches!(event, Event::Progress { file: WEIGHTS, done, .. } if done >= 70_000);
+    let fixture = Fixture::new(model(), |request, number| {
+        (request.is_cdn && number == 0).then_some(Fault::Stall(70_000))
+    });
+    let is_begun =
+        |event: Event<'_>| matches!(event, Event::Progress { file: WEIGHTS, done, .. } if done >= 70_000);
     assert_eq!(fixture.pull_until(is_begun).unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(fixture.locate(NAME), None);
     assert!(fixture.blobs().iter().any(|blob| blob.ends_with(".incomplete")));
@@ -65,10 +70,14 @@ fn a_host_without_ranges_begins_again() {
 
 #[test]
 fn damaged_bytes_are_removed() {
-    let fixture = Fixture::new(model(), |request, number| (request.is_cdn && number == 0).then_some(Fault::Damage));
+    let fixture =
+        Fixture::new(model(), |request, number| (request.is_cdn && number == 0).then_some(Fault::Damage));
     let error = failure(&fixture);
     assert_eq!(error.kind(), ErrorKind::Checksum);
-    assert!(error.to_string().contains("`model.safetensors` is damaged and was removed: its sha256 is"), "{error}");
+    assert!(
+        error.to_string().contains("`model.safetensors` is damaged and was removed: its sha256 is"),
+        "{error}"
+    );
     assert_eq!(fixture.blobs().len(), 2, "the two small files");
     fixture.pull(NAME).unwrap();
     assert_eq!(fixture.ranges(WEIGHTS), [0, 0]);
@@ -97,17 +106,31 @@ fn refusals_have_their_names() {
         assert!(error.kind() == kind && error.to_string().contains(words), "{error}");
         assert!(!error.to_string().contains(TOKEN));
     };
-    check(&Fixture::new(gated(), |_, _| None), NAME, ErrorKind::Unauthorized, "is gated: accept its conditions at http://127.0.0.1");
+    check(
+        &Fixture::new(gated(), |_, _| None),
+        NAME,
+        ErrorKind::Unauthorized,
+        "is gated: accept its conditions at http://127.0.0.1",
+    );
     let mut other = Fixture::new(gated(), |_, _| None);
     other.hub.token = Some(Token::new("hf_another").unwrap());
     check(&other, NAME, ErrorKind::Forbidden, "with the account of the token (HF_TOKEN)");
     let fixture = Fixture::new(model(), |_, _| None);
     check(&fixture, "Owner/No-Model", ErrorKind::Unauthorized, "has no public model `Owner/No-Model`");
     check(&fixture, "Owner/Tiny-Model@v2", ErrorKind::NotFound, "has no revision `v2`");
-    check(&fixture, "Owner/Tiny-Model/x.gguf", ErrorKind::NotFound, "has no file `x.gguf`; it has no GGUF file at all");
-    let gone = Fixture::new(model(), |request, _| (request.file == "tokenizer.json").then(|| status(404, "")).flatten());
+    check(
+        &fixture,
+        "Owner/Tiny-Model/x.gguf",
+        ErrorKind::NotFound,
+        "has no file `x.gguf`; it has no GGUF file at all",
+    );
+    let gone = Fixture::new(model(), |request, _| {
+        (request.file == "tokenizer.json").then(|| status(404, "")).flatten()
+    });
     check(&gone, NAME, ErrorKind::NotFound, "lists the file `tokenizer.json`");
-    let expired = Fixture::new(model(), |request, number| (request.is_cdn && number == 0).then(|| status(403, "")).flatten());
+    let expired = Fixture::new(model(), |request, number| {
+        (request.is_cdn && number == 0).then(|| status(403, "")).flatten()
+    });
     expired.pull(NAME).expect("a signed address that has expired is asked for again");
 }
 
@@ -131,7 +154,8 @@ fn a_hub_that_wants_fewer_requests_is_waited_for_a_few_times() {
 
 #[test]
 fn a_hub_out_of_order_is_asked_again() {
-    let broken = |times| Fixture::new(model(), move |_, number| if number < times { status(503, "") } else { None });
+    let broken =
+        |times| Fixture::new(model(), move |_, number| if number < times { status(503, "") } else { None });
     broken(2).pull(NAME).unwrap();
     let error = failure(&broken(usize::MAX));
     assert!(error.kind() == ErrorKind::Server && error.to_string().contains("503"), "{error}");
@@ -161,8 +185,11 @@ fn what_is_no_file_is_refused() {
 
 #[test]
 fn redirections_that_are_not_followed() {
-    let to = |target: &'static str| Fixture::new(model(), move |_, _| Some(Fault::Redirect(target.to_owned())));
-    for (target, words) in [("ftp://127.0.0.1/x", "neither https:// nor http://"), ("/again", "from one address to the next")] {
+    let to =
+        |target: &'static str| Fixture::new(model(), move |_, _| Some(Fault::Redirect(target.to_owned())));
+    for (target, words) in
+        [("ftp://127.0.0.1/x", "neither https:// nor http://"), ("/again", "from one address to the next")]
+    {
         let error = failure(&to(target));
         assert!(error.kind() == ErrorKind::Redirect && error.to_string().contains(words), "{error}");
     }
@@ -178,7 +205,10 @@ fn too_little_room_is_said_before_a_byte_is_written() {
     );
     let fixture = Fixture::new(model(), move |_, _| Some(Fault::Status(200, String::new(), json.clone())));
     let error = failure(&fixture);
-    assert!(error.kind() == ErrorKind::NoRoom && error.to_string().contains("needs 1152921504.6 GB more"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::NoRoom && error.to_string().contains("needs 1152921504.6 GB more"),
+        "{error}"
+    );
     assert_eq!((fixture.server.received().len(), fixture.blobs().len()), (1, 0));
 }
 
@@ -205,7 +235,24 @@ fn connections_that_cannot_be_made() {
     // A port that nobody listens at: it was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refused = at(&format!("http://127.0.0.1:{free}"));
-    assert!(refused.kind() == ErrorKind::Network && refused.to_string().contains("refuses connections"), "{refused}");
-    let clear = at(&format!("https://127.0.0.1:{}", fixture.server.port));
-    assert_eq!(clear.kind(), ErrorKind::Tls, "{clear}");
+    assert!(
+        refused.kind() == ErrorKind::Network && refused.to_string().contains("refuses connections"),
+        "{refused}"
+    );
+    for says in ["HTTP/1.1 400 Bad Request\r\n\r\n", ""] {
+        let clear = at(&format!("https://127.0.0.1:{}", port_that_says(says)));
+        assert_eq!(clear.kind(), ErrorKind::Tls, "{clear}");
+    }
+}
+
+/// A port that answers whatever is sent with a text, and closes.
+fn port_that_says(text: &'static str) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]).and_then(|_| stream.write_all(text.as_bytes()));
+        }
+    });
+    port
 }

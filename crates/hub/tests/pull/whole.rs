@@ -38,7 +38,8 @@ fn a_revision_is_pulled_beside_the_others() {
 
 #[test]
 fn the_token_stays_at_the_hub() {
-    let fixture = Fixture::new(Repository { token: Some(TOKEN.to_owned()), ..model() }, |_, _| None).with_token();
+    let fixture =
+        Fixture::new(Repository { token: Some(TOKEN.to_owned()), ..model() }, |_, _| None).with_token();
     fixture.pull(NAME).unwrap();
     let bearer = format!("Bearer {TOKEN}");
     let received = fixture.server.received();
@@ -74,7 +75,8 @@ fn a_hub_without_checksums_in_its_list_is_asked_for_each_file() {
 fn another_spelling_is_followed_to_the_name() {
     let fixture = Fixture::new(model(), |_, _| None).with_token();
     fixture.pull("owner/tiny-model").unwrap();
-    let elsewhere = fixture.server.received().into_iter().any(|one| one.is_cdn && one.authorization.is_some());
+    let elsewhere =
+        fixture.server.received().into_iter().any(|one| one.is_cdn && one.authorization.is_some());
     assert!(!elsewhere && fixture.locate("owner/tiny-model").is_some());
 }
 
@@ -90,7 +92,10 @@ fn one_gguf_of_several_is_pulled_by_its_name() {
     assert_eq!(fixture.locate(NAME), Some(pulled.clone()), "the only one that was pulled");
     fixture.pull(&format!("{NAME}/m-q8_0.gguf")).unwrap();
     let several = locate(&fixture.hub, &NAME.parse().unwrap()).unwrap_err();
-    assert!(several.to_string().ends_with(": Owner/Tiny-Model/m-q4_0.gguf, Owner/Tiny-Model/m-q8_0.gguf"), "{several}");
+    assert!(
+        several.to_string().ends_with(": Owner/Tiny-Model/m-q4_0.gguf, Owner/Tiny-Model/m-q8_0.gguf"),
+        "{several}"
+    );
     assert_eq!(fixture.locate(&format!("{NAME}/m-q4_0.gguf")), Some(pulled));
 }
 
