@@ -83,6 +83,7 @@ fn help_and_version_go_to_standard_output() {
         "grade",
         "eval",
         "aggregate",
+        "model pull",
         "model init",
         "model inspect",
         "model check",

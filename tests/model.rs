@@ -78,6 +78,13 @@ fn wrong_arguments_and_files_are_named() {
             1,
             &["the model `nowhere` does not exist", "nothing is downloaded"],
         ),
+        (
+            "model inspect --model Nobody/No-Model@v1".into(),
+            1,
+            &["does not exist", "nothing is downloaded unasked", "conclave model pull Nobody/No-Model@v1"],
+        ),
+        ("model pull ../x".into(), 2, &["cannot be the name of a model", "OWNER/NAME"]),
+        ("model pull a/b --file c.bin".into(), 2, &["expected the name of a .gguf file"]),
         ("model inspect --model empty.json".into(), 1, &["the model `empty.json` is not a directory"]),
         ("model inspect --model .".into(), 1, &["cannot open the model in `.`", "config.json: no such file"]),
         (

@@ -1,4 +1,4 @@
-//! Where a model is: a directory on disk, a GGUF, or this program itself.
+//! Where a model is: a directory on disk, a GGUF, the cache of what was pulled, or this program itself.
 
 use std::fs::File;
 use std::ops::Range;
@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use conclave_disk::Folder;
+use conclave_hub::{Hub, ModelName, Pulled, locate};
 use conclave_model::builtin;
 use conclave_model::error::Error;
 use conclave_model::files::{MemoryFiles, ModelFiles};
 use conclave_model::gguf::{self, GgufFiles, Options, Seekable};
+
+/// What a model directory is, for those who named something else.
+const DIRECTORY: &str =
+    "a model directory has config.json, tokenizer.json and model.safetensors, or name a .gguf file; nothing is downloaded unasked";
 
 /// The files of a model that is asked for by name: what `--model` means.
 #[derive(Debug, Clone)]
@@ -24,21 +29,32 @@ pub enum ModelSource {
 }
 
 impl ModelSource {
-    /// The built-in model by its name, else the GGUF or the directory at `path`, which must be one.
+    /// The built-in model by its name, else the directory or the GGUF at `path`, else what was pulled under this name. Nothing is
+    /// downloaded.
     pub fn open(path: &Path) -> Result<Self> {
         if path == Path::new(builtin::NAME) {
             return Ok(Self::Builtin(builtin::files()));
         }
-        if path.is_file() && is_gguf(path) {
-            let files = open_gguf(path, Options::default())?;
-            return Ok(Self::Gguf(path.to_owned(), Arc::new(files)));
+        if path.is_dir() {
+            return Ok(Self::Directory(Folder::new(path)));
         }
-        if !path.is_dir() {
-            let hint = "a model directory has config.json, tokenizer.json and model.safetensors; or name a .gguf file";
-            let problem = if path.exists() { "is not a directory" } else { "does not exist" };
-            bail!("the model `{}` {problem} ({hint}; nothing is downloaded)", path.display());
+        if path.exists() {
+            return Self::of_file(path);
         }
-        Ok(Self::Directory(Folder::new(path)))
+        match pulled(path)? {
+            Some(Pulled::Directory(folder)) => Ok(Self::Directory(Folder::new(folder))),
+            Some(Pulled::Gguf(file)) => Self::of_file(&file),
+            None => bail!(missing(path)),
+        }
+    }
+
+    /// A model in one file.
+    fn of_file(path: &Path) -> Result<Self> {
+        if is_gguf(path) {
+            return Ok(Self::Gguf(path.to_owned(), Arc::new(open_gguf(path, Options::default())?)));
+        }
+        let name = path.display();
+        bail!("the model `{name}` is not a directory ({DIRECTORY})");
     }
 
     /// How messages name it.
@@ -58,6 +74,32 @@ impl ModelSource {
             Self::Gguf(path, _) => Folder::new(Path::new("")).modified(&path.to_string_lossy()),
             Self::Builtin(_) => 0,
         }
+    }
+}
+
+/// What was pulled under the name that stands in place of a path.
+fn pulled(path: &Path) -> Result<Option<Pulled>> {
+    // Where there is no cache, nothing was pulled.
+    match (name_of(path), Hub::from_environment()) {
+        (Some(name), Ok(hub)) => Ok(locate(&hub, &name)?),
+        _ => Ok(None),
+    }
+}
+
+fn name_of(path: &Path) -> Option<ModelName> {
+    path.to_str().and_then(|text| text.parse().ok())
+}
+
+/// Why there is no model at a path. A path of one part is a directory that is not there rather than a name.
+fn missing(path: &Path) -> String {
+    let shown = path.display();
+    match name_of(path).filter(|name| name.repository().contains('/')) {
+        Some(name) => format!(
+            "the model `{shown}` does not exist, neither as a directory nor in the cache of what was pulled ({DIRECTORY}); to \
+             download the model of this name: {}",
+            name.pull_command()
+        ),
+        None => format!("the model `{shown}` does not exist ({DIRECTORY})"),
     }
 }
 

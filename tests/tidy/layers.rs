@@ -129,7 +129,15 @@ const LAYERS: &[Layer] = &[
     Layer { package: "conclave", never: &["conclave-web"], reason: "one host does not use the other" },
     Layer {
         package: "conclave-web",
-        never: &["conclave", "conclave-disk", "conclave-train", "tokio*", "hyper*", "reqwest"],
+        never: &[
+            "conclave",
+            "conclave-disk",
+            "conclave-hub",
+            "conclave-train",
+            "tokio*",
+            "hyper*",
+            "reqwest",
+        ],
         reason: "the browser has its own network and event loop, and does not train",
     },
     Layer {

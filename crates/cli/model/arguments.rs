@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use conclave_hub::ModelName;
 use conclave_model::builtin;
 
 use crate::arguments::EXIT_CODES;
@@ -11,6 +12,8 @@ use crate::device::{DeviceName, Precision};
 /// The commands of `conclave model`.
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
+    /// Download a model by its name, into the cache that other programs share
+    Pull(PullArguments),
     /// Make a model of random weights
     Init(InitArguments),
     /// Show what a model directory holds
@@ -30,8 +33,9 @@ pub enum ModelCommand {
 /// Where a model is and what computes it.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArguments {
-    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards); or a .gguf file; or `builtin`,
-    /// the small model within this program, which knows arithmetic word problems
+    /// Model directory: config.json, tokenizer.json and model.safetensors (or shards); or a .gguf file; or the name of a
+    /// model that `conclave model pull` has brought; or `builtin`, the small model within this program, which knows
+    /// arithmetic word problems
     #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 
@@ -58,6 +62,19 @@ pub struct WriteArguments {
     /// Tensor bytes a file at most, such as 500MB or 2GiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "4GiB")]
     pub max_shard_size: u64,
+}
+
+/// `conclave model pull`.
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub struct PullArguments {
+    /// Name on the hub, such as Qwen/Qwen2.5-0.5B-Instruct; behind an `@` a branch, a tag or a commit
+    #[arg(value_name = "NAME[@REVISION]")]
+    pub name: ModelName,
+
+    /// The GGUF file to take, of a repository that holds several
+    #[arg(long, value_name = "NAME.gguf")]
+    pub file: Option<String>,
 }
 
 /// `conclave model init`.

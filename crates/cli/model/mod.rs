@@ -1,4 +1,4 @@
-//! `conclave model`: making, looking at, checking, measuring and rewriting model directories.
+//! `conclave model`: downloading, making, looking at, checking, measuring and rewriting model directories.
 
 pub mod arguments;
 pub mod bench;
@@ -6,6 +6,7 @@ mod check;
 mod import;
 mod inspect;
 mod quantize;
+mod pull;
 pub mod write;
 
 use std::io::IsTerminal;
@@ -26,6 +27,7 @@ use arguments::{ModelArguments, ModelCommand};
 /// Runs the command.
 pub fn run(command: &ModelCommand) -> Result<Outcome> {
     match command {
+        ModelCommand::Pull(arguments) => pull::run(arguments),
         ModelCommand::Init(arguments) => write::init(arguments),
         ModelCommand::Inspect(arguments) => inspect::run(arguments),
         ModelCommand::Check(arguments) => check::run(arguments),
