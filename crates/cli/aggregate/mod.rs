@@ -22,9 +22,9 @@ use conclave_core::vote::majority_vote;
 use conclave_disk::{Inputs, resolve_link, stop};
 use conclave_files::{Options, Share};
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::error::ErrorKind;
 use conclave_model::generate::SamplingParams;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use indicatif::ProgressBar;
 use serde_json::Value;
 

@@ -10,8 +10,8 @@ use conclave_core::result::{AggregateResult, Method, Usage};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 use conclave_disk::{Inputs, Resumable, is_replaceable, partial_path, resolve_link, stop};
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::tokenizer::Tokenizer;
 use conclave_train::rollout::{RolloutCost, RolloutOptions, RolloutPrompt, roll_out};
 use conclave_train::rounds::{

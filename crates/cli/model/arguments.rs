@@ -60,7 +60,7 @@ pub struct WriteArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct InitArguments {
-    /// Shape: qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b or tiny
+    /// Shape: qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen3-0.6b or tiny
     #[arg(long, value_name = "NAME")]
     pub preset: String,
 

@@ -12,9 +12,9 @@ use std::ops::ControlFlow;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use conclave_disk::stop;
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::load::{LoadOptions, LoadProgress};
 use conclave_model::open::ModelDirectory;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Outcome;

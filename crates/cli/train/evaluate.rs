@@ -7,8 +7,8 @@ use conclave_core::result::AggregateResult;
 use conclave_core::sample_set::{JsonLines, SampleSet};
 use conclave_disk::{Inputs, stop};
 use conclave_files::Options;
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_train::evaluate::{
     EvaluateOptions, Evaluated, accuracy_difference, distinguish, evaluate_until,
 };

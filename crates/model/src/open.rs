@@ -8,11 +8,11 @@ use burn::tensor::Device;
 
 use crate::aggregate::Aggregator;
 use crate::config::Qwen2Config;
-use crate::decoder::Qwen2Decoder;
 use crate::error::Error;
 use crate::files::{ModelFiles, missing_file, read_text};
 use crate::load::{LoadOptions, LoadProgress, load};
 use crate::manifest::Manifest;
+use crate::qwen2_decoder::Qwen2Decoder;
 use crate::tokenizer::Tokenizer;
 use crate::weights::Safetensors;
 

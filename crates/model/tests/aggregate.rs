@@ -9,12 +9,13 @@ use conclave_core::router::Policy;
 use conclave_core::sample_set::{Candidate, SampleSet};
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
 use conclave_model::config::Qwen2Config;
-use conclave_model::decoder::{Decoder, Qwen2Decoder};
+use conclave_model::decoder::Decoder;
 use conclave_model::error::{Error, ErrorKind};
 use conclave_model::generate::{Completion, FinishReason, SamplingParams, Stops, Token, generate};
 use conclave_model::init::RandomWeights;
 use conclave_model::load::{LoadOptions, load};
 use conclave_model::manifest::{Manifest, Mode};
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use pollster::block_on;
 use scripted::Scripted;
 
