@@ -1,4 +1,4 @@
-//! The parity fixtures (two small Qwen2 models and what transformers computes for them), loaded from `tests/data`.
+//! The parity fixtures (small Qwen2 and Qwen3 models and what transformers computes for them), loaded from `tests/data`.
 //!
 //! A module of a test binary that says in its parent which `device()` is tested.
 
@@ -13,8 +13,9 @@ use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::self_test::{Case, read_cases};
 use conclave_model::weights::{Safetensors, read_f32};
 
-/// Both fixtures: tied head and grouped queries in f32; untied head and one key head in bf16, in four shards.
-pub const NAMES: [&str; 2] = ["tied-gqa", "untied-mqa-bf16-sharded"];
+/// The fixtures: of Qwen2, a tied head and grouped queries in f32, and an untied head and one key head in bf16, in four
+/// shards; of Qwen3, a tied head, and an untied one with biases on the attention's projections.
+pub const NAMES: [&str; 4] = ["tied-gqa", "untied-mqa-bf16-sharded", "qwen3-tied-gqa", "qwen3-untied-bias"];
 
 /// The files of a fixture.
 pub fn files(name: &str) -> MemoryFiles {
