@@ -69,7 +69,9 @@ fn an_aggregation_weighs_its_votes() {
     let path = directory.path();
     let rows = |command: &str| conclave_line(path, command).expect(command, 0, &[]).rows();
     let kept = |rows: &[Value]| {
-        let of = |row: &Value| ["answer", "confidence", "confidence_kind", "correct"].map(|name| row[name].clone());
+        let of = |row: &Value| {
+            ["answer", "confidence", "confidence_kind", "correct"].map(|name| row[name].clone())
+        };
         rows.iter().map(of).collect::<Vec<_>>()
     };
     let voted = rows("vote sets.jsonl --json --weights learned");
@@ -83,7 +85,11 @@ fn an_aggregation_weighs_its_votes() {
     let unsure = |row: &&Value| row["confidence"].as_f64().unwrap() < 0.9;
     let asked = |rows: &[Value]| rows.iter().filter(|row| !row["unknown_words"].is_null()).count();
     assert_eq!((asked(&always), asked(&auto)), (240, voted.iter().filter(unsure).count()));
-    conclave_line(path, "aggregate sets.jsonl --weights learned --rounds 1").expect("rounds", 2, &["--rounds"]);
+    conclave_line(path, "aggregate sets.jsonl --weights learned --rounds 1").expect(
+        "rounds",
+        2,
+        &["--rounds"],
+    );
 }
 
 #[test]

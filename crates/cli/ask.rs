@@ -30,8 +30,8 @@ use crate::sample::draw::{Drawer, fill, nothing, report};
 use crate::sets::FilesArguments;
 use crate::shard::ShardArguments;
 use crate::unsure::UnsureArguments;
-use crate::voters::WeightsArguments;
 use crate::vote::is_refused;
+use crate::voters::WeightsArguments;
 use crate::{Outcome, UsageError};
 
 /// Characters of an answer that is not the chosen one.

@@ -14,8 +14,7 @@ use conclave_model::files::{MemoryFiles, ModelFiles};
 use conclave_model::gguf::{self, GgufFiles, Options, Seekable};
 
 /// What a model directory is, for those who named something else.
-const DIRECTORY: &str =
-    "a model directory has config.json, tokenizer.json and model.safetensors, or name a .gguf file; nothing is downloaded unasked";
+const DIRECTORY: &str = "a model directory has config.json, tokenizer.json and model.safetensors, or name a .gguf file; nothing is downloaded unasked";
 
 /// The files of a model that is asked for by name: what `--model` means.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use conclave_core::majority_vote;
 use conclave_core::result::AggregateResult;
 use conclave_core::router::{Policy, Route, route_set};
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::builtin;
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::files::ModelFiles;
 use conclave_model::generate::SamplingParams;
 use conclave_model::load::LoadOptions;
@@ -62,7 +62,7 @@ const UNKNOWN_WORDS: &str = "unknown_words";
 /// Of the vocabulary; a shard is the largest piece of a model that the module's memory holds at once.
 const MAX_SHARD_BYTES: usize = 16 << 20;
 
-type Decoder = Pausing<Qwen2Decoder>;
+type Decoder = Pausing<AnyDecoder>;
 
 /// One model on one device.
 #[wasm_bindgen]
@@ -217,7 +217,10 @@ async fn load_tested<F: ModelFiles>(
     let cases = read_cases(files, SELF_TEST).await.map_err(failed)?;
     let tokenizer = read_tokenizer(files, &directory.config).await.map_err(failed)?;
     let mut decoder = load_decoder(directory, tokenizer.vocab_size(), device, callbacks, present).await?;
+    // What was recorded was computed with activations that are not rounded.
+    decoder.inner().set_exact(true);
     prove(&mut decoder, &cases, device.name, callbacks).await?;
+    decoder.inner().set_exact(false);
     Ok(decoder)
 }
 
@@ -232,7 +235,11 @@ async fn load_decoder<F: ModelFiles>(
         callbacks.progress("weights", progress.loaded, progress.total);
         stop_or_go(callbacks)
     };
-    let load_options = LoadOptions { max_shard_bytes: MAX_SHARD_BYTES, ..LoadOptions::default() };
+    let load_options = LoadOptions {
+        max_shard_bytes: MAX_SHARD_BYTES,
+        quantized_on_processor: device.name == "cpu",
+        ..LoadOptions::default()
+    };
     let decoder = directory.decoder(num_tokens, &device.device, &load_options, &mut on_progress).await;
     let decoder = decoder.map_err(|error| error::from_model(&error))?;
     Ok(Pausing::new(decoder, present.clone()))

@@ -29,6 +29,11 @@ impl<D> Pausing<D> {
         Self { decoder, present }
     }
 
+    /// The decoder itself.
+    pub fn inner(&mut self) -> &mut D {
+        &mut self.decoder
+    }
+
     async fn pause(&self) -> Result<(), Error> {
         // Taken out first: nothing may be borrowed while others run.
         let callbacks = self.present.borrow().clone();
@@ -79,6 +84,11 @@ impl<D: Decoder> Decoder for Pausing<D> {
         self.decoder.sample(rows, choices).await
     }
 
+    async fn step(&mut self, rows: &[usize], choices: &[Choice]) -> Result<Vec<Sampled>, Error> {
+        self.pause().await?;
+        self.decoder.step(rows, choices).await
+    }
+
     async fn top_k(&mut self, row: usize, k: usize) -> Result<Vec<(u32, f64)>, Error> {
         self.pause().await?;
         self.decoder.top_k(row, k).await
@@ -87,6 +97,21 @@ impl<D: Decoder> Decoder for Pausing<D> {
     async fn log_probs(&mut self, row: usize, tokens: &[u32]) -> Result<Vec<f64>, Error> {
         self.pause().await?;
         self.decoder.log_probs(row, tokens).await
+    }
+
+    async fn log_probs_many(&mut self, row: usize, continuations: &[&[u32]]) -> Result<Vec<Vec<f64>>, Error> {
+        self.pause().await?;
+        self.decoder.log_probs_many(row, continuations).await
+    }
+
+    async fn end_state(&mut self, row: usize) -> Result<Vec<f32>, Error> {
+        self.pause().await?;
+        self.decoder.end_state(row).await
+    }
+
+    async fn score_head(&mut self, row: usize, weights: &[f32], bias: f32) -> Result<f32, Error> {
+        self.pause().await?;
+        self.decoder.score_head(row, weights, bias).await
     }
 
     async fn forced_logits(&mut self, row: usize, tokens: &[u32]) -> Result<Vec<f32>, Error> {

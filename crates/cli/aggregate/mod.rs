@@ -24,7 +24,7 @@ use conclave_core::vote::majority_vote;
 use conclave_disk::{Inputs, resolve_link, stop};
 use conclave_files::{Options, Share};
 use conclave_model::aggregate::{AggregateOptions, Aggregator, Event};
-use conclave_model::decoder::Qwen2Decoder;
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::error::ErrorKind;
 use conclave_model::generate::SamplingParams;
 use indicatif::ProgressBar;
@@ -39,8 +39,8 @@ use crate::progress::Reporter;
 use crate::sets::read_sets;
 use crate::shard::Part;
 use crate::unsure::Unsure;
-use crate::voters::Weights;
 use crate::vote::Refusals;
+use crate::voters::Weights;
 use crate::{Outcome, UsageError, is_cancelled};
 use arguments::AggregateArguments;
 use decided::{Decided, Deciding};
@@ -263,7 +263,7 @@ fn work(
     Ok(Outcome::Done)
 }
 
-fn load(opened: Opened) -> Result<Aggregator<Qwen2Decoder>> {
+fn load(opened: Opened) -> Result<Aggregator<AnyDecoder>> {
     let bar = LoadBar::new(opened.directory.config.num_parameters());
     let Opened { directory, files, device, options } = opened;
     pollster::block_on(directory.aggregator(&device, &options, &mut bar.on_progress()))
@@ -271,7 +271,7 @@ fn load(opened: Opened) -> Result<Aggregator<Qwen2Decoder>> {
 }
 
 fn aggregate(
-    aggregator: &mut Aggregator<Qwen2Decoder>,
+    aggregator: &mut Aggregator<AnyDecoder>,
     job: &Job<'_>,
     arguments: &AggregateArguments,
     bar: &ProgressBar,
@@ -288,7 +288,7 @@ fn aggregate(
 }
 
 fn ask(
-    aggregator: &mut Aggregator<Qwen2Decoder>,
+    aggregator: &mut Aggregator<AnyDecoder>,
     job: &Job<'_>,
     arguments: &AggregateArguments,
     bar: &ProgressBar,
@@ -310,7 +310,7 @@ fn show(event: Event<'_>, bar: &ProgressBar) -> ControlFlow<()> {
 
 /// The rows of several sets, of which the model answers together those that it is asked about.
 fn aggregate_together(
-    aggregator: &mut Aggregator<Qwen2Decoder>,
+    aggregator: &mut Aggregator<AnyDecoder>,
     jobs: &[Job<'_>],
     arguments: &AggregateArguments,
     bar: &ProgressBar,

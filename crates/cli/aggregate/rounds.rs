@@ -10,7 +10,7 @@ use conclave_core::result::{AggregateResult, Method, Usage};
 use conclave_core::sample_set::SampleSet;
 use conclave_core::vote::majority_vote;
 use conclave_disk::{Inputs, Resumable, is_replaceable, partial_path, resolve_link, stop};
-use conclave_model::decoder::Qwen2Decoder;
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::open::read_tokenizer;
 use conclave_model::tokenizer::Tokenizer;
 use conclave_train::rollout::{RolloutCost, RolloutOptions, RolloutPrompt, roll_out};
@@ -51,7 +51,7 @@ fn rows_within(memory: u64, token_bytes: u64, tokens: usize) -> usize {
 
 /// A model that completes prompts.
 struct Writer {
-    decoder: Qwen2Decoder,
+    decoder: AnyDecoder,
     tokenizer: Tokenizer,
     stop_ids: Vec<u32>,
     context_length: usize,

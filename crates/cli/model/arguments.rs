@@ -81,7 +81,7 @@ pub struct PullArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct InitArguments {
-    /// Shape: qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b or tiny
+    /// Shape: qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen3-0.6b or tiny
     #[arg(long, value_name = "NAME")]
     pub preset: String,
 
@@ -211,9 +211,8 @@ pub struct QuantizeArguments {
     #[arg(long, value_name = "SETS", num_args = 1..)]
     pub calibrate: Vec<PathBuf>,
 
-    /// 0: least squared error; 1: weighted by the inputs; 2: columns make up for each other [default: 0, with
-    /// --calibrate 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=2))]
+    /// 0: least squared error; 1: weighted by the inputs [default: 0, with --calibrate 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=1))]
     pub level: Option<u8>,
 
     /// Directory to write, new or empty

@@ -17,9 +17,9 @@ use conclave_quantize::quality::Comparison;
 use sha2::{Digest, Sha256};
 
 use super::progress_bar;
+use crate::UsageError;
 use crate::input::{Source, Tally};
 use crate::sets::read_sets;
-use crate::UsageError;
 
 /// Prompts that are kept out for the comparison.
 const HELD_OUT: usize = 8;

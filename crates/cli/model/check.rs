@@ -22,6 +22,8 @@ pub fn run(arguments: &CheckArguments) -> Result<Outcome> {
     let cases = read_reference(arguments, &opened)?;
     // The reference is of the whole vocabulary, rows without a token included.
     let mut decoder = opened.decoder(opened.directory.config.vocab_size)?;
+    // What was recorded was computed with activations that are not rounded.
+    decoder.set_exact(true);
     let dtype = arguments.model.dtype;
     // In 16 bits: what the fixtures of tests/data/parity show (logits of standard deviation 1 differ by 0.01 and by
     // 0.07), and room for larger models. Wrong weights make differences of several standard deviations.

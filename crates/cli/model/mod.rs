@@ -2,11 +2,12 @@
 
 pub mod arguments;
 pub mod bench;
+mod calibrate;
 mod check;
 mod import;
 mod inspect;
-mod quantize;
 mod pull;
+mod quantize;
 pub mod write;
 
 use std::io::IsTerminal;
@@ -15,13 +16,15 @@ use std::ops::ControlFlow;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use conclave_disk::stop;
-use conclave_model::decoder::Qwen2Decoder;
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::load::{LoadOptions, LoadProgress};
 use conclave_model::open::ModelDirectory;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Outcome;
+use crate::device::DeviceName;
 use crate::directory::ModelSource;
+use crate::messages::{say, visible};
 use arguments::{ModelArguments, ModelCommand};
 
 /// Runs the command.
@@ -52,7 +55,7 @@ pub struct Opened {
 
 impl Opened {
     /// Loads the weights into a decoder that chooses among `num_tokens` ids.
-    pub fn decoder(&self, num_tokens: usize) -> Result<Qwen2Decoder> {
+    pub fn decoder(&self, num_tokens: usize) -> Result<AnyDecoder> {
         let bar = LoadBar::new(self.directory.config.num_parameters());
         let mut on_progress = bar.on_progress();
         let decoder = self.directory.decoder(num_tokens, &self.device, &self.options, &mut on_progress);
@@ -66,8 +69,16 @@ pub fn open(arguments: &ModelArguments) -> Result<Opened> {
     let files = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(files.clone()))
         .with_context(|| format!("cannot open the model in {}", files.name()))?;
-    let options = LoadOptions { dtype: arguments.dtype.dtype(), ..LoadOptions::default() };
+    say_notes(&directory);
+    let quantized_on_processor = arguments.device == DeviceName::Cpu;
+    let options =
+        LoadOptions { dtype: arguments.dtype.dtype(), quantized_on_processor, ..LoadOptions::default() };
     Ok(Opened { directory, files, device, options })
+}
+
+/// Says what a person should know of a model that can be used all the same.
+pub fn say_notes<F>(directory: &ModelDirectory<F>) {
+    directory.notes.iter().for_each(|note| say(&visible(note)));
 }
 
 /// A progress bar on standard error, hidden where nobody watches.

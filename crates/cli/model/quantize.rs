@@ -1,55 +1,50 @@
 //! `conclave model quantize`: a model directory with weights of 4 or 8 bits.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, Result, bail};
-use conclave_disk::{NewFolder, stop};
+use conclave_disk::{Folder, NewFolder, stop};
 use conclave_model::block_hash::BlockSink;
+use conclave_model::export::write_manifest;
 use conclave_model::export_quantized::{QuantizedExport, write_quantized};
+use conclave_model::files::ModelFiles;
 use conclave_model::manifest::Manifest;
-use conclave_model::open::ModelDirectory;
+use conclave_model::open::{ModelDirectory, read_tokenizer};
+use conclave_model::processor;
 use conclave_model::quantized::QuantizedRows;
+use conclave_processor::Model;
 use conclave_quantize::config::Scheme;
-use conclave_quantize::gptq::{DAMPING, Gptq};
+use conclave_quantize::quality::Comparison;
 use conclave_quantize::{int4, int8};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::arguments::QuantizeArguments;
-use super::progress_bar;
-use super::write::{copied_files, object};
+use super::calibrate::{self, Prompts};
+use super::write::{copied_files, object, record_self_test};
+use super::{LoadBar, progress_bar, say_notes};
 use crate::directory::ModelSource;
+use crate::messages::say;
 use crate::{Outcome, UsageError};
 
 /// Rows that a thread quantises at once.
 const ROWS_A_THREAD: usize = 64;
 
-/// What was learnt of the inputs of the matrices from text, by the names of their weights (`X.weight`).
-pub struct Calibration<'a> {
-    /// `E[x_j^2]` of each column.
-    pub moments: &'a dyn Fn(&str) -> Option<Vec<f32>>,
-    /// `E[x_i x_j]`, `[columns, columns]`; asked for by level 2 alone, once a matrix.
-    pub products: &'a dyn Fn(&str) -> Option<Vec<f32>>,
-    /// Sha256 of the prompts' token ids.
-    pub hash: Option<&'a str>,
-}
-
-impl Calibration<'_> {
-    /// Nothing was learnt: level 0.
-    pub const NONE: Calibration<'static> =
-        Calibration { moments: &|_| None, products: &|_| None, hash: None };
-}
+/// What was measured of the inputs of the matrices: by the names of their weights (`X.weight`) the mean square of each column,
+/// and the sha256 of the prompts' token ids.
+type Measured<'a> = (&'a BTreeMap<String, Vec<f32>>, Option<&'a str>);
 
 /// Writes the directory with what calibration found; the caller records the self-test and the quality on the result,
 /// adds them to the manifest and completes the folder.
 ///
 /// # Errors
 /// A level that needs calibration, without; a model that is quantised already; weights that cannot be quantised.
-pub fn write(
+fn write(
     arguments: &QuantizeArguments,
     source: &ModelSource,
     directory: &ModelDirectory<ModelSource>,
-    calibration: &Calibration<'_>,
+    (moments, hash): Measured<'_>,
 ) -> Result<(NewFolder, Manifest)> {
     let level = level(arguments)?;
     let copied = copied_files(source)?;
@@ -64,7 +59,6 @@ pub fn write(
         bar.inc(count);
         if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let quantizer = Quantizer { level, calibration, ready: Default::default() };
     let quantize =
         |name: &str, values: &[f32], columns, scheme| quantizer.rows(name, values, columns, scheme);
     let mut sink = BlockSink::new(&mut folder);
@@ -76,7 +70,7 @@ pub fn write(
     let manifest = Manifest {
         files,
         blocks,
-        provenance: provenance(arguments, level, directory, calibration),
+        provenance: provenance(arguments, level, directory, hash),
         ..directory.manifest.clone()
     };
     Ok((folder, Manifest { format: Manifest::default().format, ..manifest }))
@@ -110,12 +104,12 @@ fn provenance(
     arguments: &QuantizeArguments,
     level: u8,
     directory: &ModelDirectory<ModelSource>,
-    calibration: &Calibration<'_>,
+    hash: Option<&str>,
 ) -> serde_json::Map<String, Value> {
     let mut provenance =
         object(json!({"made_by": "conclave model quantize", "commit": env!("CONCLAVE_COMMIT"),
         "bits": arguments.bits, "head_bits": arguments.head_bits.unwrap_or(arguments.bits), "level": level,
-        "calibration": calibration.hash}));
+        "calibration": hash}));
     let of = &directory.manifest.provenance;
     if !of.is_empty() {
         provenance.insert("of".to_owned(), Value::Object(of.clone()));
@@ -124,68 +118,19 @@ fn provenance(
 }
 
 /// Quantises rows on all cores.
-struct Quantizer<'a> {
-    level: u8,
-    calibration: &'a Calibration<'a>,
-    /// What the matrix at work needs, which comes in several pieces.
-    ready: std::cell::RefCell<Option<(String, Ready)>>,
-}
-
-/// What is made once for all rows of a matrix.
-#[derive(Default)]
-struct Ready {
-    moments: Option<Vec<f32>>,
-    gptq: Option<Gptq>,
-}
-
-impl Quantizer<'_> {
-    fn rows(
-        &self,
-        name: &str,
-        values: &[f32],
-        columns: usize,
-        scheme: Scheme,
-    ) -> conclave_quantize::Result<QuantizedRows> {
-        let mut slot = self.ready.borrow_mut();
-        if slot.as_ref().is_none_or(|(of, _)| of != name) {
-            // Of the one before first, as each may be hundreds of megabytes.
-            *slot = None;
-            *slot = Some((name.to_owned(), self.prepare(name, columns, scheme)?));
-        }
-        let Some((_, ready)) = slot.as_ref() else {
-            return quantize_part(&Ready::default(), values, columns, scheme);
-        };
-        let parts = values.par_chunks((ROWS_A_THREAD * columns).max(1)).enumerate().map(|(part, values)| {
-            quantize_part(ready, values, columns, scheme)
-                .map_err(|error| error.from_row(part * ROWS_A_THREAD))
-        });
-        join(columns, scheme, parts.collect::<conclave_quantize::Result<_>>()?)
-    }
-
-    fn prepare(&self, name: &str, columns: usize, scheme: Scheme) -> conclave_quantize::Result<Ready> {
-        let moments = (self.level > 0).then(|| (self.calibration.moments)(name)).flatten();
-        let products =
-            (self.level > 1 && scheme == Scheme::INT4).then(|| (self.calibration.products)(name)).flatten();
-        let gptq = products.map(|products| Gptq::new(&products, columns, DAMPING)).transpose()?;
-        Ok(Ready { moments, gptq })
-    }
-}
-
-fn quantize_part(
-    ready: &Ready,
+fn quantize_rows(
+    moments: Option<&[f32]>,
     values: &[f32],
     columns: usize,
     scheme: Scheme,
 ) -> conclave_quantize::Result<QuantizedRows> {
-    match (scheme, &ready.gptq) {
-        (Scheme::Int8, _) => {
-            int8::quantize_rows(values, columns, ready.moments.as_deref()).map(QuantizedRows::Int8)
-        }
-        (Scheme::Int4 { .. }, Some(gptq)) => gptq.quantize_rows(values).map(QuantizedRows::Int4),
-        (Scheme::Int4 { .. }, None) => {
-            int4::quantize_rows(values, columns, ready.moments.as_deref()).map(QuantizedRows::Int4)
-        }
-    }
+    let part = |values: &[f32]| match scheme {
+        Scheme::Int8 => int8::quantize_rows(values, columns, moments).map(QuantizedRows::Int8),
+        Scheme::Int4 { .. } => int4::quantize_rows(values, columns, moments).map(QuantizedRows::Int4),
+    };
+    let parts = values.par_chunks((ROWS_A_THREAD * columns).max(1)).enumerate();
+    let parts = parts.map(|(at, values)| part(values).map_err(|error| error.from_row(at * ROWS_A_THREAD)));
+    join(columns, scheme, parts.collect::<conclave_quantize::Result<_>>()?)
 }
 
 /// The parts one under another.
@@ -215,14 +160,78 @@ fn join(
 }
 
 /// `conclave model quantize`.
-// Calibration, the self-test and the quality on held-out prompts need an engine that computes the model: they go here,
-// between opening and `write`, and between `write` and `complete`.
 pub fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
+    level(arguments)?;
     let source = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(source.clone()))
         .with_context(|| format!("cannot open the model in {}", source.name()))?;
-    let (mut folder, manifest) = write(arguments, &source, &directory, &Calibration::NONE)?;
-    conclave_model::export::write_manifest(&manifest, &mut folder)?;
+    say_notes(&directory);
+    if directory.weights.is_quantized() {
+        bail!("the model in {} is quantised already: quantise the one that it was made of", source.name());
+    }
+    let tokenizer = pollster::block_on(read_tokenizer(&source, &directory.config))
+        .with_context(|| format!("cannot open the model in {}", source.name()))?;
+    stop::listen()?;
+    let prompts = match arguments.calibrate.as_slice() {
+        [] => None,
+        files => Some(Prompts::read(files, &directory.config, &directory.manifest, &tokenizer)?),
+    };
+    // As f32, which takes four bytes a parameter while it is needed.
+    let reference = prompts.is_some().then(|| engine(&directory)).transpose()?;
+    let mut moments = BTreeMap::new();
+    let mut hash = None;
+    if let (Some(prompts), Some(reference)) = (&prompts, &reference) {
+        hash = Some(prompts.hash());
+        if level(arguments)? > 0 {
+            moments = calibrate::moments(reference, &directory.config, prompts)?;
+        }
+    }
+    let (mut folder, mut manifest) = write(arguments, &source, &directory, (&moments, hash.as_deref()))?;
+    let found = match (&prompts, reference) {
+        (Some(prompts), Some(reference)) => {
+            let written = pollster::block_on(ModelDirectory::open(Folder::new(folder.path())))?;
+            let found = calibrate::compare(&reference, &engine(&written)?, tokenizer.vocab_size(), prompts)?;
+            Some(quality(&found, &mut manifest)?)
+        }
+        _ => None,
+    };
+    let json = copied_files(&source)?.into_iter().find(|(file, _)| *file == "tokenizer.json");
+    let self_test = record_self_test(&mut folder, json.as_ref().map(|(_, json)| json.as_slice()))?;
+    manifest.files.extend([self_test]);
+    write_manifest(&manifest, &mut folder)?;
     folder.complete()?;
+    let (parameters, bits) = (directory.config.num_parameters(), arguments.bits);
+    let mut text =
+        format!("`{}`: {parameters} parameters in {bits} bits, with a self-test", arguments.out.display());
+    if let Some(found) = found {
+        text += &format!("; {found}");
+    }
+    say(&text);
     Ok(Outcome::Done)
+}
+
+/// The weights of a directory in the engine of this processor, as they stand there.
+fn engine(directory: &ModelDirectory<impl ModelFiles>) -> Result<Model> {
+    let bar = LoadBar::new(directory.config.num_parameters());
+    Ok(pollster::block_on(processor::load(&directory.config, &directory.weights, &mut bar.on_progress()))?)
+}
+
+/// Keeps what was found on the prompts that were kept out, and says it.
+fn quality(found: &Comparison, manifest: &mut Manifest) -> Result<String> {
+    let (Some(divergence), Some(agreement)) = (found.mean_divergence(), found.agreement()) else {
+        bail!("no position was compared: the prompts of --calibrate are empty");
+    };
+    if !divergence.is_finite() {
+        bail!(
+            "the quantised model does not compute numbers on the prompts of --calibrate: the weights are damaged"
+        );
+    }
+    let positions = found.positions();
+    let kept = json!({"positions": positions, "mean_kl": divergence, "largest_kl": found.largest_divergence(),
+        "arg_max_agreement": agreement});
+    manifest.provenance.insert("quality".to_owned(), kept);
+    Ok(format!(
+        "on {positions} positions of prompts kept out: mean KL {divergence:.4} nats, the same best token at {:.1} %",
+        100.0 * agreement
+    ))
 }

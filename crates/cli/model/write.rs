@@ -21,14 +21,16 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{ExportArguments, InitArguments, WriteArguments};
-use super::{LoadBar, progress_bar};
+use super::{LoadBar, progress_bar, say_notes};
 use crate::directory::ModelSource;
 use crate::messages::say;
 use crate::{Outcome, UsageError};
 
 /// Files of a model directory that are copied as they are, where they exist.
-const COPIED: [&str; 6] = [
+const COPIED: [&str; 8] = [
     "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -64,6 +66,7 @@ pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
     let source = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(source.clone()))
         .with_context(|| format!("cannot open the model in {}", source.name()))?;
+    say_notes(&directory);
     let copied = copied_files(&source)?;
     let files: Vec<(&str, &[u8])> = copied.iter().map(|(file, bytes)| (*file, bytes.as_slice())).collect();
     let mut manifest = directory.manifest.clone();
@@ -144,10 +147,19 @@ pub fn write_directory(
     manifest.files = pollster::block_on(write_model(export, weights, &mut sink, &mut on_written))?;
     bar.finish_and_clear();
 
+    let tokenizer = files.iter().find(|(file, _)| *file == "tokenizer.json").map(|(_, json)| *json);
+    manifest.files.extend([record_self_test(&mut sink, tokenizer)?]);
+    write_manifest(&manifest, &mut sink)?;
+    sink.complete()?;
+    Ok(())
+}
+
+/// Loads the model that a folder holds so far, in f32, and records its self-test in the folder. Returns its name and hash.
+pub fn record_self_test(sink: &mut NewFolder, tokenizer: Option<&[u8]>) -> Result<(String, String)> {
     let directory = pollster::block_on(ModelDirectory::open(Folder::new(sink.path())))?;
+    let config = &directory.config;
     let bar = LoadBar::new(config.num_parameters());
-    let tokenizer = files.iter().find(|(file, _)| *file == "tokenizer.json");
-    let tokenizer = tokenizer.map(|(_, json)| Tokenizer::from_json(json)).transpose()?;
+    let tokenizer = tokenizer.map(Tokenizer::from_json).transpose()?;
     let mut decoder = pollster::block_on(directory.decoder(
         config.vocab_size,
         &Device::flex(),
@@ -161,8 +173,5 @@ pub fn write_directory(
     };
     ids.truncate(SELF_TEST_PROMPT_TOKENS);
     let case = pollster::block_on(record_case(&mut decoder, "selftest", &ids, SELF_TEST_NEW_TOKENS))?;
-    manifest.files.extend([write_self_test(&[case], &mut sink)?]);
-    write_manifest(&manifest, &mut sink)?;
-    sink.complete()?;
-    Ok(())
+    Ok(write_self_test(&[case], sink)?)
 }

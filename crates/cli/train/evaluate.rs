@@ -7,7 +7,6 @@ use conclave_core::result::AggregateResult;
 use conclave_core::sample_set::{JsonLines, SampleSet};
 use conclave_disk::{Inputs, stop};
 use conclave_files::Options;
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::open::read_tokenizer;
 use conclave_train::evaluate::{
     EvaluateOptions, Evaluated, accuracy_difference, distinguish, evaluate_until,
@@ -46,9 +45,9 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
         .with_context(|| format!("cannot open the model in {}", opened.files.name()))?;
     let workers = Workers::new(arguments.threads as usize)?;
     let decoder = opened.decoder(tokenizer.vocab_size())?;
-    let (model, shape) = (decoder.model(), decoder.config());
-    let another = |_| Qwen2Decoder::new(model.clone(), shape.clone(), tokenizer.vocab_size());
-    let mut decoders: Vec<Qwen2Decoder> = (0..workers.count()).map(another).collect();
+    let count = decoder.at_once(workers.count());
+    let mut decoders = (1..count).map(|_| decoder.another()).collect::<Result<Vec<_>, _>>()?;
+    decoders.push(decoder);
     let options = EvaluateOptions {
         variant: arguments.variant.map_or(opened.directory.manifest.prompt_variant, VariantName::variant),
         num_candidates: arguments.num_candidates,

@@ -28,6 +28,28 @@ macro_rules! delegate {
 }
 
 impl AnyDecoder {
+    /// How many decoders of one model compute beside each other: one engine of a processor takes all its cores.
+    pub fn at_once(&self, workers: usize) -> usize {
+        match self {
+            Self::Burn(_) => workers,
+            Self::Processor(_) => 1,
+        }
+    }
+
+    /// A decoder without rows, of the same model.
+    ///
+    /// # Errors
+    /// None for a model that has a decoder already.
+    pub fn another(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Burn(decoder) => {
+                let (model, config) = (decoder.model().clone(), decoder.config().clone());
+                Self::Burn(Box::new(Qwen2Decoder::new(model, config, decoder.vocab_size())))
+            }
+            Self::Processor(decoder) => Self::Processor(Box::new(decoder.another()?)),
+        })
+    }
+
     /// Computes without rounding activations, where this decoder rounds them; returns whether it does.
     pub fn set_exact(&mut self, is_exact: bool) -> bool {
         use conclave_processor::Activations;

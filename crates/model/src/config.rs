@@ -1,6 +1,6 @@
-//! `config.json` of a Qwen2 model: read without trust in either dialect, checked, written.
+//! `config.json` of a Qwen2 or a dense Qwen3 model: read without trust in either dialect, checked, written.
 //!
-//! Field names are the keys of `config.json`. What is not Qwen2, or asks for something that is not implemented
+//! Field names are the keys of `config.json`. What is neither, or asks for something that is not implemented
 //! (sliding windows, scaled rotary positions, quantised weights), is refused by key and value. The two dialects are
 //! `rope_theta` at top level (transformers 4) and `rope_parameters: {rope_theta, rope_type}` (transformers 5).
 //! Reading the file, and the shapes of single weights, are not here.
@@ -10,13 +10,45 @@ mod presets;
 
 use crate::error::{Error, Result};
 use crate::safetensors::Dtype;
+use conclave_quantize::config::QuantizationConfig;
 use keys::Keys;
 use serde_json::{Map, Value, json};
 
-/// The sizes and constants of a Qwen2 model; every value is within the bounds below, so sums of products of them
+/// Which of the two architectures a model has. They share all but four things: Qwen2 has biases on queries, keys and values;
+/// Qwen3 has none of them (or, with `attention_bias`, one on each projection of the attention), norms each head's query and
+/// key before they are rotated, and names the width of its heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelType {
+    /// `"qwen2"`, which Qwen2.5 is too.
+    Qwen2,
+    /// `"qwen3"`, without experts.
+    Qwen3,
+}
+
+impl ModelType {
+    /// As `model_type` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+        }
+    }
+
+    /// The language model of it, as `architectures` has it.
+    pub fn architecture(self) -> &'static str {
+        match self {
+            Self::Qwen2 => "Qwen2ForCausalLM",
+            Self::Qwen3 => "Qwen3ForCausalLM",
+        }
+    }
+}
+
+/// The sizes and constants of a Qwen2 or Qwen3 model; every value is within the bounds below, so sums of products of them
 /// cannot overflow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Qwen2Config {
+    /// The architecture.
+    pub model_type: ModelType,
     /// Rows of the embedding table; may be more than the tokenizer has ids.
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -29,6 +61,10 @@ pub struct Qwen2Config {
     pub num_attention_heads: usize,
     /// Number of key and value heads; divides `num_attention_heads`.
     pub num_key_value_heads: usize,
+    /// Width of one head where it is not `hidden_size / num_attention_heads`; see [`head_dim`](Self::head_dim).
+    pub head_dim: Option<usize>,
+    /// Whether a Qwen3 has biases on the four projections of its attention. A Qwen2 always has those on three of them.
+    pub attention_bias: bool,
     /// Longest sequence the model was made for, in tokens.
     pub max_position_embeddings: usize,
     /// Added to the mean square in every RMS norm.
@@ -62,16 +98,26 @@ impl Qwen2Config {
     /// what is missing or contradictory, `Unsupported` for what is not implemented, `Format` for what is not JSON.
     pub fn from_json(config: &str, generation_config: Option<&str>) -> Result<Self> {
         let keys = Keys::parse("config.json", config)?;
+        let model_type = model_type(&keys)?;
         refuse_other_models(&keys)?;
         let num_attention_heads = keys.size("num_attention_heads", MAX_HEADS)?;
         let mut config = Self {
+            model_type,
             vocab_size: keys.size("vocab_size", MAX_VOCAB_SIZE)?,
             hidden_size: keys.size("hidden_size", MAX_HIDDEN_SIZE)?,
             intermediate_size: keys.size("intermediate_size", MAX_INTERMEDIATE_SIZE)?,
             num_hidden_layers: keys.size("num_hidden_layers", MAX_LAYERS)?,
             num_attention_heads,
             // The defaults below are transformers' own.
-            num_key_value_heads: keys.size_or("num_key_value_heads", MAX_HEADS, num_attention_heads)?,
+            num_key_value_heads: match model_type {
+                ModelType::Qwen2 => keys.size_or("num_key_value_heads", MAX_HEADS, num_attention_heads)?,
+                ModelType::Qwen3 => keys.size_or("num_key_value_heads", MAX_HEADS, 32)?,
+            },
+            head_dim: match model_type {
+                ModelType::Qwen2 => keys.optional_size("head_dim", MAX_HEAD_DIM)?,
+                ModelType::Qwen3 => Some(keys.size_or("head_dim", MAX_HEAD_DIM, 128)?),
+            },
+            attention_bias: model_type == ModelType::Qwen3 && keys.flag("attention_bias")?.unwrap_or(false),
             max_position_embeddings: keys.size_or("max_position_embeddings", MAX_POSITIONS, 32_768)?,
             rms_norm_eps: keys.number("rms_norm_eps")?.unwrap_or(1e-6),
             rope_theta: rope_theta(&keys)?,
@@ -87,19 +133,19 @@ impl Qwen2Config {
         }
         config.eos_token_ids.sort_unstable();
         config.eos_token_ids.dedup();
+        config.head_dim = config.head_dim.filter(|width| width * num_attention_heads != config.hidden_size);
         config.validate()?;
-        if let Some(head_dim) = keys.optional_size("head_dim", MAX_HEAD_DIM)?
-            && head_dim != config.head_dim()
-        {
-            let expected = format!("hidden_size / num_attention_heads = {}", config.head_dim());
-            return Err(keys.unsupported("head_dim", &expected));
-        }
         Ok(config)
     }
 
-    /// Width of one head: `hidden_size / num_attention_heads`.
+    /// Width of one head: the field of this name, else `hidden_size / num_attention_heads`.
     pub fn head_dim(&self) -> usize {
-        self.hidden_size / self.num_attention_heads
+        self.head_dim.unwrap_or(self.hidden_size / self.num_attention_heads)
+    }
+
+    /// Width of all query heads together: `num_attention_heads * head_dim`.
+    pub fn query_size(&self) -> usize {
+        self.num_attention_heads * self.head_dim()
     }
 
     /// Width of all key (or all value) heads together: `num_key_value_heads * head_dim`.
@@ -107,12 +153,29 @@ impl Qwen2Config {
         self.num_key_value_heads * self.head_dim()
     }
 
+    /// Whether the projections to queries, keys and values have biases.
+    pub fn has_input_bias(&self) -> bool {
+        self.model_type == ModelType::Qwen2 || self.attention_bias
+    }
+
+    /// Whether the attention's output projection has a bias.
+    pub fn has_output_bias(&self) -> bool {
+        self.model_type == ModelType::Qwen3 && self.attention_bias
+    }
+
+    /// Whether each head's query and key are normed (`q_norm`, `k_norm`).
+    pub fn has_head_norms(&self) -> bool {
+        self.model_type == ModelType::Qwen3
+    }
+
     /// Number of trained numbers; a tied head counts once.
     pub fn num_parameters(&self) -> u64 {
         let [vocab, hidden, inner] =
             [self.vocab_size, self.hidden_size, self.intermediate_size].map(|n| n as u64);
-        let kv = self.kv_size() as u64;
-        let attention = hidden * hidden + hidden + 2 * (kv * hidden + kv) + hidden * hidden;
+        let [query, kv, head] = [self.query_size(), self.kv_size(), self.head_dim()].map(|n| n as u64);
+        let when = |has: bool, count: u64| if has { count } else { 0 };
+        let biases = when(self.has_input_bias(), query + 2 * kv) + when(self.has_output_bias(), hidden);
+        let attention = 2 * (query + kv) * hidden + biases + when(self.has_head_norms(), 2 * head);
         let layer = attention + 3 * hidden * inner + 2 * hidden;
         let tables = if self.tie_word_embeddings { 1 } else { 2 };
         tables * vocab * hidden + self.num_hidden_layers as u64 * layer + hidden
@@ -137,7 +200,7 @@ impl Qwen2Config {
             }
         }
         let Self { hidden_size, num_attention_heads: heads, num_key_value_heads: kv_heads, .. } = *self;
-        if !hidden_size.is_multiple_of(heads) {
+        if self.head_dim.is_none() && !hidden_size.is_multiple_of(heads) {
             return Err(invalid(
                 "hidden_size",
                 hidden_size,
@@ -152,6 +215,11 @@ impl Qwen2Config {
             ));
         }
         // Rotary positions turn the two halves of a head against each other.
+        if let Some(width) = self.head_dim
+            && !(width.is_multiple_of(2) && (2..=MAX_HEAD_DIM).contains(&width))
+        {
+            return Err(invalid("head_dim", width, &format!("an even number from 2 to {MAX_HEAD_DIM}")));
+        }
         if !self.head_dim().is_multiple_of(2) || self.head_dim() > MAX_HEAD_DIM {
             let expected = format!("an even hidden_size / num_attention_heads of at most {MAX_HEAD_DIM}");
             return Err(invalid("hidden_size", format!("{hidden_size} with {heads} heads"), &expected));
@@ -176,8 +244,8 @@ impl Qwen2Config {
 
     /// `config.json` in the dialect every release of transformers reads, for weights stored as `dtype`.
     pub fn to_json(&self, dtype: Dtype) -> String {
-        let config = json!({
-            "architectures": ["Qwen2ForCausalLM"],
+        let mut config = json!({
+            "architectures": [self.model_type.architecture()],
             "attention_dropout": 0.0,
             "bos_token_id": self.bos_token_id,
             "eos_token_id": eos_value(&self.eos_token_ids),
@@ -187,7 +255,7 @@ impl Qwen2Config {
             "intermediate_size": self.intermediate_size,
             "max_position_embeddings": self.max_position_embeddings,
             "max_window_layers": self.num_hidden_layers,
-            "model_type": "qwen2",
+            "model_type": self.model_type.name(),
             "num_attention_heads": self.num_attention_heads,
             "num_hidden_layers": self.num_hidden_layers,
             "num_key_value_heads": self.num_key_value_heads,
@@ -201,6 +269,13 @@ impl Qwen2Config {
             "use_sliding_window": false,
             "vocab_size": self.vocab_size,
         });
+        // Qwen3 has a default of its own that has nothing to do with the other sizes.
+        if self.head_dim.is_some() || self.model_type == ModelType::Qwen3 {
+            config["head_dim"] = self.head_dim().into();
+        }
+        if self.model_type == ModelType::Qwen3 {
+            config["attention_bias"] = self.attention_bias.into();
+        }
         format!("{config:#}\n")
     }
 
@@ -218,13 +293,27 @@ impl Qwen2Config {
     }
 }
 
+/// The architecture, by both keys that name it.
+fn model_type(keys: &Keys) -> Result<ModelType> {
+    const SUPPORTED: &str = "\"qwen2\" or \"qwen3\"";
+    let Some(name) = keys.get("model_type") else { return Err(keys.missing("model_type", SUPPORTED)) };
+    let model_type = [ModelType::Qwen2, ModelType::Qwen3].into_iter().find(|known| name == known.name());
+    let Some(model_type) = model_type else { return Err(keys.unsupported("model_type", SUPPORTED)) };
+    // A classifier or a reward model has the same layers and another head. Some trainers put a word of their own in front of
+    // the class (`FSDPQwen2ForCausalLM`).
+    let is_ours =
+        |class: &Value| class.as_str().is_some_and(|class| class.ends_with(model_type.architecture()));
+    match keys.get("architectures") {
+        Some(Value::Array(classes)) if !classes.is_empty() && !classes.iter().any(is_ours) => {
+            let supported = format!("[\"{}\"], a language model with its head", model_type.architecture());
+            Err(keys.unsupported("architectures", &supported))
+        }
+        _ => Ok(model_type),
+    }
+}
+
 /// Refuses by name every key whose value would make another computation than the one implemented.
 fn refuse_other_models(keys: &Keys) -> Result<()> {
-    match keys.get("model_type") {
-        Some(Value::String(model_type)) if model_type == "qwen2" => {}
-        Some(_) => return Err(keys.unsupported("model_type", "\"qwen2\"")),
-        None => return Err(keys.missing("model_type", "\"qwen2\"")),
-    }
     if keys.get("hidden_act").is_some_and(|act| act != "silu") {
         return Err(keys.unsupported("hidden_act", "\"silu\""));
     }
@@ -239,10 +328,21 @@ fn refuse_other_models(keys: &Keys) -> Result<()> {
             return Err(keys.unsupported("layer_types", "a list of \"full_attention\" only"));
         }
     }
-    if keys.get("quantization_config").is_some() {
-        return Err(keys.unsupported("quantization_config", "unquantised weights in f32, f16 or bf16"));
-    }
-    Ok(())
+    quantization_of(keys).map(|_| ())
+}
+
+/// How the weights are quantised, by the text of `config.json`; nothing where they are not.
+///
+/// # Errors
+/// What is not JSON; any other quantisation than [`conclave_quantize::config`] reads, by key and value.
+pub fn quantization(config: &str) -> Result<Option<QuantizationConfig>> {
+    quantization_of(&Keys::parse("config.json", config)?)
+}
+
+fn quantization_of(keys: &Keys) -> Result<Option<QuantizationConfig>> {
+    let Some(found) = keys.get("quantization_config") else { return Ok(None) };
+    let wrong = |error| Error::unsupported(format!("config.json: `quantization_config`: {error}"));
+    QuantizationConfig::from_json(found).map(Some).map_err(wrong)
 }
 
 /// The rotary base of either dialect; anything but plain rotary positions is refused.
@@ -371,7 +471,11 @@ mod tests {
         check_refused("rope_parameters", r#"{"full_attention": {"rope_theta": 1e6}}"#, Unsupported);
         check_refused("layer_types", r#"["full_attention", "sliding_attention"]"#, Unsupported);
         check_refused("quantization_config", r#"{"quant_method": "gptq"}"#, Unsupported);
-        check_refused("head_dim", "128", Unsupported);
+        check_refused("architectures", r#"["Qwen2ForSequenceClassification"]"#, Unsupported);
+        check_refused("architectures", r#"["Qwen3ForCausalLM"]"#, Unsupported);
+        for tolerated in ["null", "[]", r#"["FSDPQwen2ForCausalLM"]"#, "7"] {
+            Qwen2Config::from_json(&with("architectures", tolerated), None).unwrap();
+        }
     }
 
     #[test]
@@ -383,6 +487,9 @@ mod tests {
                 check_refused(key, value, ErrorKind::Config);
             }
         }
+        for value in ["0", "63", "1026", "1.5"] {
+            check_refused("head_dim", value, ErrorKind::Config);
+        }
         check_refused("hidden_size", "900", ErrorKind::Config);
         check_refused("hidden_size", "42", ErrorKind::Config);
         check_refused("num_key_value_heads", "3", ErrorKind::Config);
@@ -391,6 +498,47 @@ mod tests {
         let missing = QWEN2_5_0_5B.replace("hidden_size", "hidden_sizes");
         let error = Qwen2Config::from_json(&missing, None).unwrap_err().to_string();
         assert_eq!(error, "config.json: `hidden_size` is missing, expected a whole number from 1 to 131072");
+    }
+
+    /// Qwen3-0.6B's own file.
+    const QWEN3_0_6B: &str = r#"{
+        "architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+        "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu", "hidden_size": 1024,
+        "initializer_range": 0.02, "intermediate_size": 3072, "max_position_embeddings": 40960,
+        "max_window_layers": 28, "model_type": "qwen3", "num_attention_heads": 16, "num_hidden_layers": 28,
+        "num_key_value_heads": 8, "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000,
+        "sliding_window": null, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+        "transformers_version": "4.51.0", "use_cache": true, "use_sliding_window": false, "vocab_size": 151936 }"#;
+
+    #[test]
+    fn a_qwen3_names_the_width_of_its_heads() {
+        let config = Qwen2Config::from_json(QWEN3_0_6B, None).unwrap();
+        assert_eq!(config, Qwen2Config::qwen3_0_6b());
+        assert_eq!((config.head_dim(), config.query_size(), config.kv_size()), (128, 2_048, 1_024));
+        assert_eq!(config.num_parameters(), 596_049_920);
+        let without = QWEN3_0_6B.replace("\"head_dim\": 128,", "").replace("\"num_key_value_heads\": 8,", "");
+        let defaults = Qwen2Config::from_json(
+            &without.replace("\"num_attention_heads\": 16", "\"num_attention_heads\": 32"),
+            None,
+        );
+        let defaults = defaults.unwrap();
+        assert_eq!((defaults.head_dim(), defaults.num_key_value_heads), (128, 32), "transformers' defaults");
+        for (attention_bias, more) in [(false, 0), (true, 28 * (2_048 + 2 * 1_024 + 1_024))] {
+            let biased = Qwen2Config { attention_bias, ..config.clone() };
+            assert_eq!(biased.num_parameters(), config.num_parameters() + more);
+            assert_eq!(Qwen2Config::from_json(&biased.to_json(Dtype::F32), None).unwrap(), biased);
+        }
+    }
+
+    #[test]
+    fn the_width_of_a_head_is_written_where_it_cannot_be_told() {
+        let config = Qwen2Config::from_json(&with("head_dim", "128"), None).unwrap();
+        assert_eq!((config.head_dim, config.query_size()), (Some(128), 14 * 128));
+        assert_eq!(Qwen2Config::from_json(&config.to_json(Dtype::F32), None).unwrap(), config);
+        assert_eq!(Qwen2Config::from_json(&with("head_dim", "64"), None).unwrap().head_dim, None);
+        // Another number of heads than fits the width is no contradiction then.
+        let fifteen = Qwen2Config { num_attention_heads: 15, num_key_value_heads: 3, ..config };
+        fifteen.validate().unwrap();
     }
 
     #[test]

@@ -45,27 +45,31 @@ impl RandomWeights {
 /// Names and shapes of every tensor of a checkpoint, in the order of the model.
 pub fn tensor_shapes(config: &Qwen2Config) -> Vec<(String, Vec<usize>)> {
     let (hidden, intermediate) = (config.hidden_size, config.intermediate_size);
-    let query = config.num_attention_heads * config.head_dim();
-    let key = config.num_key_value_heads * config.head_dim();
+    let (query, key, head) = (config.query_size(), config.kv_size(), config.head_dim());
+    let (input_bias, output_bias) = (config.has_input_bias(), config.has_output_bias());
     let mut tensors = vec![("model.embed_tokens.weight".to_owned(), vec![config.vocab_size, hidden])];
     for layer in 0..config.num_hidden_layers {
-        let shapes: [(&str, &[usize]); 12] = [
-            ("input_layernorm.weight", &[hidden]),
-            ("self_attn.q_proj.weight", &[query, hidden]),
-            ("self_attn.q_proj.bias", &[query]),
-            ("self_attn.k_proj.weight", &[key, hidden]),
-            ("self_attn.k_proj.bias", &[key]),
-            ("self_attn.v_proj.weight", &[key, hidden]),
-            ("self_attn.v_proj.bias", &[key]),
-            ("self_attn.o_proj.weight", &[hidden, query]),
-            ("post_attention_layernorm.weight", &[hidden]),
-            ("mlp.gate_proj.weight", &[intermediate, hidden]),
-            ("mlp.up_proj.weight", &[intermediate, hidden]),
-            ("mlp.down_proj.weight", &[hidden, intermediate]),
+        let shapes: [(&str, &[usize], bool); 15] = [
+            ("input_layernorm.weight", &[hidden], true),
+            ("self_attn.q_proj.weight", &[query, hidden], true),
+            ("self_attn.q_proj.bias", &[query], input_bias),
+            ("self_attn.k_proj.weight", &[key, hidden], true),
+            ("self_attn.k_proj.bias", &[key], input_bias),
+            ("self_attn.v_proj.weight", &[key, hidden], true),
+            ("self_attn.v_proj.bias", &[key], input_bias),
+            ("self_attn.o_proj.weight", &[hidden, query], true),
+            ("self_attn.o_proj.bias", &[hidden], output_bias),
+            ("self_attn.q_norm.weight", &[head], config.has_head_norms()),
+            ("self_attn.k_norm.weight", &[head], config.has_head_norms()),
+            ("post_attention_layernorm.weight", &[hidden], true),
+            ("mlp.gate_proj.weight", &[intermediate, hidden], true),
+            ("mlp.up_proj.weight", &[intermediate, hidden], true),
+            ("mlp.down_proj.weight", &[hidden, intermediate], true),
         ];
-        let named =
-            |(part, shape): (&str, &[usize])| (format!("model.layers.{layer}.{part}"), shape.to_vec());
-        tensors.extend(shapes.into_iter().map(named));
+        let named = |(part, shape, _): (&str, &[usize], bool)| {
+            (format!("model.layers.{layer}.{part}"), shape.to_vec())
+        };
+        tensors.extend(shapes.into_iter().filter(|(_, _, is_there)| *is_there).map(named));
     }
     tensors.push(("model.norm.weight".to_owned(), vec![hidden]));
     if !config.tie_word_embeddings {

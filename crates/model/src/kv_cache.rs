@@ -6,6 +6,8 @@
 //! to lie anywhere. Rewinding a row turns its last columns into holes, and columns that are holes in every row are
 //! taken back. This file holds the tensors and that map; what is computed from them lives in `qwen2`.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::Qwen2Config;
@@ -19,7 +21,7 @@ const COLUMN_VECTOR: usize = 4;
 
 /// What attention adds to the score of a column that is hidden. Its exponential is zero in f32, also after adding a
 /// score; infinity would make rows that see nothing (holes) NaN.
-const HIDDEN: f32 = -1e30;
+pub(crate) const HIDDEN: f32 = -1e30;
 
 /// Keys and values of one layer. Keys stand transposed, as the scores of few queries read them fastest: a matrix product
 /// by rows would first copy them all, which for a batch of rows is a quarter of the time of a step.
@@ -169,6 +171,31 @@ impl KvCache {
         }
     }
 
+    /// Zeroes every column in which a row has no token, up to the last that attention may read. The mask hides them, but a NaN
+    /// in one would go through it: added to a score, and multiplied by a weight of 0, it stays a NaN.
+    pub(crate) fn clean(&mut self) {
+        let stored = self.capacity.next_multiple_of(COLUMN_VECTOR);
+        let all: Vec<(usize, Range<usize>)> = (self.occupied.iter().enumerate())
+            .flat_map(|(row, occupied)| holes(occupied, stored).into_iter().map(move |hole| (row, hole)))
+            .collect();
+        for layer in &mut self.layers {
+            let [_, kv_heads, head_dim, _] = layer.key.dims();
+            for (row, hole) in &all {
+                let (row, hole) = (*row..row + 1, hole.clone());
+                layer.key.inplace(|key| {
+                    let zeros =
+                        Tensor::zeros([1, kv_heads, head_dim, hole.len()], (&key.device(), key.dtype()));
+                    key.slice_assign([row.clone(), 0..kv_heads, 0..head_dim, hole.clone()], zeros)
+                });
+                layer.value.inplace(|value| {
+                    let zeros =
+                        Tensor::zeros([1, kv_heads, hole.len(), head_dim], (&value.device(), value.dtype()));
+                    value.slice_assign([row, 0..kv_heads, hole, 0..head_dim], zeros)
+                });
+            }
+        }
+    }
+
     /// Makes row `i` a copy of what was row `rows[i]`; rows not named are dropped.
     pub fn fork(&mut self, rows: &[usize], device: &Device) {
         let identity = rows.len() == self.num_rows() && rows.iter().enumerate().all(|(i, row)| i == *row);
@@ -182,6 +209,18 @@ impl KvCache {
         }
         self.occupied = rows.iter().map(|&row| self.occupied[row].clone()).collect();
     }
+}
+
+/// The runs of columns below `stored` that a row does not occupy.
+fn holes(occupied: &[bool], stored: usize) -> Vec<Range<usize>> {
+    let mut holes: Vec<Range<usize>> = Vec::new();
+    for column in (0..stored).filter(|column| occupied.get(*column) != Some(&true)) {
+        match holes.last_mut() {
+            Some(hole) if hole.end == column => hole.end += 1,
+            _ => holes.push(column..column + 1),
+        }
+    }
+    holes
 }
 
 /// Row numbers as an index tensor.

@@ -1,16 +1,22 @@
 //! The Qwen2 language model on burn, and the aggregator on top of it.
 //!
 //! From the bottom: files of a model directory ([`files`], [`safetensors`], [`weights`], [`config`], [`manifest`],
-//! [`tokenizer`], or a GGUF in their place, [`gguf`]); the network ([`vocabulary`], [`rope`], [`kv_cache`], [`qwen2`], [`load`], [`init`],
-//! [`module_weights`]); tokens ([`decoder`], [`sampler`], [`stream`], [`generate`]); answers ([`aggregate`]); and what
-//! keeps it honest ([`self_test`], [`export`]); [`builtin`] is a small model within the program. What does not live here: devices by name, files on disk, networks, clocks
-//! (hosts), votes and prompts (`conclave-core`), training.
+//! [`tokenizer`], or a GGUF in their place, [`gguf`]), quantised or not ([`quantized`], [`directory_weights`]); the network
+//! on burn ([`vocabulary`], [`rope`], [`kv_cache`], [`pass_layout`], [`qwen2`], [`load`], [`init`], [`module_weights`]) or on
+//! the engine for quantised weights ([`processor`]); tokens ([`decoder`] and [`sampler`], which know no tensor library;
+//! [`qwen2_decoder`] and [`device_sampler`], which do; [`processor_decoder`], [`any_decoder`]; [`stream`], [`generate`]);
+//! answers ([`aggregate`]); and what keeps it honest ([`self_test`], [`export`], [`export_quantized`], [`block_hash`]);
+//! [`builtin`] is a small model within the program. What does not live here: devices by name, files on disk, networks,
+//! clocks (hosts), votes and prompts (`conclave-core`), training.
 
 pub mod aggregate;
+pub mod any_decoder;
 pub mod block_hash;
 pub mod builtin;
 pub mod config;
 pub mod decoder;
+pub mod device_sampler;
+pub mod directory_weights;
 pub mod error;
 pub mod export;
 pub mod export_quantized;
@@ -23,13 +29,18 @@ pub mod load;
 pub mod manifest;
 pub mod module_weights;
 pub mod open;
+pub mod pass_layout;
+pub mod processor;
+pub mod processor_decoder;
 mod product;
 pub mod quantized;
 pub mod qwen2;
+pub mod qwen2_decoder;
 pub mod rope;
 pub mod safetensors;
 pub mod sampler;
 pub mod self_test;
+mod stand_in;
 pub mod stream;
 pub mod tensor_bytes;
 pub mod tokenizer;

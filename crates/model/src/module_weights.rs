@@ -45,6 +45,11 @@ impl ModuleWeights {
             weights.linear(&name("self_attn.k_proj"), &layer.self_attn.k_proj);
             weights.linear(&name("self_attn.v_proj"), &layer.self_attn.v_proj);
             weights.linear(&name("self_attn.o_proj"), &layer.self_attn.o_proj);
+            for (part, norm) in [("q_norm", &layer.self_attn.q_norm), ("k_norm", &layer.self_attn.k_norm)] {
+                if let Some(norm) = norm {
+                    weights.norm(&name(&format!("self_attn.{part}")), norm);
+                }
+            }
             weights.norm(&name("post_attention_layernorm"), &layer.post_attention_layernorm);
             weights.linear(&name("mlp.gate_proj"), &layer.mlp.gate_proj);
             weights.linear(&name("mlp.up_proj"), &layer.mlp.up_proj);
@@ -150,7 +155,7 @@ mod tests {
     use pollster::block_on;
 
     use super::*;
-    use crate::config::Qwen2Config;
+    use crate::config::{ModelType, Qwen2Config};
     use crate::init::{RandomWeights, tensor_shapes};
     use crate::load::{LoadOptions, load};
 
@@ -162,8 +167,14 @@ mod tests {
 
     #[test]
     fn what_was_loaded_is_read_back_to_the_bit() {
-        for tie_word_embeddings in [true, false] {
-            let config = Qwen2Config { tie_word_embeddings, ..Qwen2Config::tiny(64) };
+        let qwen3 = Qwen2Config {
+            model_type: ModelType::Qwen3,
+            head_dim: Some(16),
+            attention_bias: true,
+            ..Qwen2Config::tiny(64)
+        };
+        let untied = Qwen2Config { tie_word_embeddings: false, ..Qwen2Config::tiny(64) };
+        for config in [Qwen2Config::tiny(64), untied, qwen3] {
             // Shards of 40 and 24 rows.
             let options =
                 LoadOptions { max_shard_bytes: 40 * config.hidden_size * 4, ..LoadOptions::default() };

@@ -51,6 +51,15 @@ impl ProcessorDecoder {
         })
     }
 
+    /// A decoder without rows, of the same model.
+    ///
+    /// # Errors
+    /// None for a model that has a decoder already.
+    pub fn another(&self) -> Result<Self> {
+        let cache = Cache::new(self.model.shape(), 0, 0).map_err(failed)?;
+        Ok(Self { cache, ends: Vec::new(), at_end: Vec::new(), ..self.clone() })
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
@@ -86,9 +95,7 @@ impl ProcessorDecoder {
     fn check_row(&self, row: usize) -> Result<()> {
         match self.at_end.get(row) {
             None => Err(Error::input(format!("there is no row {row} of {}", self.num_rows()))),
-            Some(false) => {
-                Err(Error::input(format!("row {row} has no next token yet: append to it first")))
-            }
+            Some(false) => Err(Error::input(format!("row {row} has no next token yet: append to it first"))),
             Some(true) => Ok(()),
         }
     }

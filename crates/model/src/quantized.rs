@@ -84,6 +84,11 @@ impl<S: WeightSource> Quantized<S> {
         Ok(Self { source, matrices })
     }
 
+    /// The tensors as they are stored.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
     /// How the matrix `name` (`X.weight`) is quantised; `None` where it is not.
     pub fn scheme(&self, name: &str) -> Option<Scheme> {
         Some(self.matrices.get(name)?.scheme)

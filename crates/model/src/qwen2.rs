@@ -1,92 +1,37 @@
-//! The Qwen2 transformer on burn: one attention, one layer, one forward pass for training and for decoding.
+//! The Qwen2 and Qwen3 transformer on burn: one attention, one layer, one forward pass for training and for decoding.
+//!
+//! ```text
+//! x = embed_tokens[tokens]
+//! for each layer:
+//!     n = norm(x);  q, k, v = heads(n W_q + b_q), heads(n W_k + b_k), heads(n W_v + b_v)
+//!     q, k = rotate(q, position), rotate(k, position)          Qwen3: of norm(q), norm(k), head by head
+//!     x += join(softmax(q k^T / sqrt(head_dim) + mask) v) W_o
+//!     n = norm(x);  x += (silu(n W_gate) * n W_up) W_down
+//! logits = norm(x) lm_head^T
+//! ```
 //!
 //! Fields carry the checkpoint's own names; `Linear` weights are `[in, out]` here and `[out, in]` in a checkpoint
 //! (`load` and `export` transpose). What is not here: reading weights (`load`), the cache's bookkeeping
-//! (`kv_cache`), choosing tokens (`sampler`), rows and prompts (`decoder`).
+//! (`kv_cache`), where tokens stand and what they see (`pass_layout`), choosing tokens (`sampler`), rows and prompts
+//! (`qwen2_decoder`).
 //!
 //! Legend: `rows` sequences, `seq` new tokens each, `columns` cached tokens that attention reads, `heads` query
 //! heads, `kv_heads` key-value heads, `groups = heads / kv_heads`.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use burn::tensor::{DType, Device, Tensor, activation};
 
 use crate::config::Qwen2Config;
-use crate::kv_cache::{Append, LayerCache};
+use crate::kv_cache::LayerCache;
+use crate::pass_layout::PassLayout;
 use crate::product::{linear, product};
-use crate::rope::Rotary;
 use crate::vocabulary::VocabularyMatrix;
-
-/// What every layer of one forward pass shares.
-#[derive(Debug)]
-pub struct Positions {
-    rotary: Rotary,
-    mask: Tensor<4>, // [rows, 1, groups * seq, columns], added to the scores
-    is_causal: bool,
-    column: usize,
-    columns: usize,
-}
-
-impl Positions {
-    /// From explicit positions and an additive mask.
-    ///
-    /// `positions` is `[rows * seq]`, `mask` is `[rows, 1, seq, columns]` with 0 where a column is seen and a large
-    /// negative number where it is not; both row-major.
-    pub fn new(
-        config: &Qwen2Config,
-        rows: usize,
-        positions: &[usize],
-        mask: Vec<f32>,
-        device: &Device,
-    ) -> Self {
-        let seq = positions.len() / rows.max(1);
-        let columns = mask.len() / positions.len().max(1);
-        let groups = config.num_attention_heads / config.num_key_value_heads;
-        let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, seq, columns]), device);
-        Self {
-            rotary: Rotary::new(config, positions, rows, device),
-            mask: if groups == 1 { mask } else { mask.repeat_dim(2, groups) },
-            is_causal: false,
-            column: 0,
-            columns,
-        }
-    }
-
-    /// Whole sequences of `seq` tokens, each token seeing itself and those before it: training and scoring.
-    /// Padding goes to the right, where nothing that counts can see it.
-    pub fn causal(config: &Qwen2Config, rows: usize, seq: usize, device: &Device) -> Self {
-        let positions: Vec<usize> = (0..seq).collect::<Vec<_>>().repeat(rows);
-        let line = |i: usize| (0..seq).map(move |j| if j <= i { 0.0 } else { -1e30 });
-        let mask: Vec<f32> = (0..seq).flat_map(line).collect::<Vec<_>>().repeat(rows);
-        Self { is_causal: true, ..Self::new(config, rows, &positions, mask, device) }
-    }
-
-    /// What is added to the scores, `[rows, 1, groups * seq, columns]`.
-    pub fn mask(&self) -> &Tensor<4> {
-        &self.mask
-    }
-
-    /// Whether the mask is known to hide what lies behind the diagonal and nothing else, so that nobody has to read it.
-    pub fn is_causal(&self) -> bool {
-        self.is_causal
-    }
-
-    /// The rotation of queries and keys.
-    pub fn rotary(&self) -> &Rotary {
-        &self.rotary
-    }
-
-    pub(crate) fn appended(config: &Qwen2Config, rows: usize, append: Append, device: &Device) -> Self {
-        let (column, columns) = (append.column, append.columns);
-        let positions = Self::new(config, rows, &append.positions, append.mask, device);
-        Self { column, columns, ..positions }
-    }
-}
 
 /// `x / sqrt(mean(x^2) + eps) * weight`, computed in f32 (Zhang and Sennrich, arXiv 1910.07467).
 #[derive(Module, Debug)]
 pub struct RmsNorm {
-    /// `[hidden_size]`
+    /// `[hidden_size]`, or `[head_dim]`
     pub weight: Param<Tensor<1>>,
     rms_norm_eps: f64,
 }
@@ -107,6 +52,18 @@ impl RmsNorm {
         (x / rms).cast(dtype) * self.weight.val().unsqueeze()
     }
 
+    /// Norms each head of vectors whose heads lie side by side.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`, output: `[rows, seq, heads * head_dim]`, where `head_dim` is the length of `weight`
+    pub fn forward_heads(&self, x: Tensor<3>) -> Tensor<3> {
+        let [rows, seq, width] = x.dims();
+        let [head_dim] = self.weight.val().dims();
+        let heads = x.reshape([rows * seq * (width / head_dim), head_dim]);
+        self.forward(heads).reshape([rows, seq, width])
+    }
+
     /// What the elements of each vector are divided by.
     ///
     /// # Shapes
@@ -121,38 +78,46 @@ impl RmsNorm {
 /// Grouped-query attention with rotary positions.
 #[derive(Module, Debug)]
 pub struct Attention {
-    /// `[hidden_size, heads * head_dim]`, with bias
+    /// `[hidden_size, heads * head_dim]`
     pub q_proj: Linear,
-    /// `[hidden_size, kv_heads * head_dim]`, with bias
+    /// `[hidden_size, kv_heads * head_dim]`
     pub k_proj: Linear,
-    /// `[hidden_size, kv_heads * head_dim]`, with bias
+    /// `[hidden_size, kv_heads * head_dim]`
     pub v_proj: Linear,
-    /// `[heads * head_dim, hidden_size]`, no bias
+    /// `[heads * head_dim, hidden_size]`
     pub o_proj: Linear,
+    /// Norm of each query head, of a Qwen3.
+    pub q_norm: Option<RmsNorm>,
+    /// Norm of each key head, of a Qwen3.
+    pub k_norm: Option<RmsNorm>,
     num_attention_heads: usize,
     num_key_value_heads: usize,
 }
 
 impl Attention {
-    /// An attention of these projections.
-    pub fn new(config: &Qwen2Config, [q_proj, k_proj, v_proj, o_proj]: [Linear; 4]) -> Self {
+    /// An attention of these projections, with the norms of query and key heads where there are any.
+    pub fn new(
+        config: &Qwen2Config,
+        [q_proj, k_proj, v_proj, o_proj]: [Linear; 4],
+        [q_norm, k_norm]: [Option<RmsNorm>; 2],
+    ) -> Self {
         let (num_attention_heads, num_key_value_heads) =
             (config.num_attention_heads, config.num_key_value_heads);
-        Self { q_proj, k_proj, v_proj, o_proj, num_attention_heads, num_key_value_heads }
+        Self { q_proj, k_proj, v_proj, o_proj, q_norm, k_norm, num_attention_heads, num_key_value_heads }
     }
 
     /// # Shapes
     ///
     /// - `x`, output: `[rows, seq, hidden_size]`
-    pub fn forward(&self, x: Tensor<3>, at: &Positions, cache: Option<&mut LayerCache>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, at: &PassLayout, cache: Option<&mut LayerCache>) -> Tensor<3> {
         let Projected { query, key, value } = self.project(x, at);
         let (key, value) = match cache {
-            Some(cache) => cache.append(key, value, at.column, at.columns),
+            Some(cache) => cache.append(key, value, at.column(), at.columns()),
             None => (key, value),
         };
         let scores = product(query, key).cast(DType::F32);
         let dtype = value.dtype();
-        let weights = activation::softmax(scores + at.mask.clone(), 3).cast(dtype);
+        let weights = activation::softmax(at.hide(scores, 0..at.seq()), 3).cast(dtype);
         linear(&self.o_proj, self.join(product(weights, value)))
     }
 
@@ -161,16 +126,38 @@ impl Attention {
     /// # Shapes
     ///
     /// - `x`: `[rows, seq, hidden_size]`
-    pub fn project(&self, x: Tensor<3>, at: &Positions) -> Projected {
-        let [rows, seq, _] = x.dims();
+    pub fn project(&self, x: Tensor<3>, at: &PassLayout) -> Projected {
+        let [query, key, value] = self.projections(x);
+        let query = self.q_norm.as_ref().map_or(query.clone(), |norm| norm.forward_heads(query));
+        let key = self.k_norm.as_ref().map_or(key.clone(), |norm| norm.forward_heads(key));
+        self.arrange([query, key, value], at)
+    }
+
+    /// The products with the three input projections, the heads side by side and not yet normed.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: `[rows, seq, hidden_size]`
+    /// - output: `[rows, seq, heads * head_dim]`, and twice `[rows, seq, kv_heads * head_dim]`
+    pub fn projections(&self, x: Tensor<3>) -> [Tensor<3>; 3] {
+        [linear(&self.q_proj, x.clone()), linear(&self.k_proj, x.clone()), linear(&self.v_proj, x)]
+    }
+
+    /// Queries, keys and values head by head, rotated and scaled.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: as [`projections`](Self::projections) gives them, normed where the model norms heads
+    pub fn arrange(&self, [query, key, value]: [Tensor<3>; 3], at: &PassLayout) -> Projected {
+        let [rows, seq, _] = query.dims();
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         let split = |x: Tensor<3>, heads: usize| {
             let [_, _, width] = x.dims();
             x.reshape([rows, seq, heads, width / heads]).swap_dims(1, 2) // [rows, heads, seq, head_dim]
         };
-        let query = at.rotary.apply(split(linear(&self.q_proj, x.clone()), heads));
-        let key = at.rotary.apply(split(linear(&self.k_proj, x.clone()), kv_heads)).transpose();
-        let value = split(linear(&self.v_proj, x), kv_heads);
+        let query = at.rotary().apply(split(query, heads));
+        let key = at.rotary().apply(split(key, kv_heads)).transpose();
+        let value = split(value, kv_heads);
         let [_, _, _, head_dim] = query.dims();
         // Heads that share a key-value head are stacked along the sequence, so keys are not repeated.
         let query = query.reshape([rows, kv_heads, heads / kv_heads * seq, head_dim]);
@@ -250,7 +237,7 @@ impl DecoderLayer {
     /// # Shapes
     ///
     /// - `x`, output: `[rows, seq, hidden_size]`
-    pub fn forward(&self, x: Tensor<3>, at: &Positions, cache: Option<&mut LayerCache>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, at: &PassLayout, cache: Option<&mut LayerCache>) -> Tensor<3> {
         let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), at, cache);
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }
@@ -282,7 +269,7 @@ impl Qwen2 {
         &self,
         tokens: &[u32],
         rows: usize,
-        at: &Positions,
+        at: &PassLayout,
         caches: Option<&mut [LayerCache]>,
     ) -> Tensor<3> {
         let embedded = self.embed_tokens.embed(tokens);

@@ -1,8 +1,8 @@
-//! Choosing the next token on the device.
+//! Choosing the next token from a row of logits, without a tensor library.
 //!
-//! The logits stay where they are. Each row of the vocabulary is cut into blocks of 256; the device reduces each
-//! block to its maximum and to the sum of its exponentials, and only those two numbers a block come back (1,188 for
-//! Qwen2's 151,936 tokens). From them the host knows which blocks hold the answer, and reads just these:
+//! Each row of the vocabulary is cut into blocks of 256, and each block is reduced to its maximum and to the sum of its
+//! exponentials (1,188 numbers for Qwen2's 151,936 tokens). From them follows which blocks hold the answer, and only
+//! these are looked at:
 //!
 //! - greedy: the block with the largest maximum;
 //! - temperature alone: the block in which the inverse of the cumulative distribution falls;
@@ -10,22 +10,23 @@
 //! - top-p: blocks in order of their maxima until the mass above the next block's maximum reaches p.
 //!
 //! This is exact, needs no sort, and depends on nothing but the logits and one uniform number a row, so that the same
-//! seed gives the same text on every device whose logits agree.
-
-use burn::tensor::{Tensor, TensorData};
+//! seed gives the same text wherever the logits agree. [`choose`], [`top_k_of`] and [`log_prob_of`] take a row of
+//! logits in memory; where logits stay on a device, `device_sampler` has the device reduce and reads the few blocks.
 
 use crate::error::{Error, ErrorKind};
-use crate::kv_cache::row_indices;
 
 /// Logits per block.
-const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 256;
 
 /// Padding of the last block: below every logit, and finite, as infinities are unsafe under a shader's fast maths.
-const PADDING: f32 = -1e30;
+pub(crate) const PADDING: f32 = -1e30;
 
 /// Temperatures above 0 are taken to be at least this, where only equal logits still share the choice: the inverse of a
 /// smaller one is infinite in f32, and infinity times a difference of 0 is no number.
 const MIN_TEMPERATURE: f64 = 1e-6;
+
+/// Blocks that top-p looks at first. A nucleus that reaches further asks for four times as many.
+const FIRST_BLOCKS: usize = 4;
 
 /// How one row's next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,7 +45,8 @@ impl Choice {
     /// The most probable token; the lowest id among equals.
     pub const GREEDY: Self = Self { temperature: 0.0, top_k: None, top_p: None, draw: 0.0 };
 
-    fn scale(&self) -> f64 {
+    /// What logits are divided by.
+    pub(crate) fn scale(&self) -> f64 {
         if self.temperature > 0.0 { self.temperature.max(MIN_TEMPERATURE) } else { 1.0 }
     }
 }
@@ -59,130 +61,121 @@ pub struct Sampled {
     pub log_prob: f64,
 }
 
-/// The blocks of some rows of logits, with what the device reduced them to.
-struct Blocks {
-    values: Tensor<2>, // [rows * blocks, BLOCK]
-    count: usize,
-    /// `[rows][blocks]`
-    maxima: Vec<Vec<f32>>,
-    /// `[rows][blocks]`: sums of exp((logit - row maximum) / temperature)
-    sums: Vec<Vec<f64>>,
-}
-
-/// Chooses a token for each row.
-///
-/// `limit` is the number of token ids that exist: logits above are padding of the matrix and never chosen.
-///
-/// # Shapes
-///
-/// - `logits`: `[rows, vocab_size]`, f32
+/// Chooses a token of a row of logits, of which the first `limit` are tokens and the rest padding of the matrix.
 ///
 /// # Errors
 ///
-/// `NotFinite` when a row has a NaN or no finite logit.
-pub async fn sample(logits: Tensor<2>, limit: usize, choices: &[Choice]) -> Result<Vec<Sampled>, Error> {
-    let scales: Vec<f64> = choices.iter().map(Choice::scale).collect();
-    let blocks = Blocks::reduce(logits, limit, &scales).await?;
-    let mut wanted: Vec<Vec<usize>> =
-        choices.iter().enumerate().map(|(row, choice)| blocks.wanted(row, choice)).collect();
-    let mut chosen: Vec<Option<Sampled>> = vec![None; choices.len()];
-    while chosen.iter().any(Option::is_none) {
-        let read = blocks.read(&wanted).await?;
-        for (row, choice) in choices.iter().enumerate() {
-            if chosen[row].is_some() {
-                continue;
-            }
-            chosen[row] = blocks.choose(row, choice, &wanted[row], &read[row]);
-            if chosen[row].is_none() {
-                // Only top-p can come short: the nucleus reaches into blocks that were not read.
-                let more = wanted[row].len() * 4;
-                wanted[row] = blocks.largest(row, more);
-            }
+/// `NotFinite` when a token's logit is NaN or infinite, or there is no token.
+pub fn choose(logits: &[f32], limit: usize, choice: &Choice) -> Result<Sampled, Error> {
+    let logits = &logits[..limit.min(logits.len())];
+    let row = RowBlocks::of(logits, choice.scale())?;
+    let mut wanted = row.wanted(choice);
+    loop {
+        if let Some(sampled) = row.choose(choice, &wanted, &gather(logits, &wanted)) {
+            return Ok(sampled);
         }
+        wanted = row.more(&wanted);
     }
-    Ok(chosen.into_iter().flatten().collect())
 }
 
-/// The `k` most probable tokens of each row with their log-probabilities, most probable first.
+/// The `k` most probable tokens of a row of logits with their log-probabilities, most probable first and the lowest id
+/// first among equals.
 ///
 /// # Errors
 ///
-/// As [`sample`].
-pub async fn top_k(logits: Tensor<2>, limit: usize, k: usize) -> Result<Vec<Vec<(u32, f64)>>, Error> {
-    let [rows, _] = logits.dims();
-    let blocks = Blocks::reduce(logits, limit, &vec![1.0; rows]).await?;
-    let wanted: Vec<Vec<usize>> = (0..rows).map(|row| blocks.largest(row, k)).collect();
-    let read = blocks.read(&wanted).await?;
-    Ok((0..rows)
-        .map(|row| {
-            let ranked = ranked(&wanted[row], &read[row], k);
-            ranked.into_iter().map(|(token, logit)| (token, blocks.log_prob(row, logit, 1.0))).collect()
-        })
-        .collect())
+/// As [`choose`].
+pub fn top_k_of(logits: &[f32], limit: usize, k: usize) -> Result<Vec<(u32, f64)>, Error> {
+    let logits = &logits[..limit.min(logits.len())];
+    let row = RowBlocks::of(logits, 1.0)?;
+    let wanted = row.largest(k);
+    Ok(row.top_k(&wanted, &gather(logits, &wanted), k))
 }
 
-impl Blocks {
-    async fn reduce(logits: Tensor<2>, limit: usize, scales: &[f64]) -> Result<Self, Error> {
-        let [rows, vocab_size] = logits.dims();
-        let device = logits.device();
-        let limit = limit.min(vocab_size);
-        let count = limit.div_ceil(BLOCK);
-        let mut logits = if limit < vocab_size { logits.narrow(1, 0, limit) } else { logits };
-        if count * BLOCK > limit {
-            let padding = Tensor::full([rows, count * BLOCK - limit], PADDING, &device);
-            logits = Tensor::cat(vec![logits, padding], 1);
+/// The log-probability of one token of a row of logits.
+///
+/// # Errors
+///
+/// As [`choose`], and `Input` for a token that is not below `limit`.
+pub fn log_prob_of(logits: &[f32], limit: usize, token: u32) -> Result<f64, Error> {
+    let logits = &logits[..limit.min(logits.len())];
+    let Some(&logit) = logits.get(token as usize) else {
+        return Err(unknown_token(token, logits.len()));
+    };
+    Ok(RowBlocks::of(logits, 1.0)?.log_prob(logit, 1.0))
+}
+
+/// The error for a token id that no row of logits has.
+pub(crate) fn unknown_token(token: u32, limit: usize) -> Error {
+    Error::input(format!("token id {token} is not below {limit}, the number of tokens"))
+}
+
+/// The wanted blocks of a row side by side, the last one padded.
+fn gather(logits: &[f32], wanted: &[usize]) -> Vec<f32> {
+    let mut read = Vec::with_capacity(wanted.len() * BLOCK);
+    for block in wanted {
+        read.extend_from_slice(&logits[block * BLOCK..logits.len().min((block + 1) * BLOCK)]);
+        read.resize(read.len().next_multiple_of(BLOCK), PADDING);
+    }
+    read
+}
+
+/// One row of logits, reduced block by block.
+#[derive(Debug)]
+pub(crate) struct RowBlocks {
+    /// The largest logit of each block.
+    maxima: Vec<f32>,
+    /// Of each block, the sum of exp((logit - row maximum) / temperature).
+    sums: Vec<f64>,
+    /// The largest logit of the row.
+    maximum: f32,
+    /// ln of the sum of all `sums`.
+    log_sum: f64,
+}
+
+impl RowBlocks {
+    /// Takes what each block was reduced to.
+    ///
+    /// # Errors
+    ///
+    /// A NaN or an infinity among a row's logits makes its sum one: `NotFinite`.
+    pub fn new(maxima: Vec<f32>, sums: Vec<f64>) -> Result<Self, Error> {
+        let total: f64 = sums.iter().sum();
+        let maximum = maxima.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if !total.is_finite() || total <= 0.0 || !maximum.is_finite() || maximum <= PADDING {
+            return Err(not_finite("the logits"));
         }
-        let values = logits.reshape([rows, count, BLOCK]);
-        let inverse: Vec<f32> = scales.iter().map(|scale| (1.0 / scale) as f32).collect();
-        let inverse = Tensor::<1>::from_data(TensorData::new(inverse, [rows]), &device).reshape([rows, 1, 1]);
-        let maxima = values.clone().max_dim(2); // [rows, count, 1]
-        let row_maximum = maxima.clone().max_dim(1);
-        let sums = ((values.clone() - row_maximum) * inverse).exp().sum_dim(2);
-        let reduced = read_f32(Tensor::cat(vec![maxima, sums], 2).reshape([rows * count, 2])).await?;
-        let row = |row: usize| reduced[row * count * 2..(row + 1) * count * 2].chunks_exact(2);
-        let blocks = Self {
-            values: values.reshape([rows * count, BLOCK]),
-            count,
-            maxima: (0..rows).map(|r| row(r).map(|pair| pair[0]).collect()).collect(),
-            sums: (0..rows).map(|r| row(r).map(|pair| f64::from(pair[1])).collect()).collect(),
-        };
-        blocks.check()?;
-        Ok(blocks)
+        Ok(Self { maxima, sums, maximum, log_sum: total.ln() })
     }
 
-    /// A NaN or an infinity among a row's logits makes its sum one.
-    fn check(&self) -> Result<(), Error> {
-        for (row, (maxima, sums)) in self.maxima.iter().zip(&self.sums).enumerate() {
-            let total: f64 = sums.iter().sum();
-            let maximum = maxima.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            if !total.is_finite() || total <= 0.0 || !maximum.is_finite() || maximum <= PADDING {
-                return Err(Error::new(
-                    ErrorKind::NotFinite,
-                    format!(
-                        "the logits of row {row} are not finite: the weights are damaged or the device computes \
-                         wrongly; run `conclave model check`"
-                    ),
-                ));
-            }
-        }
-        Ok(())
+    /// Reduces a row in memory whose logits are divided by `scale`.
+    fn of(logits: &[f32], scale: f64) -> Result<Self, Error> {
+        let maxima: Vec<f32> = logits.chunks(BLOCK).map(largest_of).collect();
+        let maximum = maxima.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let inverse = (1.0 / scale) as f32;
+        let sums = logits.chunks(BLOCK).map(|block| sum_of_exponentials(block, maximum, inverse)).collect();
+        Self::new(maxima, sums)
     }
 
     /// The blocks to read for a choice, in increasing order.
-    fn wanted(&self, row: usize, choice: &Choice) -> Vec<usize> {
+    pub fn wanted(&self, choice: &Choice) -> Vec<usize> {
         match (choice.top_k, choice.top_p) {
-            _ if choice.temperature <= 0.0 => self.largest(row, 1),
-            (Some(k), _) => self.largest(row, k.max(1)),
-            (None, Some(_)) => self.largest(row, 4),
-            (None, None) => vec![pick(&self.sums[row], choice.draw).0],
+            _ if choice.temperature <= 0.0 => self.largest(1),
+            (Some(k), _) => self.largest(k.max(1)),
+            (None, Some(_)) => self.largest(FIRST_BLOCKS),
+            (None, None) => vec![pick(&self.sums, choice.draw).0],
         }
     }
 
+    /// The blocks to read after [`choose`](Self::choose) came short with these. Only top-p can: the nucleus reaches into
+    /// blocks that were not read.
+    pub fn more(&self, wanted: &[usize]) -> Vec<usize> {
+        self.largest(wanted.len() * 4)
+    }
+
     /// The `n` blocks with the largest maxima (the first among equals), in increasing order.
-    fn largest(&self, row: usize, n: usize) -> Vec<usize> {
-        let maxima = &self.maxima[row];
-        let mut order: Vec<usize> = (0..self.count).collect();
-        let by_maximum = |a: &usize, b: &usize| maxima[*b].total_cmp(&maxima[*a]).then(a.cmp(b));
+    pub fn largest(&self, n: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.maxima.len()).collect();
+        let by_maximum = |a: &usize, b: &usize| self.maxima[*b].total_cmp(&self.maxima[*a]).then(a.cmp(b));
         if n < order.len() {
             order.select_nth_unstable_by(n, by_maximum);
             order.truncate(n);
@@ -191,53 +184,32 @@ impl Blocks {
         order
     }
 
-    /// Reads the wanted blocks of every row in one transfer.
-    async fn read(&self, wanted: &[Vec<usize>]) -> Result<Vec<Vec<f32>>, Error> {
-        let indices: Vec<usize> = wanted
-            .iter()
-            .enumerate()
-            .flat_map(|(row, blocks)| blocks.iter().map(move |block| row * self.count + block))
-            .collect();
-        let device = self.values.device();
-        let values = read_f32(self.values.clone().select(0, row_indices(&indices, &device))).await?;
-        let mut rest = values.as_slice();
-        Ok(wanted
-            .iter()
-            .map(|blocks| {
-                let (row, tail) = rest.split_at(blocks.len() * BLOCK);
-                rest = tail;
-                row.to_vec()
-            })
-            .collect())
-    }
-
     /// The choice among the blocks read, or `None` when the nucleus needs more of them.
-    fn choose(&self, row: usize, choice: &Choice, blocks: &[usize], read: &[f32]) -> Option<Sampled> {
+    pub fn choose(&self, choice: &Choice, blocks: &[usize], read: &[f32]) -> Option<Sampled> {
         let scale = choice.scale();
-        let found =
-            |(token, logit): (u32, f32)| Sampled { token, log_prob: self.log_prob(row, logit, scale) };
+        let found = |(token, logit): (u32, f32)| Sampled { token, log_prob: self.log_prob(logit, scale) };
         if choice.temperature <= 0.0 {
             return ranked(blocks, read, 1).first().copied().map(found);
         }
         if choice.top_k.is_none() && choice.top_p.is_none() {
-            let (block, draw) = pick(&self.sums[row], choice.draw);
-            let weights: Vec<f64> = read.iter().map(|logit| self.weight(row, *logit, scale)).collect();
+            let (block, draw) = pick(&self.sums, choice.draw);
+            let weights: Vec<f64> = read.iter().map(|logit| self.weight(*logit, scale)).collect();
             let (i, _) = pick(&weights, draw);
             return Some(found(((block * BLOCK + i) as u32, read[i])));
         }
         let keep = choice.top_k.unwrap_or(usize::MAX).max(1);
         let mut kept = ranked(blocks, read, keep);
-        let weights: Vec<f64> = kept.iter().map(|(_, logit)| self.weight(row, *logit, scale)).collect();
+        let weights: Vec<f64> = kept.iter().map(|(_, logit)| self.weight(*logit, scale)).collect();
         if let Some(top_p) = choice.top_p {
             let all: f64 = match choice.top_k {
                 Some(_) => weights.iter().sum(),
-                None => self.sums[row].iter().sum(),
+                None => self.sums.iter().sum(),
             };
             let nucleus = nucleus(&weights, top_p * all);
-            if choice.top_k.is_none() && blocks.len() < self.count {
+            if choice.top_k.is_none() && blocks.len() < self.maxima.len() {
                 // What was read is complete only above the largest block that was not.
-                let unread = (0..self.count).filter(|block| blocks.binary_search(block).is_err());
-                let bound = unread.map(|block| self.maxima[row][block]).fold(f32::NEG_INFINITY, f32::max);
+                let unread = (0..self.maxima.len()).filter(|block| blocks.binary_search(block).is_err());
+                let bound = unread.map(|block| self.maxima[block]).fold(f32::NEG_INFINITY, f32::max);
                 if nucleus > kept.len() || kept[nucleus - 1].1 <= bound {
                     return None;
                 }
@@ -248,18 +220,83 @@ impl Blocks {
         Some(found(kept[i]))
     }
 
+    /// The `k` most probable tokens of the blocks read, most probable first.
+    pub fn top_k(&self, blocks: &[usize], read: &[f32], k: usize) -> Vec<(u32, f64)> {
+        let ranked = ranked(blocks, read, k).into_iter();
+        ranked.map(|(token, logit)| (token, self.log_prob(logit, 1.0))).collect()
+    }
+
     /// exp((logit - row maximum) / temperature)
-    fn weight(&self, row: usize, logit: f32, scale: f64) -> f64 {
-        (f64::from(logit - self.maximum(row)) / scale).exp()
+    fn weight(&self, logit: f32, scale: f64) -> f64 {
+        (f64::from(logit - self.maximum) / scale).exp()
     }
 
-    fn log_prob(&self, row: usize, logit: f32, scale: f64) -> f64 {
-        f64::from(logit - self.maximum(row)) / scale - self.sums[row].iter().sum::<f64>().ln()
+    fn log_prob(&self, logit: f32, scale: f64) -> f64 {
+        f64::from(logit - self.maximum) / scale - self.log_sum
     }
+}
 
-    fn maximum(&self, row: usize) -> f32 {
-        self.maxima[row].iter().copied().fold(f32::NEG_INFINITY, f32::max)
+/// The error for a result that is NaN or infinite, and what to do about it.
+pub(crate) fn not_finite(what: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFinite,
+        format!(
+            "{what} are not finite, though the weights were when they were loaded: compute in float32, or on \
+             another device"
+        ),
+    )
+}
+
+/// Lanes of the reductions: as many as any processor has in one register, so that the compiler uses them.
+const LANES: usize = 16;
+
+/// The largest of a block; a NaN is passed over, as it shows in the sum.
+fn largest_of(block: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = block.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
     }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The sum of exp((logit - maximum) * inverse) over a block, in an order that does not depend on the processor.
+fn sum_of_exponentials(block: &[f32], maximum: f32, inverse: f32) -> f64 {
+    let mut lanes = [0.0f32; LANES];
+    let (chunks, rest) = block.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, logit) in lanes.iter_mut().zip(chunk) {
+            *lane += exponential((logit - maximum) * inverse);
+        }
+    }
+    for (lane, logit) in lanes.iter_mut().zip(rest) {
+        *lane += exponential((logit - maximum) * inverse);
+    }
+    lanes.iter().map(|lane| f64::from(*lane)).sum()
+}
+
+/// e^x for x <= 0 to 2 units in the last place, with the same bits on every platform, and such that a loop of it is
+/// compiled to vector instructions. 0 below -87.3; NaN for NaN.
+///
+/// x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by the polynomial of Cephes' `expf`.
+fn exponential(x: f32) -> f32 {
+    /// Adding it rounds a small number to an integer, which the lowest bits then hold.
+    const ROUND: f32 = 12_582_912.0;
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let clamped = if x < -87.3 { -87.3 } else { x };
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = clamped - n * LN_2_HIGH - n * LN_2_LOW;
+    let mut p = 1.987_569_1e-4;
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = p * r + coefficient;
+    }
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0f32.to_bits()));
+    let value = (p * r * r + r + 1.0) * power;
+    if x < -87.3 { 0.0 } else { value }
 }
 
 /// How many of the (descending) weights it takes to reach `mass`; one more than there are when they do not.
@@ -310,10 +347,43 @@ fn pick(weights: &[f64], draw: f64) -> (usize, f64) {
     (last, 1.0 - f64::EPSILON)
 }
 
-/// Reads a tensor back as f32.
-pub(crate) async fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Error> {
-    let data = tensor.into_data_async().await.map_err(|error| {
-        Error::new(ErrorKind::Device, format!("cannot read a result back from the device: {error:?}"))
-    })?;
-    Ok(data.iter::<f32>().collect())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponential_is_that_of_the_library() {
+        let mut worst = 0.0f64;
+        for step in 0..2_000_000 {
+            let x = -(step as f32) * 43.6e-6;
+            let exact = f64::from(x).exp();
+            worst = worst.max((f64::from(exponential(x)) - exact).abs() / exact);
+        }
+        assert!(worst < 2.5e-7, "{worst}");
+        assert_eq!([exponential(0.0), exponential(-88.0), exponential(-1e30)], [1.0, 0.0, 0.0]);
+        assert_eq!(exponential(f32::NEG_INFINITY), 0.0);
+        assert!(exponential(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn a_block_is_reduced_whatever_its_length() {
+        for len in [1, 15, 16, 17, 255, 256] {
+            let block: Vec<f32> = (0..len).map(|i| ((i * 37) % 101) as f32 * 0.1 - 3.0).collect();
+            let maximum = block.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(largest_of(&block), maximum);
+            let expected: f64 = block.iter().map(|x| (f64::from(x - maximum) * 0.5).exp()).sum();
+            assert!((sum_of_exponentials(&block, maximum, 0.5) - expected).abs() < 1e-5 * expected);
+            let mut damaged = block.clone();
+            damaged[len - 1] = f32::NAN;
+            assert!(sum_of_exponentials(&damaged, maximum, 0.5).is_nan());
+        }
+    }
+
+    #[test]
+    fn a_row_without_tokens_and_a_token_without_a_row_are_errors() {
+        assert_eq!(choose(&[], 5, &Choice::GREEDY).unwrap_err().kind(), ErrorKind::NotFinite);
+        assert_eq!(choose(&[1.0], 0, &Choice::GREEDY).unwrap_err().kind(), ErrorKind::NotFinite);
+        assert_eq!(log_prob_of(&[1.0, 2.0], 1, 1).unwrap_err().kind(), ErrorKind::Input);
+        assert!((log_prob_of(&[1.0, 1.0, 9.0], 2, 1).unwrap() - 0.5f64.ln()).abs() < 1e-7);
+    }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Device;
 use conclave_model::config::Qwen2Config;
-use conclave_model::decoder::{Decoder, Qwen2Decoder};
+use conclave_model::decoder::Decoder;
 use conclave_model::error::{Error, ErrorKind};
 use conclave_model::export::{Export, ModelSink, write_manifest, write_model, write_self_test};
 use conclave_model::files::MemoryFiles;
@@ -13,6 +13,7 @@ use conclave_model::init::RandomWeights;
 use conclave_model::load::LoadOptions;
 use conclave_model::manifest::{Manifest, Mode};
 use conclave_model::open::ModelDirectory;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::safetensors::Dtype;
 use conclave_model::sampler::Choice;
 use conclave_model::self_test::{read_cases, record_case, run_case};

@@ -1,8 +1,9 @@
 //! Opens the directories that transformers wrote (tests/data/parity): configuration and weights, byte for byte.
 //! What a model computes from them is tested elsewhere.
 
-use conclave_model::config::Qwen2Config;
+use conclave_model::config::{ModelType, Qwen2Config};
 use conclave_model::files::{MemoryFiles, read_text};
+use conclave_model::init::tensor_shapes;
 use conclave_model::safetensors::Dtype;
 use conclave_model::weights::{Safetensors, WeightSource, read_f32};
 use pollster::block_on;
@@ -54,8 +55,29 @@ fn the_sharded_bf16_model() {
 }
 
 #[test]
+fn the_qwen3_models() {
+    for (name, tied, bias, head_dim, query) in
+        [("qwen3-tied-gqa", true, false, 20, 80), ("qwen3-untied-bias", false, true, 16, 48)]
+    {
+        let files = fixture(name);
+        let config = config(&files);
+        assert_eq!((config.model_type, config.tie_word_embeddings), (ModelType::Qwen3, tied));
+        assert_eq!((config.attention_bias, config.head_dim(), config.query_size()), (bias, head_dim, query));
+        assert_ne!(config.query_size(), config.hidden_size, "the width of the heads is one of its own");
+        let weights = block_on(Safetensors::open(&files)).unwrap();
+        let parameters: usize = weights.names().iter().map(|name| numbers(&weights, name)).sum();
+        assert_eq!(parameters as u64, config.num_parameters());
+        let shapes = tensor_shapes(&config);
+        assert_eq!(weights.names().len(), shapes.len());
+        for (name, shape) in shapes {
+            assert_eq!(weights.info(&name).unwrap().shape, shape, "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_reference_values() {
-    for name in ["tied-gqa", "untied-mqa-bf16-sharded"] {
+    for name in ["tied-gqa", "untied-mqa-bf16-sharded", "qwen3-tied-gqa", "qwen3-untied-bias"] {
         let files = fixture(name);
         let expected = block_on(Safetensors::open_file(&files, "expected.safetensors")).unwrap();
         let ids = block_on(expected.read("a.ids", None)).unwrap().to_i64().unwrap();

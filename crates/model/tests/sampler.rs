@@ -1,8 +1,9 @@
 //! The sampler against a sort of the whole row.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use conclave_model::device_sampler::{sample, top_k};
 use conclave_model::error::ErrorKind;
-use conclave_model::sampler::{Choice, Sampled, sample, top_k};
+use conclave_model::sampler::{self, Choice, Sampled};
 use pollster::block_on;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -143,5 +144,68 @@ fn a_vanishing_temperature_is_as_good_as_greedy() {
         let sampled = block_on(sample(tensor(&rows), LIMIT, &[choice])).unwrap()[0];
         assert_eq!(sampled.token, greedy);
         assert!(sampled.log_prob.abs() < 1e-6, "{}", sampled.log_prob);
+    }
+}
+
+/// Chosen from the same logits in memory, draw by draw, tokens are the device's; a draw that falls within rounding of the
+/// edge between two tokens may take either.
+#[test]
+fn a_row_in_memory_is_chosen_from_as_on_the_device() {
+    const DRAWS: usize = 400;
+    for (scale, seed) in [(12.0, 7), (2.0, 8), (0.02, 9)] {
+        let row = rows(seed, 1, scale).remove(0);
+        for (temperature, top_k, top_p) in [
+            (0.0, None, None),
+            (1.0, None, None),
+            (0.5, None, None),
+            (1e-9, None, None),
+            (2.0, Some(7), None),
+            (0.7, Some(40), Some(0.9)),
+            (1.0, None, Some(0.95)),
+            (1.0, None, Some(1.0)),
+        ] {
+            let choice =
+                |i: usize| Choice { temperature, top_k, top_p, draw: (i as f64 + 0.37) / DRAWS as f64 };
+            let choices: Vec<Choice> = (0..DRAWS).map(choice).collect();
+            let logits = tensor(std::slice::from_ref(&row)).repeat_dim(0, DRAWS);
+            let on_device = block_on(sample(logits, LIMIT, &choices)).unwrap();
+            let mut others = 0;
+            for (choice, expected) in choices.iter().zip(on_device) {
+                let found = sampler::choose(&row, LIMIT, choice).unwrap();
+                if found.token == expected.token {
+                    assert!((found.log_prob - expected.log_prob).abs() < 1e-5, "{choice:?}");
+                } else {
+                    others += 1;
+                }
+            }
+            assert!(others <= 1, "{others} of {DRAWS} draws differ: {:?}", choices[0]);
+        }
+        for k in [1, 40, 2000] {
+            let expected = block_on(top_k(tensor(std::slice::from_ref(&row)), LIMIT, k)).unwrap().remove(0);
+            let found = sampler::top_k_of(&row, LIMIT, k).unwrap();
+            assert_eq!(found.len(), expected.len());
+            for ((token, log_prob), (expected_token, expected)) in found.into_iter().zip(expected) {
+                assert_eq!(token, expected_token);
+                assert!((log_prob - expected).abs() < 1e-5);
+                assert!((sampler::log_prob_of(&row, LIMIT, token).unwrap() - expected).abs() < 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_in_memory_with_numbers_that_are_not_finite_is_an_error() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut row = rows(5, 1, 4.0).remove(0);
+        row[511] = bad;
+        for choice in [Choice::GREEDY, Choice { temperature: 1.0, draw: 0.5, ..Choice::GREEDY }] {
+            let error = sampler::choose(&row, LIMIT, &choice).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}");
+        }
+        assert_eq!(sampler::top_k_of(&row, LIMIT, 3).unwrap_err().kind(), ErrorKind::NotFinite);
+        assert_eq!(sampler::log_prob_of(&row, LIMIT, 3).unwrap_err().kind(), ErrorKind::NotFinite);
+        row[511] = 0.0;
+        row[995] = bad; // not a token: of no concern
+        sampler::choose(&row, LIMIT, &Choice::GREEDY).unwrap();
     }
 }

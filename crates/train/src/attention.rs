@@ -14,7 +14,8 @@
 //! What is not here: projections and what surrounds them (`conclave_model::qwen2`), the backward pass of all else (`network`).
 
 use burn::tensor::{DType, Tensor, activation};
-use conclave_model::qwen2::{self, Positions, Projected};
+use conclave_model::pass_layout::PassLayout;
+use conclave_model::qwen2::{self, Projected};
 
 use crate::processor;
 
@@ -94,13 +95,9 @@ fn join(blocks: Vec<Tensor<4>>, groups: usize) -> Tensor<4> {
 }
 
 impl Attention {
-    /// Attends; all tensors are plain.
-    ///
-    /// # Shapes
-    ///
-    /// - `mask`: `[rows, 1, groups * seq, seq]`, added to the scores; it has to hide at least what lies behind the diagonal.
-    ///   Where it hides nothing else, `is_causal`, it does not have to be read
-    pub fn new(projected: Projected, mask: &Tensor<4>, is_causal: bool) -> Self {
+    /// Attends; all tensors are plain. The mask of `at` has to hide at least what lies behind the diagonal; where it hides
+    /// nothing else, a processor does not read it.
+    pub fn new(projected: Projected, at: &PassLayout) -> Self {
         let Projected { query, key, value } = &projected;
         let [_, _, seq, _] = value.dims();
         let [_, _, stacked, _] = query.dims();
@@ -109,11 +106,11 @@ impl Attention {
         let mut outputs = Vec::new();
         for block in blocks(seq) {
             let scores = block.of(query, seq).matmul(key.clone().narrow(3, 0, block.end())).cast(DType::F32);
-            let hidden = || block.of(mask, seq).narrow(3, 0, block.end());
+            let queries = block.start..block.end();
             let block_weights = match processor::is_here(&scores.device(), dtype) {
-                true if is_causal => processor::causal_softmax(scores, block.start, block.len),
-                true => processor::masked_softmax(scores, hidden()),
-                false => activation::softmax(scores + hidden(), 3).cast(dtype),
+                true if at.is_causal() => processor::causal_softmax(scores, block.start, block.len),
+                true => processor::masked_softmax(scores, at.mask(queries, block.end())),
+                false => activation::softmax(at.hide(scores, queries), 3).cast(dtype),
             };
             outputs.push(block_weights.clone().matmul(value.clone().narrow(2, 0, block.end())));
             weights.push(block_weights);
@@ -132,7 +129,7 @@ impl Attention {
         self,
         layer: &qwen2::Attention,
         d_joined: Tensor<2>,
-        at: &Positions,
+        at: &PassLayout,
     ) -> AttentionGradients {
         let ([rows, _, seq, _], [tokens, width]) = (self.projected.value.dims(), d_joined.dims());
         let d = self.inner_backward(&layer.split(d_joined.reshape([rows, seq, width])));
@@ -197,6 +194,7 @@ mod tests {
     use super::*;
     use crate::host::read_f32;
     use burn::tensor::{Device, Distribution, TensorData};
+    use conclave_model::config::Qwen2Config;
 
     /// Autodiff on the formula as it stands in the model, for sequences shorter and longer than a block, causal ones and such
     /// of which a part does not see another.
@@ -220,17 +218,30 @@ mod tests {
             let hides = |row, i, j| j > i || (!is_causal && i >= seq / 2 && cut(row).contains(&j) && i != j);
             let hides = &hides;
             let line = |row, i| (0..seq).map(move |j| if hides(row, i, j) { -1e30 } else { 0.0 });
-            let of_row = |row| (0..seq).flat_map(move |i| line(row, i)).collect::<Vec<f32>>().repeat(groups);
-            let mask: Vec<f32> = (0..rows).flat_map(of_row).collect();
+            let of_row = |row| (0..seq).flat_map(move |i| line(row, i)).collect::<Vec<f32>>();
+            let config = Qwen2Config {
+                num_attention_heads: kv_heads * groups,
+                num_key_value_heads: kv_heads,
+                head_dim: Some(8),
+                ..Qwen2Config::tiny(64)
+            };
+            let at = match is_causal {
+                true => PassLayout::causal(&config, rows, seq, &device),
+                false => {
+                    let positions: Vec<usize> = (0..seq).collect::<Vec<_>>().repeat(rows);
+                    PassLayout::new(&config, rows, &positions, (0..rows).flat_map(of_row).collect(), &device)
+                }
+            };
+            let mask: Vec<f32> = (0..rows).flat_map(|row| of_row(row).repeat(groups)).collect();
             let mask = Tensor::<4>::from_data(TensorData::new(mask, [rows, 1, groups * seq, seq]), &device);
 
             let leaves = [&query, &key, &value].map(|x| x.clone().autodiff().require_grad());
             let [q, k, v] = leaves.clone();
-            let expected = activation::softmax(q.matmul(k) + mask.clone().cast(dtype), 3).matmul(v);
+            let expected = activation::softmax(q.matmul(k) + mask.cast(dtype), 3).matmul(v);
             let mut found = (expected.clone() * d_output.clone()).sum().backward();
             let expected_gradients = leaves.map(|leaf| leaf.grad_remove(&mut found).unwrap());
 
-            let attention = Attention::new(Projected { query, key, value }, &mask, is_causal);
+            let attention = Attention::new(Projected { query, key, value }, &at);
             let close = |a: &Tensor<4>, b: &Tensor<4>, what: &str| {
                 assert_eq!(a.dims(), b.dims(), "{what}");
                 for (a, b) in read_f32(a.clone()).unwrap().iter().zip(read_f32(b.clone()).unwrap()) {

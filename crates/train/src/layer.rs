@@ -6,7 +6,8 @@
 
 use burn::nn::Linear;
 use burn::tensor::{DType, Tensor, activation};
-use conclave_model::qwen2::{DecoderLayer, Positions, RmsNorm};
+use conclave_model::pass_layout::PassLayout;
+use conclave_model::qwen2::{DecoderLayer, RmsNorm};
 
 use crate::attention::{Attention, AttentionGradients};
 use crate::gradients::Gradients;
@@ -80,10 +81,46 @@ impl NormPass {
     }
 }
 
+/// The norm of each head's query or key.
+#[derive(Debug)]
+struct HeadNormPass(NormPass);
+
+impl HeadNormPass {
+    /// Norms the heads of `x`, `[rows, seq, heads * head_dim]`, where there is a norm.
+    fn of(norm: Option<&RmsNorm>, x: Tensor<3>) -> (Tensor<3>, Option<Self>) {
+        let Some(norm) = norm else { return (x, None) };
+        let shape = x.dims();
+        let pass = NormPass::new(norm, &heads(norm, x));
+        (pass.output(norm).reshape(shape), Some(Self(pass)))
+    }
+
+    /// The gradient of what went in, given that of what came out, both `[tokens, heads * head_dim]`.
+    fn backward(
+        pass: Option<Self>,
+        norm: Option<&RmsNorm>,
+        path: &str,
+        d_y: Tensor<2>,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let (Some(Self(pass)), Some(norm)) = (pass, norm) else { return d_y };
+        let shape = d_y.dims();
+        pass.backward(norm, path, heads(norm, d_y), gradients).reshape(shape)
+    }
+}
+
+/// Heads that lie side by side, each as a vector by itself: `[.., heads * head_dim]` to `[.., head_dim]`.
+fn heads<const D: usize>(norm: &RmsNorm, x: Tensor<D>) -> Tensor<2> {
+    let [head_dim] = norm.weight.val().dims();
+    let count = x.shape().num_elements() / head_dim;
+    x.reshape([count, head_dim])
+}
+
 /// A layer's forward pass, with what its gradient needs; all tensors are plain.
 #[derive(Debug)]
 pub struct LayerPass {
     input_norm: NormPass,
+    /// Of queries and of keys, of a Qwen3.
+    head_norms: [Option<HeadNormPass>; 2],
     attention: Attention,
     post_attention_norm: NormPass,
     /// `[tokens, intermediate_size]`
@@ -100,13 +137,16 @@ impl LayerPass {
     /// # Shapes
     ///
     /// - `x`, output: `[rows * seq, hidden_size]`
-    pub fn new(layer: &DecoderLayer, rows: usize, x: Tensor<2>, at: &Positions) -> (Tensor<2>, Self) {
+    pub fn new(layer: &DecoderLayer, rows: usize, x: Tensor<2>, at: &PassLayout) -> (Tensor<2>, Self) {
         let [tokens, hidden_size] = x.dims();
         let shape = [rows, tokens / rows.max(1), hidden_size];
         let attn = &layer.self_attn;
         let input_norm = NormPass::new(&layer.input_layernorm, &x);
-        let projected = attn.project(input_norm.output(&layer.input_layernorm).reshape(shape), at);
-        let attention = Attention::new(projected, at.mask(), at.is_causal());
+        let [query, key, value] = attn.projections(input_norm.output(&layer.input_layernorm).reshape(shape));
+        let (query, query_norm) = HeadNormPass::of(attn.q_norm.as_ref(), query);
+        let (key, key_norm) = HeadNormPass::of(attn.k_norm.as_ref(), key);
+        let head_norms = [query_norm, key_norm];
+        let attention = Attention::new(attn.arrange([query, key, value], at), at);
         let x = x + attn.o_proj.forward(attention.joined(attn));
         let post_attention_norm = NormPass::new(&layer.post_attention_layernorm, &x);
         let y = post_attention_norm.output(&layer.post_attention_layernorm);
@@ -114,7 +154,7 @@ impl LayerPass {
         let up = layer.mlp.up_proj.forward(y);
         let (hidden, [gate, up]) = swiglu(gate, up);
         let out = x + layer.mlp.down_proj.forward(hidden.clone());
-        (out, Self { input_norm, attention, post_attention_norm, gate, up, hidden })
+        (out, Self { input_norm, head_norms, attention, post_attention_norm, gate, up, hidden })
     }
 
     /// The gradient of what went in, given that of what came out; those of the parameters are added under `path`, which is
@@ -123,7 +163,7 @@ impl LayerPass {
         self,
         layer: &DecoderLayer,
         path: &str,
-        at: &Positions,
+        at: &PassLayout,
         d_out: Tensor<2>,
         gradients: &mut Gradients,
     ) -> Tensor<2> {
@@ -148,6 +188,14 @@ impl LayerPass {
         };
         let d_joined = linear(&attn.o_proj, "self_attn.o_proj", &self.attention.joined(attn), d_x.clone());
         let AttentionGradients { query, key, value } = self.attention.backward(attn, d_joined, at);
+        let [query_norm, key_norm] = self.head_norms;
+        let norm = |part: &str| format!("{path}.self_attn.{part}");
+        let query =
+            HeadNormPass::backward(query_norm, attn.q_norm.as_ref(), &norm("q_norm"), query, gradients);
+        let key = HeadNormPass::backward(key_norm, attn.k_norm.as_ref(), &norm("k_norm"), key, gradients);
+        let mut linear = |linear: &Linear, part: &str, x: &Tensor<2>, d_y: Tensor<2>| {
+            linear_backward(linear, &format!("{path}.{part}"), x, d_y, gradients)
+        };
         let y = self.input_norm.output(&layer.input_layernorm);
         let d_y = linear(&attn.q_proj, "self_attn.q_proj", &y, query)
             + linear(&attn.k_proj, "self_attn.k_proj", &y, key)

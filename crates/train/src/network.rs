@@ -9,7 +9,8 @@
 
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData};
 use conclave_model::config::Qwen2Config;
-use conclave_model::qwen2::{Positions, Qwen2};
+use conclave_model::pass_layout::PassLayout;
+use conclave_model::qwen2::Qwen2;
 
 use crate::batch::Batch;
 use crate::gradients::Gradients;
@@ -39,7 +40,7 @@ const HIDDEN: f32 = -1e30;
 pub struct Forward {
     /// The compute copy.
     model: Qwen2,
-    at: Positions,
+    at: PassLayout,
     rows: usize,
     tokens: Vec<u32>,
     layers: Vec<Kept>,
@@ -65,8 +66,8 @@ impl Forward {
         let device = model.device();
         let (rows, tokens) = (batch.rows, batch.tokens.clone());
         let at = match batch.trees(HIDDEN) {
-            None => Positions::causal(config, rows, batch.seq, &device),
-            Some((positions, mask)) => Positions::new(config, rows, &positions, mask, &device),
+            None => PassLayout::causal(config, rows, batch.seq, &device),
+            Some((positions, mask)) => PassLayout::new(config, rows, &positions, mask, &device),
         };
         let mut x = model.embed_tokens.embed(&tokens);
         let mut layers = Vec::with_capacity(model.layers.len());
@@ -144,6 +145,7 @@ pub fn cast(model: &Qwen2, dtype: DType) -> Qwen2 {
 #[cfg(test)]
 mod tests {
     use burn::module::Module;
+    use conclave_model::config::ModelType;
 
     use super::*;
     use crate::batch::Sequence;
@@ -155,9 +157,15 @@ mod tests {
     /// heads that share keys.
     #[test]
     fn gradients_are_those_of_autodiff() {
-        for num_key_value_heads in [2, 4] {
-            let (_, config) = small_model(1);
-            let config = Qwen2Config { num_key_value_heads, ..config };
+        let (_, config) = small_model(1);
+        let qwen3 = Qwen2Config {
+            model_type: ModelType::Qwen3,
+            head_dim: Some(12),
+            attention_bias: true,
+            ..config.clone()
+        };
+        let wide = Qwen2Config { num_key_value_heads: 4, ..config.clone() };
+        for config in [config, wide, qwen3] {
             let model = random_model(&config, 3);
             let sequence = |seed: u32, len: u32| Sequence {
                 tokens: (0..len).map(|i| (seed * 31 + i * 7) % 250).collect(),
@@ -165,7 +173,7 @@ mod tests {
             };
             let batch = Batch::new(&[&sequence(1, 150), &sequence(2, 90)]);
             let device = model.device();
-            let at = Positions::causal(&config, batch.rows, batch.seq, &device);
+            let at = PassLayout::causal(&config, batch.rows, batch.seq, &device);
             let tokens = batch.rows * batch.seq;
             let weights: Vec<f32> =
                 (0..tokens * config.hidden_size).map(|i| (i as f32 * 0.7).sin()).collect();

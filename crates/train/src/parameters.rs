@@ -160,6 +160,8 @@ fn map_layer(index: usize, mut layer: DecoderLayer, change: Change<'_>) -> Decod
     layer.self_attn.k_proj = map_linear(&path("self_attn.k_proj"), layer.self_attn.k_proj, change);
     layer.self_attn.v_proj = map_linear(&path("self_attn.v_proj"), layer.self_attn.v_proj, change);
     layer.self_attn.o_proj = map_linear(&path("self_attn.o_proj"), layer.self_attn.o_proj, change);
+    layer.self_attn.q_norm = map_head_norm(&path("self_attn.q_norm"), layer.self_attn.q_norm, change);
+    layer.self_attn.k_norm = map_head_norm(&path("self_attn.k_norm"), layer.self_attn.k_norm, change);
     layer.post_attention_layernorm =
         map_norm(&path("post_attention_layernorm"), layer.post_attention_layernorm, change);
     layer.mlp.gate_proj = map_linear(&path("mlp.gate_proj"), layer.mlp.gate_proj, change);
@@ -171,6 +173,10 @@ fn map_layer(index: usize, mut layer: DecoderLayer, change: Change<'_>) -> Decod
 fn map_norm(path: &str, mut norm: RmsNorm, change: Change<'_>) -> RmsNorm {
     norm.weight = map_vector(&format!("{path}.weight"), norm.weight, change);
     norm
+}
+
+fn map_head_norm(path: &str, norm: Option<RmsNorm>, change: Change<'_>) -> Option<RmsNorm> {
+    norm.map(|norm| map_norm(path, norm, change))
 }
 
 fn map_linear(path: &str, linear: Linear, change: Change<'_>) -> Linear {
@@ -210,7 +216,7 @@ fn map_matrix(path: &str, param: Param<Tensor<2>>, change: Change<'_>) -> Param<
 mod tests {
     use std::ops::ControlFlow;
 
-    use conclave_model::config::Qwen2Config;
+    use conclave_model::config::{ModelType, Qwen2Config};
     use conclave_model::init::{RandomWeights, tensor_shapes};
     use conclave_model::load::{LoadOptions, load};
 
@@ -225,8 +231,14 @@ mod tests {
 
     #[test]
     fn paths_are_the_names_of_a_checkpoint() {
-        for tie_word_embeddings in [true, false] {
-            let config = Qwen2Config { tie_word_embeddings, ..Qwen2Config::tiny(64) };
+        let qwen3 = Qwen2Config {
+            model_type: ModelType::Qwen3,
+            head_dim: Some(16),
+            attention_bias: true,
+            ..Qwen2Config::tiny(64)
+        };
+        let untied = Qwen2Config { tie_word_embeddings: false, ..Qwen2Config::tiny(64) };
+        for config in [Qwen2Config::tiny(64), untied, qwen3] {
             let row_bytes = config.hidden_size * 4;
             let mut found = Vec::new();
             visit(&model(&config, 40 * row_bytes), |path, tensor| {
@@ -255,6 +267,7 @@ mod tests {
             ("model.layers.0.self_attn.q_proj.weight", ParameterKind::Projection),
             ("model.layers.0.self_attn.q_proj.bias", ParameterKind::Bias),
             ("model.layers.11.input_layernorm.weight", ParameterKind::Norm),
+            ("model.layers.2.self_attn.k_norm.weight", ParameterKind::Norm),
             ("model.layers.1.post_attention_layernorm.weight", ParameterKind::Norm),
             ("model.norm.weight", ParameterKind::Norm),
             ("model.embed_tokens.weight#0", ParameterKind::Vocabulary),

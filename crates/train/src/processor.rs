@@ -46,16 +46,18 @@ pub fn causal_softmax(scores: Tensor<4>, start: usize, len: usize) -> Tensor<4> 
 /// # Shapes
 ///
 /// - `scores`, output: `[rows, heads, queries, columns]`
-/// - `mask`: `[rows, 1, queries, columns]`
+/// - `mask`: `[rows, 1, len, columns]`, where `queries` is a multiple of `len`: the mask holds for each such group
 pub fn masked_softmax(scores: Tensor<4>, mask: Tensor<4>) -> Tensor<4> {
-    let [_, heads, queries, columns] = scores.dims();
-    let (columns, of_head) = (columns.max(1), (queries * columns).max(1));
+    let ([_, heads, queries, columns], [_, _, len, _]) = (scores.dims(), mask.dims());
+    let columns = columns.max(1);
+    let (of_head, of_mask) = ((queries * columns).max(1), len * columns);
     let mask = mask.into_data();
     let mask = slice(&mask);
     in_place(scores, |scores| {
         for (head, scores) in scores.chunks_exact_mut(of_head).enumerate() {
-            let mask = &mask[head / heads * of_head..][..of_head];
-            for (scores, mask) in scores.chunks_exact_mut(columns).zip(mask.chunks_exact(columns)) {
+            let mask = &mask[head / heads * of_mask..][..of_mask];
+            let lines = mask.chunks_exact(columns).cycle();
+            for (scores, mask) in scores.chunks_exact_mut(columns).zip(lines) {
                 scores.iter_mut().zip(mask).for_each(|(score, hidden)| *score += hidden);
                 softmax(scores);
             }

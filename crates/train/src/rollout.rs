@@ -15,9 +15,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use conclave_model::config::Qwen2Config;
-use conclave_model::decoder::{Decoder, PREFILL_CHUNK, Qwen2Decoder};
+use conclave_model::decoder::{Decoder, PREFILL_CHUNK};
 use conclave_model::generate::{FinishReason, Stops};
 use conclave_model::qwen2::Qwen2;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::sampler::{Choice, Sampled};
 use conclave_model::stream::{StopStrings, TextStream};
 use conclave_model::tokenizer::Tokenizer;

@@ -135,6 +135,10 @@ impl<F: Fn(&[u32]) -> u32> Decoder for Rule<F> {
         Err(Error::unsupported("not scripted"))
     }
 
+    async fn end_state(&mut self, _: usize) -> Result<Vec<f32>, Error> {
+        Err(Error::unsupported("not scripted"))
+    }
+
     async fn forced_logits(&mut self, _: usize, _: &[u32]) -> Result<Vec<f32>, Error> {
         Err(Error::unsupported("not scripted"))
     }

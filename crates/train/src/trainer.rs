@@ -11,8 +11,8 @@ use std::time::Instant;
 use burn::tensor::Device;
 use conclave_core::sample_set::SampleSet;
 use conclave_model::config::Qwen2Config;
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::qwen2::Qwen2;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::tokenizer::Tokenizer;
 
 use crate::batch::{Batch, Targets};

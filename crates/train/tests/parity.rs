@@ -216,7 +216,7 @@ fn supervised() {
             .iter()
             .filter_map(|(name, values)| name.strip_prefix("sft_grad.").map(|parameter| (parameter, values)));
         let listed: Vec<_> = listed.collect();
-        assert_eq!(listed.len(), 5);
+        assert!(listed.len() >= 5, "{way}");
         for (parameter, expected) in listed {
             assert_gradient(&gradients, parameter, expected, way);
         }

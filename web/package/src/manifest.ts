@@ -13,7 +13,7 @@ export interface ModelFile {
 }
 
 /** The newest format that is read. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -44,7 +44,7 @@ test("what is not a manifest", () => {
   for (const hash of [7, null, "", HASH.toUpperCase(), `${HASH}0`]) {
     refused({ files: { ...files(...USUAL), "config.json": hash } }, "64 hexadecimal digits");
   }
-  assert.throws(() => readManifest(bytes({ format: 2, files: files(...USUAL) })), failure("unsupported", "format 2"));
+  assert.throws(() => readManifest(bytes({ format: 3, files: files(...USUAL) })), failure("unsupported", "format 3"));
 });
 
 test("addresses of directories and of files in them", () => {

@@ -1,11 +1,11 @@
-//! Configurations by name: the sizes of published Qwen2.5 models, and one small enough to train in minutes.
+//! Configurations by name: the sizes of published Qwen2.5 and Qwen3 models, and one small enough to train in minutes.
 
-use super::Qwen2Config;
+use super::{ModelType, Qwen2Config};
 use crate::error::{Error, Result};
 
 impl Qwen2Config {
     /// The names that [`preset`](Self::preset) knows.
-    pub const PRESETS: [&str; 4] = ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "tiny"];
+    pub const PRESETS: [&str; 5] = ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b", "qwen3-0.6b", "tiny"];
 
     /// A configuration by name; `tokenizer_size` (highest id + 1) is the vocabulary of `tiny`, the published sizes
     /// have their own. The short names `1.5b` and `3b` are taken too.
@@ -17,6 +17,7 @@ impl Qwen2Config {
             "0.5b" => Self::qwen2_5_0_5b(),
             "1.5b" => Self::qwen2_5_1_5b(),
             "3b" => Self::qwen2_5_3b(),
+            "qwen3-0.6b" => Self::qwen3_0_6b(),
             "tiny" => Self::tiny(tokenizer_size),
             _ => {
                 let known = Self::PRESETS.join(", ");
@@ -47,16 +48,30 @@ impl Qwen2Config {
         Self::qwen2_5(36, 2_048, 11_008, 16, 2)
     }
 
+    /// Qwen3-0.6B: 596,049,920 parameters.
+    pub fn qwen3_0_6b() -> Self {
+        Self {
+            model_type: ModelType::Qwen3,
+            head_dim: Some(128),
+            max_position_embeddings: 40_960,
+            eos_token_ids: vec![151_645],
+            ..Self::qwen2_5(28, 1_024, 3_072, 16, 8)
+        }
+    }
+
     /// Four layers of width 128, for tests, demonstrations and training on a CPU. It has no stop ids: they are the
     /// tokenizer's to name.
     pub fn tiny(vocab_size: usize) -> Self {
         Self {
+            model_type: ModelType::Qwen2,
             vocab_size,
             hidden_size: 128,
             intermediate_size: 384,
             num_hidden_layers: 4,
             num_attention_heads: 4,
             num_key_value_heads: 2,
+            head_dim: None,
+            attention_bias: false,
             max_position_embeddings: 1_024,
             rms_norm_eps: 1e-6,
             rope_theta: 10_000.0,
@@ -70,12 +85,15 @@ impl Qwen2Config {
     fn qwen2_5(layers: usize, hidden: usize, inner: usize, heads: usize, kv_heads: usize) -> Self {
         const END_OF_TEXT: u32 = 151_643;
         Self {
+            model_type: ModelType::Qwen2,
             vocab_size: 151_936,
             hidden_size: hidden,
             intermediate_size: inner,
             num_hidden_layers: layers,
             num_attention_heads: heads,
             num_key_value_heads: kv_heads,
+            head_dim: None,
+            attention_bias: false,
             max_position_embeddings: 32_768,
             rms_norm_eps: 1e-6,
             rope_theta: 1_000_000.0,

@@ -137,7 +137,8 @@ fn mutated_indices() {
 fn check_config(config: &Qwen2Config) {
     config.validate().expect("what is read is valid");
     assert!(config.num_parameters() > 0 && config.head_dim().is_multiple_of(2));
-    assert_eq!(config.head_dim() * config.num_attention_heads, config.hidden_size);
+    assert_eq!(config.head_dim() * config.num_attention_heads, config.query_size());
+    assert!(config.head_dim.is_some() || config.query_size() == config.hidden_size);
     let written = config.to_json(Dtype::F32);
     let generation = config.generation_config_json();
     let read = Qwen2Config::from_json(&written, Some(&generation)).expect("what is written is valid");

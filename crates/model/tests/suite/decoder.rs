@@ -4,8 +4,9 @@
 
 use std::ops::ControlFlow;
 
-use conclave_model::decoder::{Decoder, Qwen2Decoder};
+use conclave_model::decoder::Decoder;
 use conclave_model::error::ErrorKind;
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::sampler::Choice;
 use conclave_model::self_test::run_case;
 use conclave_model::vocabulary::MAX_SHARD_BYTES;
@@ -208,4 +209,128 @@ fn what_cannot_be_is_refused() {
         block_on(decoder.append(&[&[1; 8]], &mut |_| ControlFlow::Break(()))).unwrap_err()
     };
     assert!(cancelled.is_cancelled(), "{cancelled}");
+}
+
+#[test]
+fn a_step_is_a_sample_and_an_append() {
+    for name in fixtures::NAMES {
+        let case = fixtures::cases(name).into_iter().find(|case| case.ids.len() == 17).expect("case a");
+        let [mut stepping, mut apart] = [(); 2].map(|()| fixtures::decoder(name, MAX_SHARD_BYTES));
+        for decoder in [&mut stepping, &mut apart] {
+            decoder.reset(3, 64).unwrap();
+            block_on(decoder.append(&[&case.ids, &[5, 6], &[7]], &mut on)).unwrap();
+        }
+        for turn in 0..12 {
+            // Row 1 rests every other turn.
+            let rows: &[usize] = if turn % 2 == 0 { &[2, 0] } else { &[0, 1, 2] };
+            let drawn = Choice { temperature: 0.8, draw: f64::from(turn) / 12.0, ..Choice::GREEDY };
+            let choices = vec![if turn < 4 { Choice::GREEDY } else { drawn }; rows.len()];
+            let stepped = block_on(stepping.step(rows, &choices)).unwrap();
+            let sampled = block_on(apart.sample(rows, &choices)).unwrap();
+            assert_eq!(stepped, sampled, "{name} turn {turn}");
+            let mut pieces: [&[u32]; 3] = [&[]; 3];
+            for (row, sampled) in rows.iter().zip(&sampled) {
+                pieces[*row] = std::slice::from_ref(&sampled.token);
+            }
+            block_on(apart.append(&pieces, &mut on)).unwrap();
+            let len = |decoder: &Qwen2Decoder| [0, 1, 2].map(|row| decoder.len(row));
+            assert_eq!(len(&stepping), len(&apart));
+        }
+        for wrong in [&[0usize, 0][..], &[3]] {
+            let error = block_on(stepping.step(wrong, &vec![Choice::GREEDY; wrong.len()])).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+        }
+    }
+}
+
+#[test]
+fn many_scores_are_each_the_score() {
+    let name = "tied-gqa";
+    let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES);
+    decoder.reset(2, 64).unwrap();
+    block_on(decoder.append(&[&[5, 6, 7], &[9, 10]], &mut on)).unwrap();
+    let continuations: [&[u32]; 4] = [&[11, 12, 13], &[11, 12], &[], &[200]];
+    let many = block_on(decoder.log_probs_many(1, &continuations)).unwrap();
+    for (scores, tokens) in many.iter().zip(continuations) {
+        let expected = block_on(decoder.log_probs(1, tokens)).unwrap();
+        assert_eq!(scores.len(), tokens.len());
+        for (score, expected) in scores.iter().zip(&expected) {
+            assert!((score - expected).abs() <= TOLERANCE);
+        }
+    }
+    assert_eq!((decoder.len(0), decoder.len(1)), (3, 2));
+    let vocab_size = decoder.vocab_size() as u32;
+    let unknown = block_on(decoder.log_probs_many(1, &[&[1], &[vocab_size]])).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Input, "{unknown}");
+}
+
+/// The untied head's rows are linear heads themselves: what they give are logits.
+#[test]
+fn a_linear_head_on_the_end_of_a_row_gives_logits() {
+    for name in fixtures::NAMES {
+        let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES);
+        decoder.reset(2, 64).unwrap();
+        let case = fixtures::cases(name).into_iter().find(|case| case.ids.len() == 17).expect("case a");
+        block_on(decoder.append(&[&[5, 6, 7], &case.ids], &mut on)).unwrap();
+        let logits = &case.logits[16 * decoder.vocab_size()..];
+        let head = fixtures::head(name);
+        let width = decoder.config().hidden_size;
+        assert_eq!(block_on(decoder.end_state(1)).unwrap().len(), width);
+        for token in [0, 7, 300] {
+            let weights = &head[token * width..(token + 1) * width];
+            let score = block_on(decoder.score_head(1, weights, 0.25)).unwrap();
+            assert!(f64::from((score - 0.25 - logits[token]).abs()) <= TOLERANCE, "{name} token {token}");
+        }
+        let narrow = block_on(decoder.score_head(1, &head[1..width], 0.0)).unwrap_err();
+        assert_eq!(narrow.kind(), ErrorKind::Input, "{narrow}");
+        decoder.rewind(1, 3).unwrap();
+        assert_eq!(block_on(decoder.end_state(1)).unwrap_err().kind(), ErrorKind::Input);
+        assert_eq!(block_on(decoder.end_state(2)).unwrap_err().kind(), ErrorKind::Input);
+    }
+}
+
+/// A model one of whose embeddings is no number: a prompt with that token fails, and nothing after it may.
+#[test]
+fn what_is_computed_after_an_error_is_as_good_as_new() {
+    const BAD: u32 = 7;
+    let good: [&[u32]; 2] = [&[11, 12, 13, 14, 15], &[21, 22]];
+    let mut fresh = fixtures::decoder_of_damaged(BAD);
+    fresh.reset(2, 128).unwrap();
+    block_on(fresh.append(&good, &mut on)).unwrap();
+    let expected = block_on(fresh.sample(&[0, 1], &[Choice::GREEDY; 2])).unwrap();
+    let scores = block_on(fresh.log_probs(0, &[30, 31, 32])).unwrap();
+
+    let mut decoder = fixtures::decoder_of_damaged(BAD);
+    let failing: [fn(&mut Qwen2Decoder) -> Result<(), conclave_model::Error>; 5] = [
+        |decoder| block_on(decoder.sample(&[0], &[Choice::GREEDY])).map(drop),
+        |decoder| block_on(decoder.top_k(0, 3)).map(drop),
+        |decoder| block_on(decoder.end_state(0)).map(drop),
+        |decoder| block_on(decoder.log_probs(1, &[20, BAD, 22])).map(drop),
+        |decoder| block_on(decoder.append(&[&[1], &[2]], &mut |_| ControlFlow::Break(()))),
+    ];
+    for (index, fail) in failing.into_iter().enumerate() {
+        // The same shape every time, so that the cache is used again.
+        decoder.reset(2, 128).unwrap();
+        block_on(decoder.append(&[&[5, 6, BAD, 8, 9, 10, 11, 12], &[3]], &mut on)).unwrap();
+        let error = fail(&mut decoder).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotFinite | ErrorKind::Cancelled), "{index}: {error}");
+        decoder.reset(2, 128).unwrap();
+        block_on(decoder.append(&good, &mut on)).unwrap();
+        assert_eq!(block_on(decoder.sample(&[0, 1], &[Choice::GREEDY; 2])).unwrap(), expected, "{index}");
+        // Nor does what failed and was taken back touch what comes in its place.
+        block_on(decoder.log_probs(0, &[20, 21, BAD, 22])).unwrap_err();
+        assert_eq!(block_on(decoder.log_probs(0, &[30, 31, 32])).unwrap(), scores, "{index}");
+        block_on(decoder.append(&[&[20, BAD, 22, 23], &[]], &mut on)).unwrap();
+        block_on(decoder.sample(&[0], &[Choice::GREEDY])).unwrap_err();
+        decoder.rewind(0, good[0].len()).unwrap();
+        decoder.rewind(0, good[0].len() - 1).unwrap();
+        block_on(decoder.append(&[&good[0][4..], &[]], &mut on)).unwrap();
+        let again = block_on(decoder.sample(&[0], &[Choice::GREEDY])).unwrap();
+        assert_eq!(again[0].token, expected[0].token, "{index}");
+    }
+    let logits = block_on(decoder.forced_logits(1, &[BAD])).unwrap();
+    assert!(logits.iter().any(|logit| logit.is_nan()));
+    decoder.reset(2, 128).unwrap();
+    block_on(decoder.append(&good, &mut on)).unwrap();
+    assert_eq!(block_on(decoder.sample(&[0, 1], &[Choice::GREEDY; 2])).unwrap(), expected);
 }

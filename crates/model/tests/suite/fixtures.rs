@@ -1,19 +1,21 @@
-//! The parity fixtures (two small Qwen2 models and what transformers computes for them), loaded from `tests/data`.
+//! The parity fixtures (small Qwen2 and Qwen3 models and what transformers computes for them), loaded from `tests/data`.
 //!
 //! A module of a test binary that says in its parent which `device()` is tested.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use burn::tensor::Tensor;
 use conclave_model::config::Qwen2Config;
-use conclave_model::decoder::Qwen2Decoder;
 use conclave_model::files::MemoryFiles;
 use conclave_model::load::{LoadOptions, load};
+use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::self_test::{Case, read_cases};
-use conclave_model::weights::Safetensors;
+use conclave_model::weights::{Safetensors, read_f32};
 
-/// Both fixtures: tied head and grouped queries in f32; untied head and one key head in bf16, in four shards.
-pub const NAMES: [&str; 2] = ["tied-gqa", "untied-mqa-bf16-sharded"];
+/// The fixtures: of Qwen2, a tied head and grouped queries in f32, and an untied head and one key head in bf16, in four
+/// shards; of Qwen3, a tied head, and an untied one with biases on the attention's projections.
+pub const NAMES: [&str; 4] = ["tied-gqa", "untied-mqa-bf16-sharded", "qwen3-tied-gqa", "qwen3-untied-bias"];
 
 /// The files of a fixture.
 pub fn files(name: &str) -> MemoryFiles {
@@ -47,6 +49,35 @@ pub fn decoder(name: &str, max_shard_bytes: usize) -> Qwen2Decoder {
     .expect("the fixture loads");
     let vocab_size = config.vocab_size;
     Qwen2Decoder::new(model, config, vocab_size)
+}
+
+/// A decoder of the untied fixture in which the embedding of one token is no number; its head is as it was. It is damaged on
+/// the device, as the loader would refuse it.
+pub fn decoder_of_damaged(token: u32) -> Qwen2Decoder {
+    let decoder = decoder("untied-mqa-bf16-sharded", usize::MAX);
+    let config = decoder.config().clone();
+    let mut model = decoder.model().clone();
+    let row = token as usize;
+    model.embed_tokens.shards = (model.embed_tokens.shards.into_iter())
+        .map(|shard| {
+            shard.map(|rows| {
+                let nan = Tensor::full([1, config.hidden_size], f32::NAN, &rows.device());
+                rows.slice_assign([row..row + 1, 0..config.hidden_size], nan)
+            })
+        })
+        .collect();
+    let vocab_size = config.vocab_size;
+    Qwen2Decoder::new(model, config, vocab_size)
+}
+
+/// The head of a fixture, `[vocab_size, hidden_size]`.
+pub fn head(name: &str) -> Vec<f32> {
+    let files = files(name);
+    let config = config(&files);
+    let tensor = if config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+    let source = pollster::block_on(Safetensors::open(files)).expect("the fixture opens");
+    let shape = [config.vocab_size, config.hidden_size];
+    pollster::block_on(read_f32(&source, tensor, &shape, None)).expect("the head is there")
 }
 
 /// What transformers computes for a fixture.

@@ -76,6 +76,10 @@ impl Decoder for Scripted {
         Ok(vec![log_prob / tokens.len() as f64; tokens.len()])
     }
 
+    async fn end_state(&mut self, _: usize) -> Result<Vec<f32>, Error> {
+        Err(Error::unsupported("not scripted"))
+    }
+
     async fn forced_logits(&mut self, _: usize, _: &[u32]) -> Result<Vec<f32>, Error> {
         Err(Error::unsupported("not scripted"))
     }
