@@ -9,6 +9,7 @@ mod confidence;
 mod data_command;
 mod disk;
 mod files;
+mod gguf;
 mod kinds;
 mod model;
 mod sample;

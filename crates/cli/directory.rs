@@ -127,7 +127,11 @@ fn is_gguf(path: &Path) -> bool {
 
 /// Opens a GGUF and reads what its metadata says.
 pub fn open_gguf(path: &Path, options: Options) -> Result<GgufFiles<Seekable<File>>> {
-    let failure = || format!("cannot read the GGUF `{}`", path.display());
+    let name = path.display();
+    if path.is_dir() {
+        bail!("cannot read the GGUF `{name}`: it is a directory; name the .gguf file in it");
+    }
+    let failure = || format!("cannot read the GGUF `{name}`");
     let bytes = File::open(path).and_then(Seekable::new).with_context(failure)?;
     GgufFiles::open(bytes, options).with_context(failure)
 }

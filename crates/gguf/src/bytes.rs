@@ -105,8 +105,9 @@ pub(crate) fn read_exactly(bytes: &(impl Bytes + ?Sized), range: Range<u64>) -> 
     if start == end {
         return Ok(Vec::new());
     }
-    let read =
-        bytes.read(range).map_err(|error| Error::io(format!("cannot read bytes {start} to {end}"), error))?;
+    let read = bytes
+        .read(range)
+        .map_err(|error| Error::io(&format!("cannot read bytes {start} to {end}"), &error))?;
     if read.len() as u64 != end - start {
         let found = read.len();
         return Err(Error::format(format!(

@@ -20,14 +20,12 @@ pub enum ErrorKind {
     Input,
 }
 
-/// An error of this crate: a [kind](ErrorKind) and a message, with the error below it where there is one.
+/// An error of this crate: a [kind](ErrorKind) and a message, which has what the system said in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     message: String,
-    #[source]
-    source: Option<std::io::Error>,
 }
 
 /// `Result` with this crate's [`Error`].
@@ -39,7 +37,7 @@ pub(crate) const AGAIN: &str = "download the file again";
 impl Error {
     /// An error of `kind`; the message says what was expected, where, and the remedy.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into() }
     }
 
     /// What sort of thing went wrong.
@@ -54,8 +52,8 @@ impl Error {
         self
     }
 
-    pub(crate) fn io(message: impl Into<String>, source: std::io::Error) -> Self {
-        Self { kind: ErrorKind::Io, message: format!("{}: {source}", message.into()), source: Some(source) }
+    pub(crate) fn io(message: &str, source: &std::io::Error) -> Self {
+        Self::new(ErrorKind::Io, format!("{message}: {source}"))
     }
 
     pub(crate) fn format(message: impl Into<String>) -> Self {

@@ -14,6 +14,7 @@ mod cursor;
 pub mod dequantize;
 pub mod error;
 mod k_quants;
+mod keys;
 pub mod metadata;
 pub mod model;
 pub mod names;

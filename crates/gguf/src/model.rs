@@ -2,16 +2,16 @@
 //! `tokenizer.json`, and the tensors by their names there.
 //!
 //! Dense Qwen2 and Qwen3 are known. Whatever would make another computation is refused by its key: scaled rotary
-//! positions, sliding windows, experts, pooling, tensors that are not theirs. Both norms' epsilon and the rotary base are
-//! f32 in the file and are taken as the decimals they were made of.
+//! positions, sliding windows, experts, pooling, tensors that are not theirs. The norms' epsilon and the rotary base
+//! are f32 in the file and are taken as the decimals they were made of.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::bytes::Bytes;
-use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Value;
+use crate::error::{Error, Result};
+use crate::keys::Keys;
 use crate::names::{self, Architecture, EMBEDDING, HEAD, Mapped, Sizes};
 use crate::reader::{Gguf, shown};
 use crate::tokenizer::{self, Vocabulary};
@@ -118,8 +118,8 @@ impl Model {
                 "the output head is the embedding (the file has one matrix for both)".to_owned()
             }
             Head::Copies { kept, dropped, difference } => format!(
-                "`{kept}` and `{dropped}` are two copies of one matrix (they differ by {difference:.1e}): tied, both are \
-                 taken from `{kept}`, the finer one; --untied keeps both"
+                "`{kept}` and `{dropped}` are two copies of one matrix (they differ by {difference:.1e}): tied, both \
+                 are taken from `{kept}`, the finer one; --untied keeps both"
             ),
             Head::Own { difference: Some(difference) } => format!(
                 "`{HEAD}` and `{EMBEDDING}` are two matrices (they differ by {difference:.1e}): both are kept"
@@ -343,74 +343,4 @@ fn mapped(architecture: Architecture, sizes: &Sizes, head: &Head) -> Vec<Mapped>
         Head::Copies { kept, .. } => tensors[0].source = (*kept).to_owned(),
     }
     tensors
-}
-
-/// The metadata of one architecture: keys without their prefix.
-struct Keys<'a, B> {
-    gguf: &'a Gguf<B>,
-    prefix: &'static str,
-}
-
-impl<B: Bytes> Keys<'_, B> {
-    fn key(&self, key: &str) -> String {
-        format!("{}.{key}", self.prefix)
-    }
-
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.gguf.metadata().get(&self.key(key))
-    }
-
-    fn size(&self, key: &str, most: u64) -> Result<u64> {
-        let size = self.optional_size(key, most)?;
-        size.ok_or_else(|| self.missing(key, &format!("a whole number from 1 to {most}")))
-    }
-
-    fn optional_size(&self, key: &str, most: u64) -> Result<Option<u64>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        match value.as_u64().filter(|size| (1..=most).contains(size)) {
-            Some(size) => Ok(Some(size)),
-            // Some models have a size for each layer.
-            None => {
-                let expected = format!("one whole number from 1 to {most}");
-                Err(self.invalid(key, &value.describe(), &expected))
-            }
-        }
-    }
-
-    fn number(&self, key: &str, within: std::ops::Range<f64>) -> Result<Option<f64>> {
-        let Some(value) = self.get(key) else { return Ok(None) };
-        match value.as_f64().filter(|number| within.contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let expected = format!("a number from {} to {}", within.start, within.end);
-                Err(self.invalid(key, &value.describe(), &expected))
-            }
-        }
-    }
-
-    /// Refuses a value that is there and not what is expected.
-    fn expect(&self, key: &str, expected: &str, is_fine: impl Fn(&Value) -> bool) -> Result<()> {
-        match self.get(key).filter(|value| !is_fine(value)) {
-            None => Ok(()),
-            Some(value) => Err(self.unsupported(key, &value.describe(), expected)),
-        }
-    }
-
-    fn missing(&self, key: &str, expected: &str) -> Error {
-        let key = self.key(key);
-        Error::metadata(format!("`{key}` is missing, expected {expected}: take a complete file of the model"))
-    }
-
-    fn invalid(&self, key: &str, found: &str, expected: &str) -> Error {
-        self.wrong(ErrorKind::Metadata, key, found, expected)
-    }
-
-    fn unsupported(&self, key: &str, found: &str, expected: &str) -> Error {
-        self.wrong(ErrorKind::Unsupported, key, found, expected)
-    }
-
-    fn wrong(&self, kind: ErrorKind, key: &str, found: &str, expected: &str) -> Error {
-        let key = self.key(key);
-        Error::new(kind, format!("`{key}` is {found}, expected {expected}; take another file of the model"))
-    }
 }

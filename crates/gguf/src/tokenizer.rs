@@ -1,9 +1,10 @@
 //! `tokenizer.json` from the vocabulary in a GGUF's metadata: byte-level BPE as Qwen has it.
 //!
 //! Tokens are those of `tokenizer.ggml.tokens`, merges those of `tokenizer.ggml.merges`. `tokenizer.ggml.token_type`
-//! says what a token is: normal (1) ones make the vocabulary, control (3) and user-defined (4) ones are added tokens, the
-//! former special; unused (5) ones fill the embedding up and are left out. A GGUF names its splitting of text into words
-//! by `tokenizer.ggml.pre` alone: only `qwen2` is known, which Qwen3 has too, and Qwen's NFC normalisation belongs to it.
+//! says what a token is: normal (1) ones make the vocabulary, control (3) and user-defined (4) ones are added tokens,
+//! the former special; unused (5) ones fill the embedding up and are left out. A GGUF names its splitting of text into
+//! words by `tokenizer.ggml.pre` alone: only `qwen2` is known, which Qwen3 has too, and Qwen's NFC normalisation
+//! belongs to it.
 //!
 //! A text ends with any id under `eos_token_id`, `eot_token_id` or `eom_token_id`, and with the control tokens
 //! `<|im_end|>` and `<|endoftext|>`: a GGUF has room for one id where Qwen's `generation_config.json` has both, and
@@ -77,7 +78,8 @@ pub fn read<B: Bytes>(gguf: &Gguf<B>, vocab_size: u64) -> Result<Vocabulary> {
     stops.dedup();
     if stops.is_empty() {
         return Err(Error::tokenizer(
-            "`tokenizer.ggml.eos_token_id` is missing, expected the id that ends a text: take another file of the model",
+            "`tokenizer.ggml.eos_token_id` is missing, expected the id that ends a text: take another file of the \
+             model",
         ));
     }
     Ok(Vocabulary { tokenizer_json, eos, stops, bos, pad })

@@ -3,8 +3,9 @@
 //! llama.cpp writes some tied models with both `output.weight` and `token_embd.weight`: one matrix, rounded to two
 //! types. The rule: both are rounded to their types with a relative error that the type explains
 //! ([`rounding`](crate::types::GgmlType), r below), so for one matrix the difference of a row is at most
-//! `3 (r1 + r2)` of its length, and of the whole matrix at most `2 (r1 + r2)`. Rows of another matrix, even of one
-//! that was trained a little further, differ by more; two unrelated matrices differ by 1.4.
+//! `2 (r1 + r2)` of its length, and of the whole matrix at most `1.5 (r1 + r2)`. Rows of another matrix, even of one
+//! that was trained a little further, differ by more; two unrelated matrices differ by 1.4. (A real file of 151,936
+//! rows in Q8_0 and Q5_0 has 1.1 at most and 0.9 as a whole.) A tie that is missed costs room alone.
 
 use crate::bytes::Bytes;
 use crate::error::Result;
@@ -14,8 +15,8 @@ use crate::reader::Gguf;
 const CHUNK: u64 = 1 << 18;
 
 /// How much more than its expected share a row, and the whole, may differ.
-const ROW_FACTOR: f64 = 3.0;
-const WHOLE_FACTOR: f64 = 2.0;
+const ROW_FACTOR: f64 = 2.0;
+const WHOLE_FACTOR: f64 = 1.5;
 
 /// Differences of numbers this small are no evidence: there the f16 scales of blocks run out of bits.
 const SMALLEST: f64 = 1e-6;

@@ -165,7 +165,7 @@ fn foreign(error: conclave_gguf::Error) -> Error {
         Kind::Input => ErrorKind::NotFound,
         _ => ErrorKind::Format,
     };
-    Error::new(kind, error.to_string()).with_source(error)
+    Error::new(kind, error.to_string())
 }
 
 #[cfg(test)]
