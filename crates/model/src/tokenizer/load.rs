@@ -128,16 +128,16 @@ pub(super) struct ModelPart {
     pub(super) kind: Option<String>,
     pub(super) vocab: Vocab,
     pub(super) merges: Option<Vec<Merge>>,
-    unk_token: Option<String>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
-    dropout: Option<f32>,
+    pub(super) unk_token: Option<String>,
+    pub(super) continuing_subword_prefix: Option<String>,
+    pub(super) end_of_word_suffix: Option<String>,
+    pub(super) dropout: Option<f32>,
     #[serde(default)]
-    fuse_unk: bool,
+    pub(super) fuse_unk: bool,
     #[serde(default)]
-    byte_fallback: bool,
+    pub(super) byte_fallback: bool,
     #[serde(default)]
-    ignore_merges: bool,
+    pub(super) ignore_merges: bool,
 }
 
 impl ModelPart {
