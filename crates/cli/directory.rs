@@ -41,7 +41,7 @@ impl ModelSource {
             return Self::of_file(path);
         }
         match pulled(path)? {
-            Some(Pulled::Directory(folder)) => Ok(Self::Directory(Folder::new(folder))),
+            Some(Pulled::Directory(folder)) => Ok(Self::Directory(Folder::new(&folder))),
             Some(Pulled::Gguf(file)) => Self::of_file(&file),
             None => bail!(missing(path)),
         }

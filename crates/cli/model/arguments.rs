@@ -102,7 +102,7 @@ pub struct InitArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct InspectArguments {
-    /// Model directory, or `builtin`
+    /// Model directory, the name of a model that was pulled, or `builtin`
     #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 
@@ -161,7 +161,7 @@ pub struct BenchArguments {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub struct ExportArguments {
-    /// Model directory to read, or `builtin`
+    /// Model directory to read, the name of a model that was pulled, or `builtin`
     #[arg(long, value_name = "DIR", default_value = builtin::NAME)]
     pub model: PathBuf,
 

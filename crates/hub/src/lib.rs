@@ -15,7 +15,7 @@
 //! ```
 //!
 //! What is different, and why:
-//! 1. Only the files that a model needs are taken ([`selection`]), not the whole repository.
+//! 1. Only the files that a model needs are taken, not the whole repository.
 //! 2. Every file is checked before it gets its name: the sha256 of large files, the git hash of small ones.
 //! 3. A snapshot is filled and a revision named when all files are there, so that an interrupted pull is never found by [`locate`].
 //! 4. The token is sent to the hub alone, and never without encryption (save to this machine).
@@ -31,7 +31,7 @@ mod listing;
 mod name;
 mod pull;
 mod retry;
-pub mod selection;
+mod selection;
 mod status;
 mod store;
 mod watch;

@@ -143,7 +143,10 @@ fn file_of(target: &str, is_cdn: bool) -> String {
 fn from_hub(state: &State, reply: &Reply<'_>, received: &Received) -> std::io::Result<()> {
     let path = received.target.split('?').next().unwrap_or_default();
     let (name, revision) = match path.strip_prefix("/api/models/") {
-        Some(rest) => rest.split_once("/revision/").unwrap_or((rest, "main")),
+        Some(rest) => {
+            let split = rest.split_once("/revision/").or_else(|| rest.split_once("/tree/"));
+            split.unwrap_or((rest, "main"))
+        }
         None => path.trim_start_matches('/').split_once("/resolve/").unwrap_or_default(),
     };
     let revision = revision.strip_suffix(received.file.as_str()).unwrap_or(revision).trim_end_matches('/');
@@ -168,6 +171,9 @@ fn from_hub(state: &State, reply: &Reply<'_>, received: &Received) -> std::io::R
     }
     if !["main", &repository.commit].contains(&revision) {
         return reply.text(404, "X-Error-Code: RevisionNotFound\r\n", "Revision not found");
+    }
+    if path.starts_with("/api/") && path.contains("/tree/") {
+        return reply.json(&tree(repository));
     }
     if path.starts_with("/api/") {
         return reply.json(&listing(repository));
@@ -208,4 +214,14 @@ fn listing(repository: &Repository) -> Value {
     let siblings: Vec<Value> = repository.files.iter().map(sibling).collect();
     json!({"id": repository.name, "sha": repository.commit, "private": false,
         "gated": repository.token.is_some(), "siblings": siblings})
+}
+
+/// The same list in the form that Python's `huggingface_hub` asks for; this program does not.
+fn tree(repository: &Repository) -> Value {
+    let entry = |file: &StoredFile| match file.is_large {
+        false => json!({"type": "file", "path": file.path, "size": file.size, "oid": file.blob}),
+        true => json!({"type": "file", "path": file.path, "size": file.size, "oid": "0".repeat(40),
+            "lfs": {"oid": file.blob, "size": file.size, "pointerSize": 134}}),
+    };
+    repository.files.iter().map(entry).collect()
 }
