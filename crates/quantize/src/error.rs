@@ -116,8 +116,9 @@ pub(crate) fn expect_len(what: &'static str, found: usize, expected: usize) -> R
 /// # Errors
 /// Names the first that is not, by row and column.
 pub(crate) fn check_weights(values: &[f32], columns: usize, most: f32) -> Result<()> {
-    // NaN compares as false.
-    let Some(at) = values.iter().position(|value| !(value.abs() <= most)) else { return Ok(()) };
+    let Some(at) = values.iter().position(|value| value.is_nan() || value.abs() > most) else {
+        return Ok(());
+    };
     let (row, column, value) = (at / columns.max(1), at % columns.max(1), values[at]);
     Err(match value.is_finite() {
         true => Error::TooLarge { row, column, value, most },

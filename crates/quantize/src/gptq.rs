@@ -140,9 +140,9 @@ impl Group<'_> {
     }
 }
 
-/// Within what the format can hold, for weights at its limit that make up for others.
+/// Within what the format can hold: weights at its limit, or moments near to singular, may ask for more.
 fn bounded(weight: f32) -> f32 {
-    weight.max(-MOST).min(MOST)
+    if weight.is_nan() { 0.0 } else { weight.clamp(-MOST, MOST) }
 }
 
 /// `sum_i errors_i * panel_i`.

@@ -94,8 +94,7 @@ struct Position {
 
 impl Position {
     fn of(logits: &[f32]) -> Result<Self> {
-        // NaN compares as false.
-        if let Some(token) = logits.iter().position(|&logit| !(logit < f32::INFINITY)) {
+        if let Some(token) = logits.iter().position(|&logit| logit.is_nan() || logit == f32::INFINITY) {
             return Err(Error::Logit { token, value: logits[token] });
         }
         let (mut first, mut most, mut second) = (0, f64::NEG_INFINITY, f64::NEG_INFINITY);

@@ -21,8 +21,9 @@ proptest! {
         prop_assert!(rows.values().iter().all(|&value| value != i8::MIN));
         let searched = squared_error(&weights, &rows.dequantize(), |_| 1.0);
         let rounded = squared_error(&weights, &plain(&weights), |_| 1.0);
-        // Products of a scale and a value are rounded to f32.
-        prop_assert!(searched <= rounded * (1.0 + 1e-4), "{searched} {rounded}");
+        // Products of a scale and a value are rounded to f32, in whole steps where they are subnormal.
+        let size = squared_error(&weights, &[0.0; 37], |_| 1.0);
+        prop_assert!(searched <= rounded * (1.0 + 1e-4) + 1e-12 * size + 1e-86, "{searched} {rounded}");
     }
 
     #[test]
