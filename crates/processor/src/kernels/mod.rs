@@ -66,7 +66,10 @@ fn int4<const R: usize>(
             unsafe { avx2::int4(blocks, scales, vectors) }
         }
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => neon::int4(blocks, scales, vectors),
+        Kind::Neon => {
+            // SAFETY: every processor of this target has NEON.
+            unsafe { neon::int4(blocks, scales, vectors) }
+        }
         #[cfg(target_feature = "simd128")]
         Kind::Simd128 => simd128::int4(blocks, scales, vectors),
     }
@@ -86,7 +89,10 @@ fn int8<const R: usize>(
             unsafe { avx2::int8(blocks, scales, vectors) }
         }
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => neon::int8(blocks, scales, vectors),
+        Kind::Neon => {
+            // SAFETY: every processor of this target has NEON.
+            unsafe { neon::int8(blocks, scales, vectors) }
+        }
         #[cfg(target_feature = "simd128")]
         Kind::Simd128 => simd128::int8(blocks, scales, vectors),
     }
