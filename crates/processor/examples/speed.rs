@@ -24,7 +24,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let activations = if has("exact") { Activations::F32 } else { Activations::Int8 };
     let threads = number("threads", 2)?;
-    let model = random(has("int8"), number("layers", 24)?, number("vocabulary", 151_936)?)?.with_threads(threads).with_level(level);
+    let model = random(has("int8"), number("layers", 24)?, number("vocabulary", 151_936)?)?
+        .with_threads(threads)
+        .with_level(level);
     let pass = || Pass { activations, ..Pass::default() };
 
     let mut cache = Cache::new(model.shape(), 1, number("context", 4096)?)?;

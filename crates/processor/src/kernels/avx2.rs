@@ -43,7 +43,11 @@ pub(super) fn int4<const R: usize>(
             total[r] = _mm256_add_ps(total[r], _mm256_mul_ps(sum, scale));
         }
     }
-    total.map(|total| store(total))
+    let mut out = [[0.0; ROWS]; R];
+    for r in 0..R {
+        store(&mut out[r], total[r]);
+    }
+    out
 }
 
 #[target_feature(enable = "avx2,f16c")]
@@ -76,7 +80,11 @@ pub(super) fn int8<const R: usize>(
     }
     // SAFETY: eight numbers lie at the reference, and alignment is not asked for.
     let scales = unsafe { _mm256_loadu_ps(scales.as_ptr()) };
-    total.map(|total| store(_mm256_mul_ps(total, scales)))
+    let mut out = [[0.0; ROWS]; R];
+    for r in 0..R {
+        store(&mut out[r], _mm256_mul_ps(total[r], scales));
+    }
+    out
 }
 
 #[target_feature(enable = "avx2")]
@@ -110,11 +118,9 @@ fn widen(scales: &[u16; ROWS]) -> __m256 {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn store(lanes: __m256) -> [f32; ROWS] {
-    let mut out = [0.0; ROWS];
+fn store(out: &mut [f32; ROWS], lanes: __m256) {
     // SAFETY: there is room for eight numbers, and alignment is not asked for.
     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), lanes) }
-    out
 }
 
 /// Asks for the memory of a later block. One vector takes its weights faster than the processor foresees: its own
