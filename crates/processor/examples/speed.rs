@@ -2,15 +2,14 @@
 //! writing and when reading, and the memory at most.
 //!
 //! `cargo run --release -p conclave-processor --example speed -- [int8] [exact] [threads=2] [level=avx2] [read=512]
-//! [write=128] [context=4096]`
+//! [write=128] [before=1] [context=4096] [layers=24] [vocabulary=151936]`
+
+mod random;
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use conclave_processor::{
-    Activations, Cache, Int4Matrix, Int8Matrix, Layer, Level, Matrix, Model, Pass, Shape,
-};
-use half::f16;
+use conclave_processor::{Activations, Cache, Level, Pass};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,7 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let activations = if has("exact") { Activations::F32 } else { Activations::Int8 };
     let threads = number("threads", 2)?;
-    let model = random(has("int8"))?.with_threads(threads).with_level(level);
+    let model = random::model(has("int8"), number("layers", 24)?, number("vocabulary", 151_936)?)?
+        .with_threads(threads)
+        .with_level(level);
     let pass = || Pass { activations, ..Pass::default() };
 
     let mut cache = Cache::new(model.shape(), 1, number("context", 4096)?)?;
@@ -34,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before: Vec<u32> = (0..number("before", 1)?).map(token).collect();
 
     let prompt: Vec<u32> = (0..read).map(token).collect();
-    model.forward(&mut cache, &[(0, &prompt[..read.min(32)])], pass())?; // pages are there, threads are started
+    model.forward(&mut cache, &[(0, &[1; 32])], pass())?; // pages are there, threads are started
     cache.rewind(0, 0)?;
     let start = Instant::now();
     if read > 0 {
@@ -59,67 +60,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("memory: unknown");
     println!("{} {threads} threads, {peak}", level.name());
     Ok(())
-}
-
-fn random(is_int8: bool) -> Result<Model, conclave_processor::Error> {
-    let shape = Shape {
-        vocab_size: 151_936,
-        hidden_size: 896,
-        intermediate_size: 4864,
-        num_hidden_layers: 24,
-        num_attention_heads: 14,
-        num_key_value_heads: 2,
-        head_dim: 64,
-        rms_norm_eps: 1e-6,
-        rope_theta: 1e6,
-    };
-    let mut seed = 1u64;
-    let mut matrix = |rows: usize, columns: usize| -> Result<Matrix, conclave_processor::Error> {
-        let mut next = || {
-            // xorshift64
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed
-        };
-        let scale = 0.2 / (columns as f32).sqrt();
-        if is_int8 {
-            let mut matrix = Int8Matrix::zeros(rows, columns)?;
-            for row in 0..rows {
-                let values: Vec<i8> =
-                    (0..columns).map(|_| ((next() >> 32) % 255) as u8 as i8).map(|x| x.max(-127)).collect();
-                matrix.set_rows(row, &values, &[scale / 16.0])?;
-            }
-            return Ok(Matrix::Int8(matrix));
-        }
-        let mut matrix = Int4Matrix::zeros(rows, columns)?;
-        for row in 0..rows {
-            let packed: Vec<u32> = (0..columns / 8).map(|_| (next() >> 32) as u32).collect();
-            matrix.set_rows(row, &packed, &vec![f16::from_f32(scale); columns / 32])?;
-        }
-        Ok(Matrix::Int4(matrix))
-    };
-    let embed_tokens = matrix(shape.vocab_size, shape.hidden_size)?;
-    let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
-    let (query, key) = (shape.query_width(), shape.key_value_width());
-    let mut layers = Vec::new();
-    for _ in 0..shape.num_hidden_layers {
-        let mut biased = |rows| -> Result<conclave_processor::Linear, conclave_processor::Error> {
-            Ok(conclave_processor::Linear { weight: matrix(rows, hidden)?, bias: Some(vec![0.1; rows]) })
-        };
-        layers.push(Layer {
-            input_layernorm: vec![1.0; hidden],
-            q_proj: biased(query)?,
-            k_proj: biased(key)?,
-            v_proj: biased(key)?,
-            o_proj: matrix(hidden, query)?.into(),
-            q_norm: None,
-            k_norm: None,
-            post_attention_layernorm: vec![1.0; hidden],
-            gate_proj: matrix(inner, hidden)?,
-            up_proj: matrix(inner, hidden)?,
-            down_proj: matrix(hidden, inner)?,
-        });
-    }
-    Model::new(shape, embed_tokens, layers, vec![1.0; hidden], None)
 }

@@ -241,9 +241,9 @@ impl Loops for Weigh<'_> {
             while head < heads {
                 let weights = &weights[head * self.stride..];
                 let out = &mut self.out[head * head_dim..];
-                if heads - head >= 3 {
-                    weigh_heads::<V, 3>(weights, self.stride, values, head_dim, out);
-                    head += 3;
+                if heads - head >= 2 {
+                    weigh_heads::<V, 2>(weights, self.stride, values, head_dim, out);
+                    head += 2;
                 } else {
                     weigh_heads::<V, 1>(weights, self.stride, values, head_dim, out);
                     head += 1;

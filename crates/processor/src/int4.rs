@@ -9,6 +9,9 @@ use half::f16;
 
 use crate::elementwise::GROUP;
 use crate::error::Error;
+use crate::kernels::widen;
+use crate::lanes::Lanes;
+use crate::level::{Level, Loops};
 
 /// Rows that are computed together.
 pub(crate) const ROWS: usize = 8;
@@ -130,13 +133,38 @@ impl Int4Matrix {
     }
 
     /// Eight rows as f32: `[columns]` of 8 rows.
-    pub(crate) fn panel(&self, index: usize, out: &mut Vec<[f32; ROWS]>) {
+    pub(crate) fn panel(&self, level: Level, index: usize, out: &mut Vec<[f32; ROWS]>) {
         let (blocks, scales) = self.block(index);
-        out.clear();
-        for (block, scales) in blocks.iter().zip(scales) {
-            let scales = scales.map(|scale| f16::from_bits(scale).to_f32());
-            for column in 0..GROUP {
-                out.push(std::array::from_fn(|lane| value(block, lane, column) * scales[lane]));
+        out.resize(self.columns, [0.0; ROWS]);
+        level.run(Unpack { blocks, scales, out });
+    }
+}
+
+struct Unpack<'a> {
+    blocks: &'a [Int4Block],
+    scales: &'a [[u16; ROWS]],
+    out: &'a mut [[f32; ROWS]],
+}
+
+impl Loops for Unpack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let groups = self.out.as_chunks_mut::<GROUP>().0;
+        for ((block, scales), out) in self.blocks.iter().zip(self.scales).zip(groups) {
+            let scales = widen(scales);
+            for (bytes, out) in block.0.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<8>().0) {
+                let mut words = [0; ROWS];
+                for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *word = u32::from_le_bytes(*bytes);
+                }
+                for (column, out) in out.iter_mut().enumerate() {
+                    let shift = column % 4 * 8 + column / 4 * 4;
+                    for lane in 0..ROWS {
+                        out[lane] = ((words[lane] >> shift & 15) as i32 - 8) as f32 * scales[lane];
+                    }
+                }
             }
         }
     }

@@ -6,6 +6,8 @@
 use crate::elementwise::GROUP;
 use crate::error::Error;
 use crate::int4::{ROWS, block_count, check_row};
+use crate::lanes::Lanes;
+use crate::level::{Level, Loops};
 
 /// 8 rows by 32 columns.
 #[derive(Debug, Clone, Copy)]
@@ -115,12 +117,33 @@ impl Int8Matrix {
     }
 
     /// Eight rows as f32: `[columns]` of 8 rows.
-    pub(crate) fn panel(&self, index: usize, out: &mut Vec<[f32; ROWS]>) {
+    pub(crate) fn panel(&self, level: Level, index: usize, out: &mut Vec<[f32; ROWS]>) {
         let (blocks, scales) = self.block(index);
-        out.clear();
-        for block in blocks {
-            for column in 0..GROUP {
-                out.push(std::array::from_fn(|lane| value(block, lane, column) * scales[lane]));
+        out.resize(self.columns, [0.0; ROWS]);
+        level.run(Unpack { blocks, scales, out });
+    }
+}
+
+struct Unpack<'a> {
+    blocks: &'a [Int8Block],
+    scales: &'a [f32; ROWS],
+    out: &'a mut [[f32; ROWS]],
+}
+
+impl Loops for Unpack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let groups = self.out.as_chunks_mut::<GROUP>().0;
+        for (block, out) in self.blocks.iter().zip(groups) {
+            for (bytes, out) in block.0.as_chunks::<32>().0.iter().zip(out.as_chunks_mut::<4>().0) {
+                let bytes = bytes.as_chunks::<4>().0;
+                for (column, out) in out.iter_mut().enumerate() {
+                    for lane in 0..ROWS {
+                        out[lane] = f32::from(bytes[lane][column]) * self.scales[lane];
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::int4::{Int4Block, Int4Matrix, ROWS, block_count, check_row};
 use crate::int8::{Int8Block, Int8Matrix};
+use crate::product::Hands;
 
 /// A matrix `[rows, columns]`: `y = W x` has `rows` outputs.
 #[derive(Debug, Clone)]
@@ -142,16 +143,16 @@ impl Matrix {
         !matches!(self, Self::F32(_))
     }
 
-    /// Eight rows; dequantised into `scratch` where `is_exact` and they are not f32 anyway.
+    /// Eight rows; dequantised into `scratch` where the product is exact and they are not f32 anyway.
     pub(crate) fn block<'a>(
         &'a self,
+        hands: Hands<'_>,
         index: usize,
-        is_exact: bool,
         scratch: &'a mut Vec<[f32; ROWS]>,
     ) -> Block<'a> {
         match self {
-            Self::Int4(matrix) if is_exact => matrix.panel(index, scratch),
-            Self::Int8(matrix) if is_exact => matrix.panel(index, scratch),
+            Self::Int4(matrix) if hands.is_exact => matrix.panel(hands.level, index, scratch),
+            Self::Int8(matrix) if hands.is_exact => matrix.panel(hands.level, index, scratch),
             Self::Int4(matrix) => {
                 let (blocks, scales) = matrix.block(index);
                 return Block::Int4(blocks, scales);

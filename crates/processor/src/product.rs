@@ -67,7 +67,7 @@ fn some_blocks(
     let mut scratch = Vec::new();
     for tokens in token_tiles(hands, product.matrix, inputs, tokens) {
         for index in blocks.clone() {
-            let block = product.matrix.block(index, hands.is_exact, &mut scratch);
+            let block = product.matrix.block(hands, index, &mut scratch);
             let bias = product.bias.map(|bias| &bias[index * ROWS..rows.min((index + 1) * ROWS)]);
             each_token(hands.level, block, inputs, tokens.clone(), |token, mut sums| {
                 if let Some(bias) = bias {
@@ -102,9 +102,9 @@ pub(crate) fn gated(
             for index in blocks.clone() {
                 gates.clear();
                 ups.clear();
-                let block = gate.block(index, hands.is_exact, &mut scratch);
+                let block = gate.block(hands, index, &mut scratch);
                 each_token(hands.level, block, inputs, tokens.clone(), |_, sums| gates.push(sums));
-                let block = up.block(index, hands.is_exact, &mut other_scratch);
+                let block = up.block(hands, index, &mut other_scratch);
                 each_token(hands.level, block, inputs, tokens.clone(), |_, sums| ups.push(sums));
                 hands.level.run(Gated { gate: &mut gates, up: &ups });
                 for (token, sums) in tokens.clone().zip(&gates) {

@@ -66,7 +66,10 @@ fn int4<const R: usize>(
             unsafe { avx2::int4(blocks, scales, vectors) }
         }
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => neon::int4(blocks, scales, vectors),
+        Kind::Neon => {
+            // SAFETY: every processor of this target has NEON.
+            unsafe { neon::int4(blocks, scales, vectors) }
+        }
         #[cfg(target_feature = "simd128")]
         Kind::Simd128 => simd128::int4(blocks, scales, vectors),
     }
@@ -86,7 +89,10 @@ fn int8<const R: usize>(
             unsafe { avx2::int8(blocks, scales, vectors) }
         }
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => neon::int8(blocks, scales, vectors),
+        Kind::Neon => {
+            // SAFETY: every processor of this target has NEON.
+            unsafe { neon::int8(blocks, scales, vectors) }
+        }
         #[cfg(target_feature = "simd128")]
         Kind::Simd128 => simd128::int8(blocks, scales, vectors),
     }
@@ -104,11 +110,14 @@ impl<const R: usize> Loops for Panel<'_, R> {
     #[inline(always)]
     fn run<V: Lanes>(self) -> Self::Output {
         let mut total = [V::splat(0.0); R];
-        for (index, panel) in self.panel.chunks(GROUP).enumerate() {
-            let vectors = self.vectors.map(|vector| &vector[index * GROUP..][..panel.len()]);
+        let (panels, rest) = self.panel.as_chunks::<GROUP>();
+        for (index, panel) in panels.iter().enumerate() {
+            // Arrays, so that nothing is checked for each column.
+            let vectors: [&[f32; GROUP]; R] =
+                std::array::from_fn(|r| &self.vectors[r].as_chunks::<GROUP>().0[index]);
             let mut sum = [V::splat(0.0); R];
-            for (column, weights) in panel.iter().enumerate() {
-                let weights = V::load(weights);
+            for column in 0..GROUP {
+                let weights = V::load(&panel[column]);
                 for r in 0..R {
                     sum[r] = sum[r].add(weights.mul(V::splat(vectors[r][column])));
                 }
@@ -118,8 +127,12 @@ impl<const R: usize> Loops for Panel<'_, R> {
             }
         }
         let mut out = [[0.0; ROWS]; R];
-        for (out, total) in out.iter_mut().zip(total) {
-            total.store(out);
+        for r in 0..R {
+            let mut sum = V::splat(0.0);
+            for (weights, x) in rest.iter().zip(&self.vectors[r][panels.len() * GROUP..]) {
+                sum = sum.add(V::load(weights).mul(V::splat(*x)));
+            }
+            total[r].add(sum).store(&mut out[r]);
         }
         out
     }
@@ -128,7 +141,6 @@ impl<const R: usize> Loops for Panel<'_, R> {
 /// f16 to f32 by integer operations that vectorise: exponents are moved by a multiplication. Not for what is infinite
 /// or NaN, which no scale is.
 #[inline(always)]
-#[cfg_attr(target_arch = "x86_64", allow(dead_code))]
 pub(crate) fn widen(scales: &[u16; ROWS]) -> [f32; ROWS] {
     scales.map(|bits| {
         let magnitude = f32::from_bits((u32::from(bits) & 0x7fff) << 13) * f32::from_bits(0x7780_0000);

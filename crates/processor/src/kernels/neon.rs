@@ -11,6 +11,7 @@ use crate::elementwise::{GROUP, Group};
 use crate::int4::{Int4Block, ROWS};
 use crate::int8::Int8Block;
 
+#[target_feature(enable = "neon")]
 pub(super) fn int4<const R: usize>(
     blocks: &[Int4Block],
     scales: &[[u16; ROWS]],
@@ -43,9 +44,10 @@ pub(super) fn int4<const R: usize>(
             total[r].add(sums, &scales.map(|scale| scale * groups[r].scale));
         }
     }
-    total.map(Total::store)
+    total.map(|total| total.store())
 }
 
+#[target_feature(enable = "neon")]
 pub(super) fn int8<const R: usize>(
     blocks: &[Int8Block],
     scales: &[f32; ROWS],
@@ -82,7 +84,8 @@ pub(super) fn int8<const R: usize>(
 }
 
 /// Four activations, twice.
-#[inline(always)]
+#[target_feature(enable = "neon")]
+#[inline]
 fn word(values: &[i8; GROUP], index: usize) -> int8x8_t {
     let [a, b, c, d] = values.as_chunks::<4>().0[index];
     vreinterpret_s8_s32(vdup_n_s32(i32::from_le_bytes([a as u8, b as u8, c as u8, d as u8])))
@@ -93,13 +96,15 @@ fn word(values: &[i8; GROUP], index: usize) -> int8x8_t {
 struct Total(float32x4_t, float32x4_t);
 
 impl Total {
-    #[inline(always)]
+    #[target_feature(enable = "neon")]
+    #[inline]
     fn new() -> Self {
         Self(vdupq_n_f32(0.0), vdupq_n_f32(0.0))
     }
 
     /// Adds integer sums, two neighbours a row, times scales.
-    #[inline(always)]
+    #[target_feature(enable = "neon")]
+    #[inline]
     fn add(&mut self, sums: [int32x4_t; 4], scales: &[f32; ROWS]) {
         let first = vcvtq_f32_s32(vpaddq_s32(sums[0], sums[1]));
         let second = vcvtq_f32_s32(vpaddq_s32(sums[2], sums[3]));
@@ -109,7 +114,8 @@ impl Total {
         self.1 = vaddq_f32(self.1, vmulq_f32(second, scales.1));
     }
 
-    #[inline(always)]
+    #[target_feature(enable = "neon")]
+    #[inline]
     fn store(self) -> [f32; ROWS] {
         let mut out = [0.0; ROWS];
         // SAFETY: there is room for eight numbers.
