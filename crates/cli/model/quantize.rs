@@ -59,8 +59,9 @@ fn write(
         bar.inc(count);
         if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let quantize =
-        |name: &str, values: &[f32], columns, scheme| quantizer.rows(name, values, columns, scheme);
+    let quantize = |name: &str, values: &[f32], columns, scheme| {
+        quantize_rows(moments.get(name).map(Vec::as_slice), values, columns, scheme)
+    };
     let mut sink = BlockSink::new(&mut folder);
     let written = write_quantized(&export, &directory.weights, &quantize, &mut sink, &mut on_written);
     let files = pollster::block_on(written)

@@ -45,8 +45,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<Outcome> {
         .with_context(|| format!("cannot open the model in {}", opened.files.name()))?;
     let workers = Workers::new(arguments.threads as usize)?;
     let decoder = opened.decoder(tokenizer.vocab_size())?;
-    let count = decoder.at_once(workers.count());
-    let mut decoders = (1..count).map(|_| decoder.another()).collect::<Result<Vec<_>, _>>()?;
+    let at_once = decoder.at_once(workers.count());
+    let mut decoders = (1..at_once).map(|_| decoder.another()).collect::<Result<Vec<_>, _>>()?;
     decoders.push(decoder);
     let options = EvaluateOptions {
         variant: arguments.variant.map_or(opened.directory.manifest.prompt_variant, VariantName::variant),

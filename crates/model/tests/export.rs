@@ -13,7 +13,7 @@ use conclave_model::init::RandomWeights;
 use conclave_model::load::LoadOptions;
 use conclave_model::manifest::{Manifest, Mode};
 use conclave_model::open::ModelDirectory;
-use conclave_model::qwen2_decoder::Qwen2Decoder;
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::safetensors::Dtype;
 use conclave_model::sampler::Choice;
 use conclave_model::self_test::{read_cases, record_case, run_case};
@@ -86,7 +86,7 @@ fn on<T>(_: T) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-fn decoder(sink: &Memory) -> Qwen2Decoder {
+fn decoder(sink: &Memory) -> AnyDecoder {
     let directory = block_on(ModelDirectory::open(sink.files())).unwrap();
     block_on(directory.decoder(257, &Device::flex(), &LoadOptions::default(), &mut on)).unwrap()
 }
