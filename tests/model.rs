@@ -195,7 +195,7 @@ fn damage_is_found() {
             "nan",
             &|model| overwrite(&model.join(weights), norm, f32::NAN),
             &["model.safetensors: missing, or its sha256"],
-            &["computes other values on `cpu`"],
+            &["cannot load the model in `nan`", "`model.norm.weight` holds NaN"],
         ),
         (
             "cut",

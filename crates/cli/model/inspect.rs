@@ -4,16 +4,19 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use conclave_core::prompt::PromptVariant;
+use conclave_model::error::Error;
 use conclave_model::files::ModelFiles;
 use conclave_model::init::tensor_shapes;
 use conclave_model::manifest::Mode;
 use conclave_model::open::{ModelDirectory, read_tokenizer};
 use conclave_model::safetensors::Dtype;
+use conclave_model::tokenizer::Tokenizer;
 use conclave_model::weights::{WeightSource, expect_shape};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::arguments::InspectArguments;
+use super::say_notes;
 use crate::Outcome;
 use crate::directory::ModelSource;
 use crate::messages::{count, say, visible, visible_clipped};
@@ -38,7 +41,9 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         );
     }
     let damaged = if arguments.verify { verify(&files, &directory)? } else { Vec::new() };
-    let problems = problems(&directory);
+    let tokenizer = pollster::block_on(read_tokenizer(&files, &directory.config));
+    let mut problems = problems(&directory);
+    problems.extend(tokenizer.as_ref().err().map(ToString::to_string));
     let mut output = Output::standard_output();
     if arguments.json {
         let tensors: Vec<_> = tensors_of(&directory)
@@ -47,18 +52,18 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         let dtype = tensors_of(&directory).next().map_or(Dtype::F32, |(_, info)| info.dtype);
         let config: serde_json::Value = serde_json::from_str(&directory.config.to_json(dtype))
             .context("cannot write the configuration as JSON")?;
-        let tokenizer = pollster::block_on(read_tokenizer(&files, &directory.config)).ok();
         output.json_line(&json!({
             "parameters": directory.config.num_parameters(),
             "config": config,
-            "tokenizer_size": tokenizer.map(|tokenizer| tokenizer.vocab_size()),
+            "tokenizer_size": tokenizer.ok().map(|tokenizer| tokenizer.vocab_size()),
             "manifest": directory.manifest,
             "tensors": tensors,
+            "notes": directory.notes,
             "problems": problems,
             "damaged": arguments.verify.then_some(&damaged),
         }))?;
     } else {
-        for line in summary(&files, &directory) {
+        for line in summary(&directory, &tokenizer) {
             output.line(&line)?;
         }
         output.line("")?;
@@ -71,6 +76,7 @@ pub fn run(arguments: &InspectArguments) -> Result<Outcome> {
         }
     }
     output.finish()?;
+    say_notes(&directory);
     for problem in &problems {
         say(&visible(problem));
     }
@@ -95,11 +101,11 @@ fn tensors_of(
     names.filter_map(|name| directory.weights.info(name).map(|info| (name, info)))
 }
 
-fn summary(files: &ModelSource, directory: &Directories) -> Vec<String> {
+fn summary(directory: &Directories, tokenizer: &Result<Tokenizer, Error>) -> Vec<String> {
     let config = &directory.config;
-    let tokenizer = match pollster::block_on(read_tokenizer(files, config)) {
+    let tokenizer = match tokenizer {
         Ok(tokenizer) => format!("{} ids", tokenizer.vocab_size()),
-        Err(error) => visible(&error.to_string()),
+        Err(_) => "cannot be used".to_owned(),
     };
     let head = if config.tie_word_embeddings { "tied" } else { "its own" };
     let mut lines = vec![

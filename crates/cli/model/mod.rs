@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Outcome;
 use crate::directory::ModelSource;
+use crate::messages::{say, visible};
 use arguments::{ModelArguments, ModelCommand};
 
 /// Runs the command.
@@ -60,8 +61,14 @@ pub fn open(arguments: &ModelArguments) -> Result<Opened> {
     let files = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(files.clone()))
         .with_context(|| format!("cannot open the model in {}", files.name()))?;
+    say_notes(&directory);
     let options = LoadOptions { dtype: arguments.dtype.dtype(), ..LoadOptions::default() };
     Ok(Opened { directory, files, device, options })
+}
+
+/// Says what a person should know of a model that can be used all the same.
+pub fn say_notes<F>(directory: &ModelDirectory<F>) {
+    directory.notes.iter().for_each(|note| say(&visible(note)));
 }
 
 /// A progress bar on standard error, hidden where nobody watches.

@@ -21,14 +21,16 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value, json};
 
 use super::arguments::{ExportArguments, InitArguments, WriteArguments};
-use super::{LoadBar, progress_bar};
+use super::{LoadBar, progress_bar, say_notes};
 use crate::directory::ModelSource;
 use crate::messages::say;
 use crate::{Outcome, UsageError};
 
 /// Files of a model directory that are copied as they are, where they exist.
-const COPIED: [&str; 6] = [
+const COPIED: [&str; 8] = [
     "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -64,6 +66,7 @@ pub fn export(arguments: &ExportArguments) -> Result<Outcome> {
     let source = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(source.clone()))
         .with_context(|| format!("cannot open the model in {}", source.name()))?;
+    say_notes(&directory);
     let copied = copied_files(&source)?;
     let files: Vec<(&str, &[u8])> = copied.iter().map(|(file, bytes)| (*file, bytes.as_slice())).collect();
     let mut manifest = directory.manifest.clone();

@@ -20,8 +20,8 @@ use serde_json::{Map, Value, json};
 use crate::directory::ModelSource;
 use crate::input::{Source, Tally};
 use crate::messages::{count, say};
-use crate::model::LoadBar;
 use crate::model::write::{copied_files, read_tokenizer_file};
+use crate::model::{LoadBar, say_notes};
 use crate::sets::read_sets;
 
 /// A model that is to be trained, read but for its weights.
@@ -76,6 +76,7 @@ impl Model {
         };
         let (opened, tokenizer) =
             tokenizer_and_config(&directory).with_context(|| format!("cannot open the model in `{name}`"))?;
+        say_notes(&opened);
         let mut provenance = Map::new();
         provenance.insert("model".to_owned(), json!(path));
         if !opened.manifest.provenance.is_empty() {

@@ -56,6 +56,9 @@ pub const MIN_CANDIDATE_TOKENS: usize = 32;
 /// Put where the start of a candidate was cut off.
 const CUT_MARK: &str = "[...] ";
 
+/// The tags that a completion is read by.
+pub const TAGS: [&str; 4] = ["<think>", "</think>", "<answer>", "</answer>"];
+
 /// How the model is asked, and whether it thinks first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,6 +4,7 @@
 //! memory: for tests, and for a model that is part of the program. What the files mean is not known here.
 
 use crate::error::{Error, Result};
+use crate::stand_in::refuse_stand_in;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -40,14 +41,19 @@ impl<F: ModelFiles> ModelFiles for &F {
 /// Reads a text file of at most `longest` bytes, such as `config.json`; `None` where there is no such file.
 ///
 /// # Errors
-/// A file that is longer or not UTF-8, and what [`ModelFiles::read`] reports.
+/// A file that is longer or not UTF-8, a Git LFS pointer or a web page in its place, and what [`ModelFiles::read`]
+/// reports.
 pub async fn read_text(files: &impl ModelFiles, file: &str, longest: u64) -> Result<Option<String>> {
     let Some(len) = files.len(file).await? else { return Ok(None) };
     if len > longest {
         let message = format!("{file}: has {len} bytes, expected at most {longest}: is it another file?");
         return Err(Error::capacity(message));
     }
-    let text = String::from_utf8(files.read(file, None).await?).map_err(|error| {
+    let bytes = files.read(file, None).await?;
+    if let Some(error) = refuse_stand_in(file, &bytes) {
+        return Err(error);
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         Error::format(format!("{file}: not UTF-8 at byte {place}: download it again")).with_source(error)
     })?;

@@ -30,6 +30,7 @@ pub mod rope;
 pub mod safetensors;
 pub mod sampler;
 pub mod self_test;
+mod stand_in;
 pub mod stream;
 pub mod tensor_bytes;
 pub mod tokenizer;

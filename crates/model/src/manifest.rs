@@ -8,10 +8,13 @@ use conclave_core::prompt::PromptVariant;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
-use crate::files::ModelFiles;
+use crate::files::{ModelFiles, read_text};
 
 /// Name of the file.
 pub const FILE_NAME: &str = "conclave.json";
+
+/// Bytes of the file at most.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The version of the format that this release writes.
 const FORMAT: u32 = 1;
@@ -79,11 +82,10 @@ impl Manifest {
     ///
     /// A file that is not JSON of this form, or of a later format.
     pub async fn read<F: ModelFiles>(files: &F) -> Result<Self, Error> {
-        if files.len(FILE_NAME).await?.is_none() {
+        let Some(text) = read_text(files, FILE_NAME, MAX_BYTES).await? else {
             return Ok(Self::default());
-        }
-        let bytes = files.read(FILE_NAME, None).await?;
-        let manifest: Self = serde_json::from_slice(&bytes)
+        };
+        let manifest: Self = serde_json::from_str(&text)
             .map_err(|error| Error::new(ErrorKind::Format, format!("cannot read {FILE_NAME}: {error}")))?;
         if manifest.format > FORMAT {
             return Err(Error::new(

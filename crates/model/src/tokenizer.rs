@@ -7,11 +7,13 @@
 
 mod byte_level;
 mod load;
+mod split_files;
 
 use crate::config::Qwen2Config;
 use crate::error::{Error, Result};
 use conclave_core::prompt::Segment;
-use load::{AddedToken, Decoding, foreign};
+use load::{AddedToken, Decoding, Loaded, foreign};
+pub use split_files::SplitFiles;
 use std::collections::BTreeMap;
 
 /// A vocabulary with its rules, read from a `tokenizer.json`.
@@ -33,11 +35,22 @@ impl Tokenizer {
     /// [`Tokenizer`](crate::ErrorKind::Tokenizer) for a file that is damaged, contradicts itself or would lose text
     /// silently, [`Unsupported`](crate::ErrorKind::Unsupported) for parts that are not implemented.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let load::Loaded { plain, added, decoding, vocab_size, unknown } =
-            load::load(json).map_err(|error| error.context("tokenizer.json"))?;
+        load::load(json).map(Self::new).map_err(|error| error.context("tokenizer.json"))
+    }
+
+    /// Reads `vocab.json` and `merges.txt`, the older form of Qwen2's tokenizer.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json), by file.
+    pub fn from_split_files(files: SplitFiles<'_>) -> Result<Self> {
+        split_files::load(files).map(Self::new)
+    }
+
+    fn new(loaded: Loaded) -> Self {
+        let Loaded { plain, added, decoding, vocab_size, unknown } = loaded;
         let mut added_by_len: Vec<_> = added.iter().map(|(&id, token)| (token.content.clone(), id)).collect();
         added_by_len.sort_by_key(|(content, _)| std::cmp::Reverse(content.len()));
-        Ok(Self { plain, added, added_by_len, decoding, vocab_size, unknown })
+        Self { plain, added, added_by_len, decoding, vocab_size, unknown }
     }
 
     /// Encodes text as plain text: no id of it is an added token's.
@@ -186,18 +199,32 @@ impl Tokenizer {
         let mut plain_start = 0;
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some((content, id)) =
-                self.added_by_len.iter().find(|(content, _)| rest.starts_with(content))
-            {
-                self.append_plain(&text[plain_start..at], ids)?;
-                ids.push(*id);
-                at += content.len();
+            if let Some((token, id)) = self.added_at(text, at) {
+                let before = &text[plain_start..at];
+                self.append_plain(if token.lstrip { before.trim_end() } else { before }, ids)?;
+                ids.push(id);
+                at += token.content.len();
+                if token.rstrip {
+                    at = text.len() - text[at..].trim_start().len();
+                }
                 plain_start = at;
             } else {
                 at += rest.chars().next().map_or(1, char::len_utf8);
             }
         }
         self.append_plain(&text[plain_start..], ids)
+    }
+
+    /// The longest added token that stands at byte `at` of trusted text.
+    fn added_at(&self, text: &str, at: usize) -> Option<(&AddedToken, u32)> {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let (before, rest) = text.split_at(at);
+        let mut standing = self.added_by_len.iter().filter(|(content, _)| rest.starts_with(content));
+        standing.find_map(|(content, id)| {
+            let token = self.added.get(id)?;
+            let touches = before.ends_with(is_word) || rest[content.len()..].starts_with(is_word);
+            (!token.single_word || !touches).then_some((token, *id))
+        })
     }
 
     fn append_plain(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {

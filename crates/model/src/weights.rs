@@ -8,6 +8,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{ModelFiles, missing_file, outside_file, read_text};
 use crate::safetensors::{Header, MAX_HEADER_LEN, PREFIX_LEN, TensorInfo};
+use crate::stand_in::{TELLING_BYTES, refuse_stand_in};
 pub use crate::tensor_bytes::TensorBytes;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,11 +19,20 @@ pub const SINGLE_FILE: &str = "model.safetensors";
 /// The name of the file that says which shard holds which tensor.
 pub const INDEX_FILE: &str = "model.safetensors.index.json";
 
+/// The only shard of an index that some tools leave away.
+const ONLY_SHARD: &str = "model-00001-of-00001.safetensors";
+
+/// What makes a directory an adapter's.
+pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
+
 /// Most bytes of a tensor that [`read_f32`] holds beside its result.
 pub const READ_BLOCK: u64 = 16 << 20;
 
 const MAX_INDEX_LEN: u64 = MAX_HEADER_LEN;
 const MAX_SHARDS: usize = 10_000;
+
+/// Most shards that are looked for where the index is missing, one name at a time.
+const MAX_SOUGHT_SHARDS: usize = 48;
 
 /// Tensors by name.
 // No `Send` bound on the futures: see [`ModelFiles`].
@@ -61,7 +71,7 @@ impl<W: WeightSource> WeightSource for &W {
 /// # Errors
 /// Names the tensor and both shapes.
 pub fn expect_shape(source: &impl WeightSource, name: &str, expected: &[usize]) -> Result<()> {
-    let info = source.info(name).ok_or_else(|| missing_tensor(name))?;
+    let info = source.info(name).ok_or_else(|| missing_or_quantised(source, name))?;
     if info.shape == expected { Ok(()) } else { Err(Error::weight_shape(name, &info.shape, expected)) }
 }
 
@@ -93,7 +103,8 @@ pub async fn read_f32(
     Ok(values)
 }
 
-/// The weights of a model directory: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+/// The weights of a model directory: `model.safetensors`, or the shards that `model.safetensors.index.json` names, or the
+/// only shard.
 ///
 /// Opening reads and checks every header; no tensor is read before it is asked for.
 pub struct Safetensors<F> {
@@ -112,17 +123,17 @@ impl<F: ModelFiles> Safetensors<F> {
     /// Opens the weights of the directory `files`.
     ///
     /// # Errors
-    /// No weight file, a shard that is missing, a header that is not valid, a tensor that the index names and the
+    /// No weight file (a LoRA adapter alone, shards without their index), a shard that is missing, a header that is not valid, a tensor that the index names and the
     /// shard does not have, shard names that leave the directory.
     pub async fn open(files: F) -> Result<Self> {
         if files.len(SINGLE_FILE).await?.is_some() {
             return Self::open_file(files, SINGLE_FILE).await;
         }
         let Some(index) = read_text(&files, INDEX_FILE, MAX_INDEX_LEN).await? else {
-            let message = format!("no weights: expected {SINGLE_FILE}, or {INDEX_FILE} and its shards");
-            return Err(Error::not_found(
-                message + " (other formats have to be converted to safetensors first)",
-            ));
+            if files.len(ONLY_SHARD).await?.is_some() {
+                return Self::open_file(files, ONLY_SHARD).await;
+            }
+            return Err(no_weights(&files).await?);
         };
         let (names, shard_of) = parse_index(&index).map_err(|error| error.context(INDEX_FILE))?;
         let mut shards = Vec::with_capacity(names.len());
@@ -185,12 +196,52 @@ impl<F: ModelFiles> WeightSource for Safetensors<F> {
 impl Shard {
     async fn open(files: &impl ModelFiles, file: &str) -> Result<Self> {
         let len = files.len(file).await?.ok_or_else(|| missing_file(file))?;
-        let prefix = read_exactly(files, file, 0..len.min(PREFIX_LEN)).await?;
-        let json_len = Header::json_len(&prefix, len).map_err(|error| error.context(file))?;
+        let beginning = read_exactly(files, file, 0..len.min(TELLING_BYTES)).await?;
+        if let Some(error) = refuse_stand_in(file, &beginning) {
+            return Err(error);
+        }
+        let prefix = &beginning[..beginning.len().min(PREFIX_LEN as usize)];
+        let json_len = Header::json_len(prefix, len).map_err(|error| error.context(file))?;
         let json = read_exactly(files, file, PREFIX_LEN..PREFIX_LEN + json_len).await?;
         let header = Header::parse(&json, len).map_err(|error| error.context(file))?;
         Ok(Self { file: file.into(), header })
     }
+}
+
+/// The error for a directory without weights, by what it has instead.
+async fn no_weights(files: &impl ModelFiles) -> Result<Error> {
+    if let Some(error) = refuse_adapter(files).await? {
+        return Ok(error);
+    }
+    for count in 2..=MAX_SOUGHT_SHARDS {
+        let shard = format!("model-00001-of-{count:05}.safetensors");
+        if files.len(&shard).await?.is_some() {
+            return Ok(Error::not_found(format!(
+                "{INDEX_FILE}: no such file in the model directory, though {shard} is there: download the index too, it \
+                 says which of the {count} shards holds which tensor"
+            )));
+        }
+    }
+    Ok(Error::not_found(format!(
+        "no weights: expected {SINGLE_FILE}, or {INDEX_FILE} and its shards (other formats have to be converted to \
+         safetensors first)"
+    )))
+}
+
+/// The error for the directory of a LoRA adapter, which has weights for a base model and no model of its own.
+pub(crate) async fn refuse_adapter(files: &impl ModelFiles) -> Result<Option<Error>> {
+    #[derive(serde::Deserialize)]
+    struct Adapter {
+        base_model_name_or_path: Option<String>,
+    }
+    let Some(text) = read_text(files, ADAPTER_CONFIG, 1 << 20).await? else { return Ok(None) };
+    let base =
+        serde_json::from_str::<Adapter>(&text).ok().and_then(|adapter| adapter.base_model_name_or_path);
+    let base = base.map_or_else(|| "its base model".to_owned(), |base| format!("its base model {base:?}"));
+    Ok(Some(Error::unsupported(format!(
+        "{ADAPTER_CONFIG}: this is a LoRA adapter, not a whole model: merge it into {base} first (peft: \
+         `merge_and_unload`, then `save_pretrained`) and name the merged directory"
+    ))))
 }
 
 /// Reads a range and holds the host to its promise, as every length behind this point is trusted.
@@ -254,8 +305,23 @@ fn part_of(name: &str, info: &TensorInfo, rows: Option<Range<usize>>) -> Result<
 
 fn missing_tensor(name: &str) -> Error {
     Error::not_found(format!(
-        "cannot load weight: no tensor is called `{name}`: is it a Qwen2 model in full?"
+        "cannot load weight: no tensor is called `{name}`: is it a whole Qwen2 or Qwen3 model?"
     ))
+}
+
+/// The error for a tensor that is not there, or is there in a quantised form that is not read.
+fn missing_or_quantised(source: &impl WeightSource, name: &str) -> Error {
+    let Some(layer) = name.strip_suffix(".weight") else { return missing_tensor(name) };
+    for (part, format) in [("qweight", "GPTQ or AWQ"), ("weight_packed", "compressed-tensors")] {
+        let stored = format!("{layer}.{part}");
+        if source.info(&stored).is_some() {
+            return Error::unsupported(format!(
+                "cannot load weight `{name}`: it is quantised ({format}: `{stored}` is stored instead): use the \
+                 unquantised model"
+            ));
+        }
+    }
+    missing_tensor(name)
 }
 
 /// Weights in memory: for tests, for models made by seed, and for small files such as a self-test.

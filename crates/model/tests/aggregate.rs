@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
-use conclave_core::prompt::PromptVariant;
+use conclave_core::prompt::{PromptVariant, TAGS};
 use conclave_core::result::{AggregateResult, ConfidenceKind, Method};
 use conclave_core::router::Policy;
 use conclave_core::sample_set::{Candidate, SampleSet};
@@ -16,8 +16,10 @@ use conclave_model::init::RandomWeights;
 use conclave_model::load::{LoadOptions, load};
 use conclave_model::manifest::{Manifest, Mode};
 use conclave_model::qwen2_decoder::Qwen2Decoder;
+use conclave_model::tokenizer::Tokenizer;
 use pollster::block_on;
 use scripted::Scripted;
+use serde_json::json;
 
 #[path = "suite/bytes.rs"]
 mod bytes;
@@ -98,6 +100,22 @@ fn a_vote_of_four_in_five_is_not_put_to_the_model() {
     assert!(decoder.rows.is_empty(), "the decoder was not touched");
     let said: Vec<(&str, Option<&str>)> = said(&result);
     assert_eq!(said, [("vote", Some("7"))]);
+}
+
+/// M27: the tags were added as special tokens, which decoding leaves out; the answer is found all the same.
+#[test]
+fn an_answer_between_special_tokens_is_read() {
+    let mut json = bytes::json();
+    let special = |(tag, id): (&&str, u32)| json!({"id": id, "content": tag, "special": true});
+    json["added_tokens"].as_array_mut().unwrap().extend(TAGS.iter().zip(257..).map(special));
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+    let close = tokenizer.token_id("</answer>").unwrap();
+    let script = [script("8", 0.9), vec![(close, 0.9)]].concat();
+    let decoder = Scripted { script, context_length: 4096, ..Scripted::default() };
+    let mut aggregator = Aggregator::new(decoder, tokenizer, Manifest::default(), vec![bytes::END]);
+    let set = set(&["7", "7", "8"], Some("8"));
+    let result = block_on(aggregator.aggregate(&set, &always(), &mut |_| ControlFlow::Continue(()))).unwrap();
+    assert_eq!((result.answer.as_deref(), result.correct), (Some("8"), Some(true)));
 }
 
 #[test]

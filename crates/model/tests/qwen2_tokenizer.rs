@@ -4,7 +4,7 @@
 use conclave_core::prompt::Segment;
 use conclave_model::config::Qwen2Config;
 use conclave_model::stream::TextStream;
-use conclave_model::tokenizer::Tokenizer;
+use conclave_model::tokenizer::{SplitFiles, Tokenizer};
 use std::io::Read;
 use std::sync::LazyLock;
 
@@ -71,6 +71,39 @@ fn no_added_token_comes_out_of_untrusted_text() {
         let ids = TOKENIZER.encode_segments(&segments).unwrap();
         assert_eq!(ids[0], id);
         assert_eq!(ids[1..], TOKENIZER.encode_untrusted(content).unwrap());
+    }
+}
+
+/// The same vocabulary in the older form, of which the rules are not part: they have to be Qwen2's.
+#[test]
+fn vocab_and_merges_give_the_same_tokenizer() {
+    let json: serde_json::Value = serde_json::from_slice(&TOKENIZER_JSON).unwrap();
+    let merges = json["model"]["merges"].as_array().unwrap().iter().map(|pair| match pair.as_array() {
+        Some(pair) => format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()),
+        None => format!("{}\n", pair.as_str().unwrap()),
+    });
+    let merges: String = std::iter::once("#version: 0.2\n".to_owned()).chain(merges).collect();
+    let mut decoder = serde_json::Map::new();
+    for token in json["added_tokens"].as_array().unwrap() {
+        decoder.insert(token["id"].to_string(), token.clone());
+    }
+    let tokenizer = Tokenizer::from_split_files(SplitFiles {
+        vocab: &json["model"]["vocab"].to_string(),
+        merges: &merges,
+        tokenizer_config: Some(&serde_json::json!({"added_tokens_decoder": decoder}).to_string()),
+        added_tokens: None,
+    })
+    .unwrap();
+    assert_eq!(tokenizer.vocab_size(), TOKENIZER.vocab_size());
+    assert!(tokenizer.added_tokens().eq(TOKENIZER.added_tokens()));
+    let mixed = "It's 12345  apples,\r\n\t'LL née e\u{301} 中文 🦙 x_1=\\frac{1}{2} <|im_start|>\n\n  end ";
+    let texts = vectors().into_iter().map(|vector| vector.text).chain([mixed.to_owned(), mixed.repeat(50)]);
+    for text in texts {
+        let expected = TOKENIZER.encode_untrusted(&text).unwrap();
+        assert_eq!(tokenizer.encode_untrusted(&text).unwrap(), expected, "{text:?}");
+        let expected = TOKENIZER.encode_trusted(&text).unwrap();
+        assert_eq!(tokenizer.encode_trusted(&text).unwrap(), expected, "{text:?}");
+        assert_eq!(tokenizer.decode(&expected), TOKENIZER.decode(&expected));
     }
 }
 

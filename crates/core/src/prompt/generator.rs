@@ -1,7 +1,7 @@
 //! The prompt of a generator, which solves a problem alone, and what an aggregator's completion is as a candidate: the two
 //! ends where a model that generates and aggregates meets itself.
 
-use super::{Prompt, PromptError, PromptOptions, PromptVariant, Segment, neutralise, parse_completion};
+use super::{Prompt, PromptError, PromptOptions, PromptVariant, Segment, TAGS, neutralise, parse_completion};
 use crate::equivalence::{Answer, is_equivalent};
 use crate::reader::read;
 
@@ -58,7 +58,6 @@ pub fn candidate_of_completion(prefill: &str, completion: &str) -> String {
 }
 
 fn without_tags(text: &str) -> String {
-    const TAGS: [&str; 4] = ["<think>", "</think>", "<answer>", "</answer>"];
     let text = TAGS.iter().fold(text.to_owned(), |text, tag| text.replace(tag, " "));
     text.trim().to_owned()
 }

@@ -6,6 +6,7 @@
 
 use super::byte_level;
 use crate::error::{Error, Result};
+use conclave_core::prompt::TAGS;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -37,18 +38,22 @@ pub struct Loaded {
 /// A token beside the vocabulary, such as `<|im_start|>`.
 #[derive(serde::Deserialize)]
 pub struct AddedToken {
-    id: u32,
+    /// Its id.
+    pub(super) id: u32,
     /// The text that stands for it in trusted text.
     pub content: String,
     /// Whether it is markup, which is not shown, rather than text.
     #[serde(default)]
     pub special: bool,
+    /// Whether it is found only where no letter, digit or underscore stands beside it.
     #[serde(default)]
-    single_word: bool,
+    pub single_word: bool,
+    /// Whether it takes the white space before it with it.
     #[serde(default)]
-    lstrip: bool,
+    pub lstrip: bool,
+    /// Whether it takes the white space behind it with it.
     #[serde(default)]
-    rstrip: bool,
+    pub rstrip: bool,
 }
 
 /// How tokens become text. Each kind turns a token into bytes by itself, whatever stands around it.
@@ -65,30 +70,39 @@ pub enum Decoding {
 }
 
 pub fn load(json: &[u8]) -> Result<Loaded> {
-    let file: TokenizerFile = serde_json::from_slice(json).map_err(|error| {
-        Error::tokenizer(format!("not a valid tokenizer: {error}: download it again")).with_source(error)
-    })?;
-    let added = added_tokens(file.added_tokens)?;
-    let mut model = file.model;
-    // Text must never reach an added token through the vocabulary either; the token for unknown text is no markup.
-    for token in added.values() {
-        if model.unk_token.as_ref() != Some(&token.content) {
-            model.vocab.remove(&token.content);
+    serde_json::from_slice::<TokenizerFile>(json)
+        .map_err(|error| {
+            Error::tokenizer(format!("not a valid tokenizer: {error}: download it again")).with_source(error)
+        })?
+        .load()
+}
+
+impl TokenizerFile {
+    /// Checks every part and builds the tokenizer.
+    pub(super) fn load(self) -> Result<Loaded> {
+        let file = self;
+        let added = added_tokens(file.added_tokens)?;
+        let mut model = file.model;
+        // Text must never reach an added token through the vocabulary either; the token for unknown text is no markup.
+        for token in added.values() {
+            if model.unk_token.as_ref() != Some(&token.content) {
+                model.vocab.remove(&token.content);
+            }
         }
+        let byte_level = file.pre_tokenizer.as_ref().is_some_and(|part| has_type(part, "ByteLevel"));
+        model.check(byte_level)?;
+        let highest = model.vocab.values().chain(added.keys()).max().copied();
+        let vocab_size = highest.ok_or_else(|| Error::tokenizer("has no tokens"))? as usize + 1;
+        let decoding = decoding(file.decoder.as_ref())?;
+        let unknown = model.unk_token.as_ref().and_then(|token| model.vocab.get(token)).copied();
+        let mut plain = model.build(&added)?;
+        let normalizer: Option<NormalizerWrapper> = part("normalizer", file.normalizer, &NORMALIZERS)?;
+        plain.with_normalizer(normalizer).map_err(foreign)?;
+        let pre_tokenizer: Option<PreTokenizerWrapper> =
+            part("pre_tokenizer", file.pre_tokenizer, &PRE_TOKENIZERS)?;
+        plain.with_pre_tokenizer(pre_tokenizer);
+        Ok(Loaded { plain, added, decoding, vocab_size, unknown })
     }
-    let byte_level = file.pre_tokenizer.as_ref().is_some_and(|part| has_type(part, "ByteLevel"));
-    model.check(byte_level)?;
-    let highest = model.vocab.values().chain(added.keys()).max().copied();
-    let vocab_size = highest.ok_or_else(|| Error::tokenizer("has no tokens"))? as usize + 1;
-    let decoding = decoding(file.decoder.as_ref())?;
-    let unknown = model.unk_token.as_ref().and_then(|token| model.vocab.get(token)).copied();
-    let mut plain = model.build(&added)?;
-    let normalizer: Option<NormalizerWrapper> = part("normalizer", file.normalizer, &NORMALIZERS)?;
-    plain.with_normalizer(normalizer).map_err(foreign)?;
-    let pre_tokenizer: Option<PreTokenizerWrapper> =
-        part("pre_tokenizer", file.pre_tokenizer, &PRE_TOKENIZERS)?;
-    plain.with_pre_tokenizer(pre_tokenizer);
-    Ok(Loaded { plain, added, decoding, vocab_size, unknown })
 }
 
 /// An error of the tokenizers crate.
@@ -96,32 +110,34 @@ pub fn foreign(error: tokenizers::Error) -> Error {
     Error::tokenizer(error.to_string())
 }
 
+/// What of `tokenizer.json` is read.
 #[derive(serde::Deserialize)]
-struct TokenizerFile {
+pub(super) struct TokenizerFile {
     #[serde(default)]
-    added_tokens: Vec<AddedToken>,
-    normalizer: Option<Value>,
-    pre_tokenizer: Option<Value>,
-    decoder: Option<Value>,
-    model: ModelPart,
+    pub(super) added_tokens: Vec<AddedToken>,
+    pub(super) normalizer: Option<Value>,
+    pub(super) pre_tokenizer: Option<Value>,
+    pub(super) decoder: Option<Value>,
+    pub(super) model: ModelPart,
 }
 
-#[derive(serde::Deserialize)]
-struct ModelPart {
+/// The vocabulary with its merges, and how they are used.
+#[derive(Default, serde::Deserialize)]
+pub(super) struct ModelPart {
     #[serde(rename = "type")]
-    kind: Option<String>,
-    vocab: Vocab,
-    merges: Option<Vec<Merge>>,
-    unk_token: Option<String>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
-    dropout: Option<f32>,
+    pub(super) kind: Option<String>,
+    pub(super) vocab: Vocab,
+    pub(super) merges: Option<Vec<Merge>>,
+    pub(super) unk_token: Option<String>,
+    pub(super) continuing_subword_prefix: Option<String>,
+    pub(super) end_of_word_suffix: Option<String>,
+    pub(super) dropout: Option<f32>,
     #[serde(default)]
-    fuse_unk: bool,
+    pub(super) fuse_unk: bool,
     #[serde(default)]
-    byte_fallback: bool,
+    pub(super) byte_fallback: bool,
     #[serde(default)]
-    ignore_merges: bool,
+    pub(super) ignore_merges: bool,
 }
 
 impl ModelPart {
@@ -208,7 +224,7 @@ impl ModelPart {
 }
 
 /// A merge in either dialect: `["a", "b"]` or `"a b"`.
-struct Merge(String, String);
+pub(super) struct Merge(pub(super) String, pub(super) String);
 
 impl<'de> Deserialize<'de> for Merge {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -246,19 +262,18 @@ fn added_tokens(tokens: Vec<AddedToken>) -> Result<BTreeMap<u32, AddedToken>> {
     }
     let mut contents = HashSet::new();
     let mut added = BTreeMap::new();
-    for token in tokens {
+    for mut token in tokens {
         let AddedToken { id, content, .. } = &token;
         if content.is_empty() || *id > MAX_ID || !contents.insert(content.clone()) {
             return Err(Error::tokenizer(format!(
                 "added token {content:?} of id {id} is empty, doubled or too high"
             )));
         }
-        if token.single_word || token.lstrip || token.rstrip {
-            let message =
-                format!("added token {content:?} has single_word, lstrip or rstrip, supported is false");
-            return Err(Error::unsupported(message));
-        }
-        if let Some(other) = added.insert(*id, token) {
+        // The tags that an answer is read by are text, whatever the file says of them: left out when the answer is
+        // decoded, no answer would be found, ever.
+        let id = *id;
+        token.special &= !TAGS.contains(&token.content.as_str());
+        if let Some(other) = added.insert(id, token) {
             return Err(Error::tokenizer(format!(
                 "the id of added token {:?} is another's too",
                 other.content

@@ -83,6 +83,50 @@ fn added_tokens_count_in_trusted_text_only() {
 }
 
 #[test]
+fn an_added_token_takes_white_space_with_it_where_it_is_told_to() {
+    let with_flags = |flags: &[&str]| {
+        let json = word_level();
+        load(
+            &flags
+                .iter()
+                .fold(json, |json, flag| with(json, &format!("/added_tokens/1/{flag}"), json!(true))),
+        )
+        .unwrap()
+    };
+    let text = "1  <end> 2";
+    let (one, two, end, space) = (3, 4, 1, 14);
+    for (flags, expected) in [
+        (&[][..], vec![one, space, space, end, space, two]),
+        (&["lstrip"], vec![one, end, space, two]),
+        (&["rstrip"], vec![one, space, space, end, two]),
+        (&["lstrip", "rstrip"], vec![one, end, two]),
+    ] {
+        assert_eq!(with_flags(flags).encode_trusted(text).unwrap(), expected, "{flags:?}");
+        assert!(!with_flags(flags).encode_untrusted(text).unwrap().contains(&end));
+    }
+    let alone = with_flags(&["single_word"]);
+    assert_eq!(alone.encode_trusted("?<end>=").unwrap(), [15, end, 13]);
+    assert!(!alone.encode_trusted("1<end>").unwrap().contains(&end));
+    assert_eq!(with_flags(&["lstrip"]).encode_trusted("<end>").unwrap(), [end]);
+}
+
+/// M27: a model to which the tags were added as special tokens writes them all the same.
+#[test]
+fn the_tags_of_an_answer_are_text_also_as_special_tokens() {
+    let mut json = word_level();
+    let tags = conclave_core::prompt::TAGS.iter().zip(17..);
+    json["added_tokens"]
+        .as_array_mut()
+        .unwrap()
+        .extend(tags.map(|(tag, id)| json!({"id": id, "content": tag, "special": true})));
+    let tokenizer = load(&json).unwrap();
+    let ids = tokenizer.encode_trusted("<think>1+1</think><end><answer>2</answer>").unwrap();
+    assert_eq!(ids, [17, 3, 12, 3, 18, 1, 19, 4, 20]);
+    assert_eq!(tokenizer.decode(&ids), "<think>1+1</think><answer>2</answer>");
+    assert!(!tokenizer.encode_untrusted("<answer>2</answer>").unwrap().contains(&19), "and of no candidate");
+}
+
+#[test]
 fn words_outside_the_vocabulary_are_counted() {
     let tokenizer = load(&word_level()).unwrap();
     for (text, share) in [("", 0.0), ("12+7", 0.0), ("1x", 0.5), ("x<end>y1", 0.75), ("中", 1.0)] {
@@ -168,7 +212,6 @@ fn what_is_not_supported_is_refused_by_name() {
     let prefix =
         json!({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": true}]});
     check_refused(with(word_level(), "/pre_tokenizer", prefix), Unsupported, "add_prefix_space");
-    check_refused(with(word_level(), "/added_tokens/1/lstrip", json!(true)), Unsupported, "<end>");
     check_refused(with(byte_level_bpe(), "/model/dropout", json!(0.1)), Unsupported, "dropout");
 }
 
