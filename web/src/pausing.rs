@@ -104,6 +104,16 @@ impl<D: Decoder> Decoder for Pausing<D> {
         self.decoder.log_probs_many(row, continuations).await
     }
 
+    async fn append_blocks(
+        &mut self,
+        row: usize,
+        blocks: &[&[u32]],
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        self.pause().await?;
+        self.decoder.append_blocks(row, blocks, progress).await
+    }
+
     async fn end_state(&mut self, row: usize) -> Result<Vec<f32>, Error> {
         self.pause().await?;
         self.decoder.end_state(row).await

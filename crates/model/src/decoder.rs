@@ -95,6 +95,25 @@ pub trait Decoder {
         Ok((products.sum::<f64>() + f64::from(bias)) as f32)
     }
 
+    /// Appends blocks that do not see each other, and returns the state at the end of each, as [`end_state`](Self::end_state)
+    /// has it.
+    ///
+    /// 1. A block's token sees what the row held before and its own block up to itself, at the positions that it would have if
+    ///    its block were the only one. So nothing of a block depends on the others, nor on their order.
+    /// 2. For what is appended later the blocks lie one after the other: their keys are rotated on to those positions, and all
+    ///    of them are seen (Block-Attention, Ma et al., arXiv 2409.15355, there without a shared beginning).
+    ///
+    /// The row has no next token until something is appended. No block may be empty. `progress` is told the tokens done of
+    /// all blocks, and cancels by breaking. A decoder that has no blocks refuses them as `Unsupported`.
+    async fn append_blocks(
+        &mut self,
+        _row: usize,
+        _blocks: &[&[u32]],
+        _progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        Err(Error::unsupported("this decoder cannot hold blocks that do not see each other"))
+    }
+
     /// Appends `tokens` to a row and returns the logits after each, `[tokens, vocab_size]` row-major with the rows
     /// that no token has. Reads whole vocabularies back: for checks, not for decoding.
     async fn forced_logits(&mut self, row: usize, tokens: &[u32]) -> Result<Vec<f32>, Error>;

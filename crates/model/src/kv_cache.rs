@@ -12,6 +12,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::Qwen2Config;
 use crate::error::{Error, ErrorKind};
+use crate::rope::Rotary;
 
 /// Attention reads columns in blocks of this many, so that few distinct shapes occur while a row grows.
 const COLUMN_BLOCK: usize = 64;
@@ -68,6 +69,15 @@ pub(crate) struct Append {
     pub mask: Vec<f32>,
 }
 
+/// What is different for the tokens of a block, which do not see the blocks before theirs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BlockView {
+    /// Columns of the other blocks.
+    pub hidden: Range<usize>,
+    /// Tokens of the other blocks, which do not count in positions.
+    pub shift: usize,
+}
+
 /// The cache of all layers and rows.
 #[derive(Debug)]
 pub struct KvCache {
@@ -115,19 +125,23 @@ impl KvCache {
         self.occupied[row].iter().filter(|occupied| **occupied).count()
     }
 
-    /// Plans an append of `lengths[row]` tokens to each row and marks the columns as occupied.
-    pub(crate) fn plan(&mut self, lengths: &[usize]) -> Result<Append, Error> {
-        let (column, seq) = (self.columns(), lengths.iter().copied().max().unwrap_or(0));
-        if column + seq > self.capacity {
-            return Err(Error::new(
-                ErrorKind::Capacity,
-                format!(
-                    "the key-value cache holds {} columns, {} are needed: shorten the prompt or raise the capacity",
-                    self.capacity,
-                    column + seq
-                ),
-            ));
+    /// Refuses more new columns than there is room for.
+    pub(crate) fn check_room(&self, new: usize) -> Result<(), Error> {
+        let needed = self.columns() + new;
+        if needed <= self.capacity {
+            return Ok(());
         }
+        let message = format!(
+            "the key-value cache holds {} columns, {needed} are needed: shorten the prompt or raise the capacity",
+            self.capacity
+        );
+        Err(Error::new(ErrorKind::Capacity, message))
+    }
+
+    /// Plans an append of `lengths[row]` tokens to each row and marks the columns as occupied.
+    pub(crate) fn plan(&mut self, lengths: &[usize], view: &BlockView) -> Result<Append, Error> {
+        let (column, seq) = (self.columns(), lengths.iter().copied().max().unwrap_or(0));
+        self.check_room(seq)?;
         let stored = self.capacity.next_multiple_of(COLUMN_VECTOR);
         let columns = (column + seq).next_multiple_of(COLUMN_BLOCK).min(stored);
         let rows = self.num_rows();
@@ -135,7 +149,7 @@ impl KvCache {
         let mut mask = vec![HIDDEN; rows * seq * columns];
         for (row, &length) in lengths.iter().enumerate() {
             let before = self.len(row);
-            positions.extend((0..seq).map(|i| before + i.min(length)));
+            positions.extend((0..seq).map(|i| (before + i.min(length)).saturating_sub(view.shift)));
             self.occupied[row].extend((0..seq).map(|i| i < length));
             for i in 0..seq {
                 let line = &mut mask[(row * seq + i) * columns..][..columns];
@@ -144,6 +158,7 @@ impl KvCache {
                         *visible = 0.0;
                     }
                 }
+                line[view.hidden.clone()].fill(HIDDEN);
             }
         }
         Ok(Append { column, columns, seq, positions, mask })
@@ -168,6 +183,18 @@ impl KvCache {
             .unwrap_or(0);
         for row in &mut self.occupied {
             row.truncate(used);
+        }
+    }
+
+    /// Rotates the keys of some columns of a row on.
+    pub(crate) fn rotate_keys(&mut self, row: usize, columns: Range<usize>, rotary: &Rotary) {
+        for layer in &mut self.layers {
+            let [_, kv_heads, head_dim, _] = layer.key.dims();
+            let place = [row..row + 1, 0..kv_heads, 0..head_dim, columns.clone()];
+            layer.key.inplace(|key| {
+                let rotated = rotary.apply(key.clone().slice(place.clone()).transpose()).transpose();
+                key.slice_assign(place, rotated)
+            });
         }
     }
 

@@ -10,9 +10,10 @@ use crate::config::Qwen2Config;
 use crate::decoder::{Decoder, PREFILL_CHUNK};
 use crate::device_sampler::{self, read_f32};
 use crate::error::{Error, ErrorKind};
-use crate::kv_cache::{KvCache, row_indices};
+use crate::kv_cache::{BlockView, KvCache, row_indices};
 use crate::pass_layout::PassLayout;
 use crate::qwen2::Qwen2;
+use crate::rope::Rotary;
 use crate::sampler::{Choice, Sampled, not_finite, unknown_token};
 
 /// Positions whose logits are computed at once when scoring: 64 rows of Qwen2's vocabulary are 39 MB.
@@ -88,9 +89,14 @@ impl Qwen2Decoder {
 
     /// One forward pass: the residual stream of `pieces` (one a row), `[rows, seq, hidden_size]`.
     fn forward(&mut self, pieces: &[&[u32]]) -> Result<Tensor<3>, Error> {
+        self.forward_block(pieces, &BlockView::default())
+    }
+
+    /// As [`forward`](Self::forward), for tokens that see only a part of their row.
+    fn forward_block(&mut self, pieces: &[&[u32]], view: &BlockView) -> Result<Tensor<3>, Error> {
         let lengths: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
         let rows = pieces.len();
-        let append = self.cache.plan(&lengths)?;
+        let append = self.cache.plan(&lengths, view)?;
         let mut tokens = Vec::with_capacity(rows * append.seq);
         for piece in pieces {
             tokens.extend_from_slice(piece);
@@ -176,6 +182,16 @@ impl Qwen2Decoder {
         Ok(streams)
     }
 
+    /// Residual streams after the final norm, `[count, hidden_size]`, read back.
+    async fn states(&mut self, streams: Tensor<2>) -> Result<Vec<f32>, Error> {
+        let read = read_f32(self.model.norm.forward(streams)).await;
+        let states = read.and_then(|states| match states.iter().all(|value| value.is_finite()) {
+            true => Ok(states),
+            false => Err(not_finite("the states of the model")),
+        });
+        self.noted(states)
+    }
+
     /// Log-probabilities of one token after each residual stream.
     async fn score(&self, streams: Tensor<2>, tokens: &[u32]) -> Result<Vec<f64>, Error> {
         let logits = self.model.logits(streams).narrow(1, 0, self.limit);
@@ -234,11 +250,7 @@ impl Decoder for Qwen2Decoder {
     ) -> Result<(), Error> {
         self.check_tokens(tokens)?;
         let longest = tokens.iter().map(|row| row.len()).max().unwrap_or(0);
-        if self.cache.columns() + longest > self.cache.capacity() {
-            let mut lengths = vec![0; tokens.len()];
-            lengths[0] = longest;
-            self.cache.plan(&lengths)?; // refuses, before anything was computed
-        }
+        self.cache.check_room(longest)?; // before anything is computed
         for start in (0..longest).step_by(self.chunk) {
             let piece = |row: &&'_ [u32]| -> std::ops::Range<usize> {
                 start.min(row.len())..(start + self.chunk).min(row.len())
@@ -294,14 +306,56 @@ impl Decoder for Qwen2Decoder {
         Ok(log_probs)
     }
 
+    async fn append_blocks(
+        &mut self,
+        row: usize,
+        blocks: &[&[u32]],
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        if row >= self.num_rows() {
+            return Err(Error::input(format!("there is no row {row} of {}", self.num_rows())));
+        }
+        if let Some(index) = blocks.iter().position(|block| block.is_empty()) {
+            return Err(Error::input(format!("block {index} is empty")));
+        }
+        let all: Vec<u32> = blocks.concat();
+        self.check_tokens(&self.only(row, &all))?;
+        self.cache.check_room(all.len())?;
+        let first = self.cache.columns();
+        let mut ends = Vec::with_capacity(blocks.len());
+        let mut done = 0;
+        for block in blocks {
+            let start = self.cache.columns();
+            let view = BlockView { hidden: first..start, shift: done };
+            for piece in block.chunks(self.chunk) {
+                let pieces = self.only(row, piece);
+                let hidden = self.forward_block(&pieces, &view)?;
+                self.advance(&pieces, &hidden);
+                self.at_end[row] = false;
+                done += piece.len();
+                if progress(done).is_break() {
+                    self.is_suspect = true; // nobody has looked at what was computed
+                    return Err(Error::cancelled().context("reading the blocks"));
+                }
+            }
+            ends.push(self.end.clone().narrow(0, row, 1));
+            if view.shift > 0 {
+                let columns = start..self.cache.columns();
+                let shifts = vec![view.shift; columns.len()];
+                let rotary = Rotary::new(&self.config, &shifts, 1, &self.device);
+                self.cache.rotate_keys(row, columns, &rotary);
+            }
+        }
+        if ends.is_empty() {
+            return Ok(Vec::new());
+        }
+        let states = self.states(Tensor::cat(ends, 0)).await?;
+        Ok(states.chunks(self.config.hidden_size).map(<[f32]>::to_vec).collect())
+    }
+
     async fn end_state(&mut self, row: usize) -> Result<Vec<f32>, Error> {
         self.check_row(row)?;
-        let end = self.end.clone().narrow(0, row, 1);
-        let state = read_f32(self.model.norm.forward(end)).await.and_then(|state| {
-            let is_finite = state.iter().all(|value| value.is_finite());
-            if is_finite { Ok(state) } else { Err(not_finite("the state at the end of the row")) }
-        });
-        self.noted(state)
+        self.states(self.end.clone().narrow(0, row, 1)).await
     }
 
     async fn forced_logits(&mut self, row: usize, tokens: &[u32]) -> Result<Vec<f32>, Error> {

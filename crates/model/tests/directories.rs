@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use burn::tensor::{DType, Device};
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::config::Qwen2Config;
 use conclave_model::error::{Error, ErrorKind};
 use conclave_model::files::MemoryFiles;
@@ -109,6 +110,7 @@ fn a_stored_head_of_other_values_is_used_and_said() {
     assert!(note.contains("`lm_head.weight`") && note.contains("the stored head is used"), "{note}");
     let on = &mut |_| ControlFlow::Continue(());
     let decoder = block_on(directory.decoder(257, &Device::flex(), &LoadOptions::default(), on)).unwrap();
+    let AnyDecoder::Burn(decoder) = decoder else { panic!("it is not quantised") };
     let head = decoder.model().lm_head.as_ref().expect("a head of its own");
     let stored: Vec<f32> = head
         .shards

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use conclave_model::decoder::Decoder;
 use conclave_model::error::ErrorKind;
+use conclave_model::pass_layout::PassLayout;
 use conclave_model::qwen2_decoder::Qwen2Decoder;
 use conclave_model::sampler::Choice;
 use conclave_model::self_test::run_case;
@@ -333,4 +334,100 @@ fn what_is_computed_after_an_error_is_as_good_as_new() {
     decoder.reset(2, 128).unwrap();
     block_on(decoder.append(&good, &mut on)).unwrap();
     assert_eq!(block_on(decoder.sample(&[0, 1], &[Choice::GREEDY; 2])).unwrap(), expected);
+}
+
+/// What the model computes over one whole sequence with explicit positions and an explicit mask: the logits after each token.
+fn with_mask(decoder: &Qwen2Decoder, tokens: &[u32], sees: impl Fn(usize, usize) -> bool) -> Vec<f32> {
+    let count = tokens.len();
+    let mask: Vec<f32> =
+        (0..count * count).map(|i| if sees(i / count, i % count) { 0.0 } else { -1e30 }).collect();
+    let positions: Vec<usize> = (0..count).collect();
+    let at = PassLayout::new(decoder.config(), 1, &positions, mask, &super::device());
+    let hidden = decoder.model().hidden(tokens, 1, &at, None);
+    let logits = decoder.model().logits(hidden.reshape([count, decoder.config().hidden_size]));
+    logits.into_data().iter::<f32>().collect()
+}
+
+/// Without a shared beginning, blocks are a mask: each sees itself, and what follows sees all.
+#[test]
+fn blocks_are_a_mask_over_one_sequence() {
+    let blocks: [&[u32]; 3] = [&[5, 6, 7, 8], &[50, 51], &[90, 91, 92, 93, 94]];
+    let tail = [11, 12, 13];
+    let tokens = [blocks.concat(), tail.to_vec()].concat();
+    let block_of: Vec<usize> = (0..).zip(blocks).flat_map(|(i, block)| vec![i; block.len()]).collect();
+    for name in fixtures::NAMES {
+        for chunk in [3, 64] {
+            let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES).with_prefill_chunk(chunk);
+            let sees =
+                |i: usize, j: usize| j <= i && (i >= block_of.len() || block_of.get(i) == block_of.get(j));
+            let expected = with_mask(&decoder, &tokens, sees);
+            decoder.reset(2, 64).unwrap();
+            // Another row with columns of its own between those of this one.
+            block_on(decoder.append(&[&[3, 4], &[]], &mut on)).unwrap();
+            let mut told = Vec::new();
+            let progress = &mut |done| {
+                told.push(done);
+                ControlFlow::Continue(())
+            };
+            let ends = block_on(decoder.append_blocks(1, &blocks, progress)).unwrap();
+            assert_eq!((ends.len(), told.last(), decoder.len(1)), (3, Some(&11), 11));
+            assert_eq!(
+                block_on(decoder.sample(&[1], &[Choice::GREEDY])).unwrap_err().kind(),
+                ErrorKind::Input
+            );
+            let found = block_on(decoder.forced_logits(1, &tail)).unwrap();
+            let expected = &expected[block_of.len() * decoder.config().vocab_size..];
+            assert!(difference(&found, expected) <= TOLERANCE, "{name}: {}", difference(&found, expected));
+        }
+    }
+}
+
+#[test]
+fn a_block_is_computed_as_if_it_were_alone() {
+    let (prefix, tail): (&[u32], &[u32]) = (&[21, 22, 23, 24, 25], &[60, 61]);
+    let blocks: [&[u32]; 3] = [&[5, 6, 7, 8], &[50, 51], &[90, 91, 92, 93, 94]];
+    for name in fixtures::NAMES {
+        let mut decoder = fixtures::decoder(name, MAX_SHARD_BYTES);
+        let mut ends_of = |order: &[usize]| {
+            decoder.reset(1, 64).unwrap();
+            block_on(decoder.append(&[prefix], &mut on)).unwrap();
+            let blocks: Vec<&[u32]> = order.iter().map(|&i| blocks[i]).collect();
+            block_on(decoder.append_blocks(0, &blocks, &mut on)).unwrap()
+        };
+        let alone: Vec<Vec<f32>> = (0..3).map(|i| ends_of(&[i]).remove(0)).collect();
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            for (end, i) in ends_of(&order).iter().zip(order) {
+                assert!(difference(end, &alone[i]) <= TOLERANCE / 10.0, "{name}: {order:?}");
+            }
+        }
+        // One block is an append.
+        ends_of(&[2]);
+        let found = block_on(decoder.forced_logits(0, tail)).unwrap();
+        decoder.reset(1, 64).unwrap();
+        block_on(decoder.append(&[prefix], &mut on)).unwrap();
+        block_on(decoder.append(&[blocks[2]], &mut on)).unwrap();
+        assert!(difference(&block_on(decoder.end_state(0)).unwrap(), &alone[2]) <= TOLERANCE / 10.0);
+        let expected = block_on(decoder.forced_logits(0, tail)).unwrap();
+        assert!(difference(&found, &expected) <= TOLERANCE, "{name}");
+        // Taken back, the row is what it was before them.
+        decoder.rewind(0, prefix.len()).unwrap();
+        block_on(decoder.append_blocks(0, &blocks, &mut on)).unwrap();
+        decoder.rewind(0, prefix.len()).unwrap();
+        block_on(decoder.append(&[blocks[2]], &mut on)).unwrap();
+        let again = block_on(decoder.forced_logits(0, tail)).unwrap();
+        assert!(difference(&again, &expected) <= TOLERANCE, "{name}");
+    }
+    let mut decoder = fixtures::decoder("tied-gqa", MAX_SHARD_BYTES);
+    decoder.reset(1, 8).unwrap();
+    assert!(block_on(decoder.append_blocks(0, &[], &mut on)).unwrap().is_empty());
+    let wrong: [(usize, &[&[u32]], ErrorKind); 4] = [
+        (1, &[&[1]], ErrorKind::Input),
+        (0, &[&[1], &[]], ErrorKind::Input),
+        (0, &[&[1], &[100_000]], ErrorKind::Input),
+        (0, &[&[1; 5], &[1; 4]], ErrorKind::Capacity),
+    ];
+    for (row, blocks, kind) in wrong {
+        assert_eq!(block_on(decoder.append_blocks(row, blocks, &mut on)).unwrap_err().kind(), kind);
+        assert_eq!(decoder.len(0), 0, "nothing was appended");
+    }
 }
