@@ -219,7 +219,8 @@ fn what_cannot_be_appended_is_refused_and_nothing_changes() {
     let mut cache = Cache::new(model.shape(), 2, 20).expect("a cache");
     let vocabulary = model.shape().vocab_size as u32;
     let (good, long) = (tokens(5), tokens(21));
-    let attempts: [(&str, &[(usize, &[u32])]); 6] = [
+    type Pieces<'a> = &'a [(usize, &'a [u32])];
+    let attempts: [(&str, Pieces<'_>); 6] = [
         ("the cache has no row 2", &[(0, &good), (2, &good)]),
         ("named twice", &[(0, &good), (0, &good)]),
         ("no tokens", &[(0, &good), (1, &[])]),
