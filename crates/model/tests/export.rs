@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use burn::tensor::Device;
+use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::config::Qwen2Config;
 use conclave_model::decoder::Decoder;
 use conclave_model::error::{Error, ErrorKind};
@@ -13,7 +14,6 @@ use conclave_model::init::RandomWeights;
 use conclave_model::load::LoadOptions;
 use conclave_model::manifest::{Manifest, Mode};
 use conclave_model::open::ModelDirectory;
-use conclave_model::any_decoder::AnyDecoder;
 use conclave_model::safetensors::Dtype;
 use conclave_model::sampler::Choice;
 use conclave_model::self_test::{read_cases, record_case, run_case};
