@@ -133,6 +133,11 @@ fn a_model_that_cannot_be_used_costs_nothing() {
         (
             "nan",
             &|model| overwrite(&model.join(weights), "model.norm.weight", f32::NAN),
+            &["cannot load the model in `nan`", "`model.norm.weight` holds NaN", "download it again"],
+        ),
+        (
+            "huge",
+            &|model| overwrite(&model.join(weights), "model.norm.weight", f32::MAX),
             &[
                 "cannot aggregate set `stable`",
                 "not finite: the weights are damaged",
@@ -160,8 +165,8 @@ fn a_model_that_cannot_be_used_costs_nothing() {
 fn a_failure_keeps_the_rows_before_it() {
     let directory = with_sets();
     random_model(directory.path(), "m");
-    overwrite(&directory.path().join("m/model.safetensors"), "model.norm.weight", f32::NAN);
-    // The vote of the first set is stable; the second asks the model, whose numbers are none.
+    overwrite(&directory.path().join("m/model.safetensors"), "model.norm.weight", f32::MAX);
+    // The vote of the first set is stable; the second asks the model, whose numbers become infinite.
     let failure: &[&str] = &["conclave: cannot aggregate set `split`", "not finite"];
     let line = "aggregate sets.jsonl --model m";
     let ids = |run: &Run| of(&run.rows(), "id");
@@ -176,7 +181,7 @@ fn a_failure_keeps_the_rows_before_it() {
     );
     assert_eq!(of(&rows_of(&directory.path().join("rows.jsonl.partial")), "id"), ["stable"]);
     assert!(!directory.path().join("rows.jsonl").exists());
-    // In 16 bits the numbers may be too large, and the remedy another.
+    // In 16 bits the numbers are too large, and the remedy another.
     let line = format!("{line} --dtype f16");
-    conclave_line(directory.path(), &line).expect(&line, 1, &["try --dtype f32"]);
+    conclave_line(directory.path(), &line).expect(&line, 1, &["float16 at most 65504", "load it as float32"]);
 }
