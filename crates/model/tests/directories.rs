@@ -182,20 +182,24 @@ fn an_adapter_is_named() {
 /// M18: quantised tensors that config.json does not speak of.
 #[test]
 fn quantised_weights_are_named() {
-    for (part, format) in [("qweight", "GPTQ or AWQ"), ("weight_packed", "compressed-tensors")] {
+    let q_proj = "model.layers.0.self_attn.q_proj.weight";
+    let gptq = [q_proj, "quantised", "GPTQ or AWQ", "unquantised model"];
+    let packed = [q_proj, "quantised", "has no `quantization_config`", "the config.json that belongs"];
+    let cases =
+        [("qweight", ErrorKind::Unsupported, gptq), ("weight_packed", ErrorKind::Config, packed)];
+    for (part, kind, words) in cases {
         let all = weights();
         let mut quantised = MemoryWeights::new();
         for name in all.names() {
             match name.strip_suffix("q_proj.weight") {
                 Some(layer) => {
-                    let words = TensorBytes::from_i64(&[1], &[1]);
-                    quantised.insert(format!("{layer}q_proj.{part}"), words).unwrap();
+                    let numbers = TensorBytes::from_i64(&[1], &[1]);
+                    quantised.insert(format!("{layer}q_proj.{part}"), numbers).unwrap();
                 }
                 None => quantised.insert(name, block_on(all.read(name, None)).unwrap()).unwrap(),
             }
         }
-        let words = ["model.layers.0.self_attn.q_proj.weight", "quantised", format, "unquantised model"];
-        check_refused(directory_of(&quantised), ErrorKind::Unsupported, &words);
+        check_refused(directory_of(&quantised), kind, &words);
     }
 }
 

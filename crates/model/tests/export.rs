@@ -179,15 +179,14 @@ fn an_aggregator_opens_from_a_directory_and_refuses_a_damaged_one() {
 }
 
 #[test]
-fn damaged_weights_are_noticed_while_decoding() {
+fn damaged_weights_are_noticed_while_loading() {
     let mut sink = write(&config(), Dtype::F32, u64::MAX);
     let file = sink.files.get_mut("model.safetensors").unwrap();
     let len = file.len();
     file[len - 4..].copy_from_slice(&f32::NAN.to_le_bytes()); // the last weight of the last tensor, lm_head
-    let mut decoder = decoder(&sink);
-    decoder.reset(1, 8).unwrap();
-    block_on(decoder.append(&[&[1, 2]], &mut on)).unwrap();
-    let error = block_on(decoder.sample(&[0], &[Choice::GREEDY])).unwrap_err();
+    let directory = block_on(ModelDirectory::open(sink.files())).unwrap();
+    let loaded = block_on(directory.decoder(257, &Device::flex(), &LoadOptions::default(), &mut on));
+    let error = loaded.err().expect("it is refused");
     assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}");
-    assert_eq!(block_on(decoder.log_probs(0, &[1])).unwrap_err().kind(), ErrorKind::NotFinite);
+    assert!(error.to_string().contains("`lm_head.weight` holds NaN"), "{error}");
 }
