@@ -185,8 +185,7 @@ fn quantised_weights_are_named() {
     let q_proj = "model.layers.0.self_attn.q_proj.weight";
     let gptq = [q_proj, "quantised", "GPTQ or AWQ", "unquantised model"];
     let packed = [q_proj, "quantised", "has no `quantization_config`", "the config.json that belongs"];
-    let cases =
-        [("qweight", ErrorKind::Unsupported, gptq), ("weight_packed", ErrorKind::Config, packed)];
+    let cases = [("qweight", ErrorKind::Unsupported, gptq), ("weight_packed", ErrorKind::Config, packed)];
     for (part, kind, words) in cases {
         let all = weights();
         let mut quantised = MemoryWeights::new();

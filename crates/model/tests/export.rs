@@ -15,7 +15,6 @@ use conclave_model::load::LoadOptions;
 use conclave_model::manifest::{Manifest, Mode};
 use conclave_model::open::ModelDirectory;
 use conclave_model::safetensors::Dtype;
-use conclave_model::sampler::Choice;
 use conclave_model::self_test::{read_cases, record_case, run_case};
 use conclave_model::weights::WeightSource;
 use pollster::block_on;

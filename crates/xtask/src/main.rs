@@ -17,6 +17,7 @@ mod npm;
 mod optimise;
 mod package;
 mod peers;
+mod real;
 mod stamp;
 mod steps;
 mod test;
@@ -50,12 +51,15 @@ Commands:
   peers NAME [ARGS]
                   Tries the command line with a program of others (sympy, ray, hyperqueue); ARGS go to the script that
                   does so
+  real            Pulls, imports, quantises, checks and asks a real model, from a hub on this machine
   help            Prints this
 
 Environment:
   CI=true                      What cannot be tested is a failure instead of a warning
   CHROME=PROGRAM               The Chromium or Chrome for the tests in a browser
   CONCLAVE_PROPTEST_CASES=N    Inputs for each property test (`test` sets 100000 unless it is set)
+  CONCLAVE_REAL_MODEL=DIR      The model of `real`: a model directory, or a folder with one GGUF
+  CONCLAVE_REAL_SETS=FILE      Sample sets that `real` calibrates on, at least 16
   CARGO_TARGET_DIR=DIR         Where builds go
 ";
 
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
                 None => return wrong(&format!("there is no peer `{name}`, only {known}")),
             }
         }
+        ("real", []) => real::run(),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
             Ok(true)
