@@ -12,11 +12,12 @@ mod files;
 mod gguf;
 mod kinds;
 mod model;
+mod quantize;
 mod sample;
 mod tidy;
 mod train;
 mod train_killed;
 mod transcript;
-#[cfg(feature = "wgpu")]
 mod voters;
+#[cfg(feature = "wgpu")]
 mod wgpu;

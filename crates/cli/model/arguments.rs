@@ -200,11 +200,11 @@ pub struct QuantizeArguments {
     pub model: PathBuf,
 
     /// Bits of a weight
-    #[arg(long, value_parser = clap::value_parser!(u8).range(4..=8))]
+    #[arg(long, value_parser = bits)]
     pub bits: u8,
 
     /// Bits of a weight of the head, which may be the embedding too [default: as --bits]
-    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(4..=8))]
+    #[arg(long, value_name = "BITS", value_parser = bits)]
     pub head_bits: Option<u8>,
 
     /// Sample sets whose prompts show which inputs matter
@@ -218,6 +218,14 @@ pub struct QuantizeArguments {
     /// Directory to write, new or empty
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+fn bits(text: &str) -> Result<u8, String> {
+    match text {
+        "4" => Ok(4),
+        "8" => Ok(8),
+        _ => Err("must be 4 or 8".to_owned()),
+    }
 }
 
 fn parse_tolerance(text: &str) -> Result<f64, String> {

@@ -23,7 +23,7 @@ use crate::tools::{WASM, cargo, ensure_wasm_target, output, root, target_directo
 const PACKAGE: [&str; 4] = ["--package", "conclave-web", "--target", WASM];
 
 /// What the modules are made of.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 22] = [
     ".cargo/config.toml",
     "Cargo.lock",
     "Cargo.toml",
