@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn blocks_do_not_depend_on_how_bytes_come() {
-        let bytes: Vec<u8> = (0..BLOCK_BYTES * 2 + 7).map(|at| (at * 31 >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..BLOCK_BYTES * 2 + 7).map(|at| ((at * 31) >> 7) as u8).collect();
         let blocks: Vec<String> = bytes.chunks(BLOCK_BYTES).map(hash).collect();
         let expected = FileHashes { whole: hash(&bytes), blocks };
         for piece in [bytes.len(), BLOCK_BYTES, BLOCK_BYTES / 3 + 1] {

@@ -185,7 +185,7 @@ fn damaged_weights_are_noticed_while_loading() {
     file[len - 4..].copy_from_slice(&f32::NAN.to_le_bytes()); // the last weight of the last tensor, lm_head
     let directory = block_on(ModelDirectory::open(sink.files())).unwrap();
     let loaded = block_on(directory.decoder(257, &Device::flex(), &LoadOptions::default(), &mut on));
-    let error = loaded.err().expect("it is refused");
+    let error = loaded.expect_err("it is refused");
     assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}");
     assert!(error.to_string().contains("`lm_head.weight` holds NaN"), "{error}");
 }

@@ -101,7 +101,7 @@ fn merges(text: &str) -> Result<Vec<Merge>> {
     };
     // Only the first line can be the version: `# #` is a merge.
     let is_merge =
-        |(index, line): &(usize, &str)| !line.is_empty() && !(*index == 0 && line.starts_with("#version"));
+        |(index, line): &(usize, &str)| !line.is_empty() && (*index > 0 || !line.starts_with("#version"));
     text.lines().enumerate().filter(is_merge).map(merge).collect()
 }
 

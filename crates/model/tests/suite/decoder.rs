@@ -290,6 +290,9 @@ fn a_linear_head_on_the_end_of_a_row_gives_logits() {
     }
 }
 
+/// What a decoder is made to fail at.
+type Failing = fn(&mut Qwen2Decoder) -> Result<(), conclave_model::Error>;
+
 /// A model one of whose embeddings is no number: a prompt with that token fails, and nothing after it may.
 #[test]
 fn what_is_computed_after_an_error_is_as_good_as_new() {
@@ -302,7 +305,7 @@ fn what_is_computed_after_an_error_is_as_good_as_new() {
     let scores = block_on(fresh.log_probs(0, &[30, 31, 32])).unwrap();
 
     let mut decoder = fixtures::decoder_of_damaged(BAD);
-    let failing: [fn(&mut Qwen2Decoder) -> Result<(), conclave_model::Error>; 5] = [
+    let failing: [Failing; 5] = [
         |decoder| block_on(decoder.sample(&[0], &[Choice::GREEDY])).map(drop),
         |decoder| block_on(decoder.top_k(0, 3)).map(drop),
         |decoder| block_on(decoder.end_state(0)).map(drop),
