@@ -39,20 +39,18 @@ type Measured<'a> = (&'a BTreeMap<String, Vec<f32>>, Option<&'a str>);
 /// adds them to the manifest and completes the folder.
 ///
 /// # Errors
-/// A level that needs calibration, without; a model that is quantised already; weights that cannot be quantised.
+/// Weights that cannot be quantised, what reading and writing report.
 fn write(
     arguments: &QuantizeArguments,
-    source: &ModelSource,
+    level: u8,
     directory: &ModelDirectory<ModelSource>,
+    copied: &[(&str, Vec<u8>)],
     (moments, hash): Measured<'_>,
 ) -> Result<(NewFolder, Manifest)> {
-    let level = level(arguments)?;
-    let copied = copied_files(source)?;
     let files: Vec<(&str, &[u8])> = copied.iter().map(|(file, bytes)| (*file, bytes.as_slice())).collect();
-    let scheme = scheme(arguments.bits)?;
-    let head = arguments.head_bits.map_or(Ok(scheme), self::scheme)?;
+    let scheme = scheme(arguments.bits);
+    let head = arguments.head_bits.map_or(scheme, self::scheme);
     let export = QuantizedExport { config: &directory.config, scheme, head, files: &files };
-    stop::listen()?;
     let mut folder = NewFolder::create_alone(&arguments.out)?;
     let bar = progress_bar(directory.config.num_parameters(), "quantising {bar:32} {percent}% ({eta} left)");
     let mut on_written = |count| {
@@ -65,7 +63,7 @@ fn write(
     let mut sink = BlockSink::new(&mut folder);
     let written = write_quantized(&export, &directory.weights, &quantize, &mut sink, &mut on_written);
     let files = pollster::block_on(written)
-        .with_context(|| format!("cannot quantise the model in {}", source.name()))?;
+        .with_context(|| format!("cannot quantise the model in {}", directory.weights.files().name()))?;
     let blocks = sink.blocks;
     bar.finish_and_clear();
     let manifest = Manifest {
@@ -84,21 +82,13 @@ fn level(arguments: &QuantizeArguments) -> Result<u8> {
         level @ 1.. if !calibrates => bail!(UsageError(format!(
             "--level {level} needs the inputs of the matrices: name sample sets with --calibrate"
         ))),
-        2 if arguments.bits == 8 => {
-            bail!(UsageError(
-                "--level 2 is for --bits 4: with 8 bits level 1 loses next to nothing".to_owned()
-            ))
-        }
         level => Ok(level),
     }
 }
 
-fn scheme(bits: u8) -> Result<Scheme> {
-    match bits {
-        4 => Ok(Scheme::INT4),
-        8 => Ok(Scheme::Int8),
-        _ => bail!(UsageError(format!("{bits} bits are not supported: use 4 or 8"))),
-    }
+/// How weights of so many bits are quantised; the arguments let only 4 and 8 through.
+fn scheme(bits: u8) -> Scheme {
+    if bits == 4 { Scheme::INT4 } else { Scheme::Int8 }
 }
 
 fn provenance(
@@ -162,7 +152,7 @@ fn join(
 
 /// `conclave model quantize`.
 pub fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
-    level(arguments)?;
+    let level = level(arguments)?;
     let source = ModelSource::open(&arguments.model)?;
     let directory = pollster::block_on(ModelDirectory::open(source.clone()))
         .with_context(|| format!("cannot open the model in {}", source.name()))?;
@@ -183,11 +173,13 @@ pub fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
     let mut hash = None;
     if let (Some(prompts), Some(reference)) = (&prompts, &reference) {
         hash = Some(prompts.hash());
-        if level(arguments)? > 0 {
+        if level > 0 {
             moments = calibrate::moments(reference, &directory.config, prompts)?;
         }
     }
-    let (mut folder, mut manifest) = write(arguments, &source, &directory, (&moments, hash.as_deref()))?;
+    let copied = copied_files(&source)?;
+    let (mut folder, mut manifest) =
+        write(arguments, level, &directory, &copied, (&moments, hash.as_deref()))?;
     let found = match (&prompts, reference) {
         (Some(prompts), Some(reference)) => {
             let written = pollster::block_on(ModelDirectory::open(Folder::new(folder.path())))?;
@@ -196,8 +188,8 @@ pub fn run(arguments: &QuantizeArguments) -> Result<Outcome> {
         }
         _ => None,
     };
-    let json = copied_files(&source)?.into_iter().find(|(file, _)| *file == "tokenizer.json");
-    let self_test = record_self_test(&mut folder, json.as_ref().map(|(_, json)| json.as_slice()))?;
+    let json = copied.iter().find(|(file, _)| *file == "tokenizer.json");
+    let self_test = record_self_test(&mut folder, json.map(|(_, json)| json.as_slice()))?;
     manifest.files.extend([self_test]);
     write_manifest(&manifest, &mut folder)?;
     folder.complete()?;

@@ -70,10 +70,7 @@ impl Int4Matrix {
         let count = scales.len().checked_div(groups).unwrap_or(0);
         Error::check("the scales of some rows", scales.len(), count * groups)?;
         Error::check("the packed rows", packed.len(), count * groups * 4)?;
-        if first.checked_add(count).is_none_or(|end| end > self.rows) {
-            let found = format!("rows from {first} on, {count} of them");
-            return Err(Error::size("a matrix", found, format!("at most {} rows", self.rows)));
-        }
+        check_rows(first, count, self.rows)?;
         if let Some(index) = scales.iter().position(|scale| !scale.is_finite()) {
             let value = scales[index].to_string();
             return Err(Error::Scale { what: "a matrix of four bits".into(), index, value });
@@ -190,6 +187,15 @@ pub(crate) fn block_count(rows: usize, columns: usize, width: usize) -> Result<u
         Some(bytes) if isize::try_from(bytes).is_ok() => Ok(rows.div_ceil(ROWS) * (columns / width)),
         _ => Err(Error::size("a matrix", format!("[{rows}, {columns}]"), "what can be addressed")),
     }
+}
+
+/// Whether `count` rows from `first` on are among `rows`.
+pub(crate) fn check_rows(first: usize, count: usize, rows: usize) -> Result<(), Error> {
+    if first.checked_add(count).is_none_or(|end| end > rows) {
+        let found = format!("rows from {first} on, {count} of them");
+        return Err(Error::size("a matrix", found, format!("at most {rows} rows")));
+    }
+    Ok(())
 }
 
 pub(crate) fn check_row(row: usize, length: usize, rows: usize, columns: usize) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 
 use crate::elementwise::GROUP;
 use crate::error::Error;
-use crate::int4::{ROWS, block_count, check_row};
+use crate::int4::{ROWS, block_count, check_row, check_rows};
 use crate::lanes::Lanes;
 use crate::level::{Level, Loops};
 
@@ -58,10 +58,7 @@ impl Int8Matrix {
     pub fn set_rows(&mut self, first: usize, values: &[i8], scales: &[f32]) -> Result<(), Error> {
         let count = scales.len();
         Error::check("the values of some rows", values.len(), count.saturating_mul(self.columns))?;
-        if first.checked_add(count).is_none_or(|end| end > self.rows) {
-            let found = format!("rows from {first} on, {count} of them");
-            return Err(Error::size("a matrix", found, format!("at most {} rows", self.rows)));
-        }
+        check_rows(first, count, self.rows)?;
         if let Some(index) = scales.iter().position(|scale| !scale.is_finite()) {
             let value = scales[index].to_string();
             return Err(Error::Scale { what: "a matrix of eight bits".into(), index, value });

@@ -1,7 +1,7 @@
 //! The matrices of a model: four bits, eight bits or f32, one row an output.
 
 use crate::error::Error;
-use crate::int4::{Int4Block, Int4Matrix, ROWS, block_count, check_row};
+use crate::int4::{Int4Block, Int4Matrix, ROWS, block_count, check_row, check_rows};
 use crate::int8::{Int8Block, Int8Matrix};
 use crate::product::Hands;
 
@@ -56,10 +56,7 @@ impl F32Matrix {
     pub fn set_rows(&mut self, first: usize, values: &[f32]) -> Result<(), Error> {
         let count = values.len() / self.columns;
         Error::check("some rows of a matrix", values.len(), count * self.columns)?;
-        if first.checked_add(count).is_none_or(|end| end > self.rows) {
-            let found = format!("rows from {first} on, {count} of them");
-            return Err(Error::size("a matrix", found, format!("at most {} rows", self.rows)));
-        }
+        check_rows(first, count, self.rows)?;
         for (row, values) in values.chunks_exact(self.columns).enumerate() {
             let (block, lane) = ((first + row) / ROWS, (first + row) % ROWS);
             let block = &mut self.lanes[block * self.columns..][..self.columns];
